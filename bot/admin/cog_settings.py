@@ -37,7 +37,7 @@ _RED = discord.ButtonStyle.danger
 
 @dataclass(eq=False, repr=False)
 class ServerSettings(commands.Cog):
-    """The panel. `stored_bytes` returns what a server's models take."""
+    """Shows and changes a server's settings. `stored_bytes` returns what a server's models take."""
 
     core: Core
     stored_bytes: Callable[[int], Awaitable[int]]

@@ -1,4 +1,4 @@
-"""Reading notes: what was read of a channel for a training, and whose words, known to the bot alone.
+"""The notes about readings of channels: what was read for a training, and whose words; only the bot sees them.
 
 Jobs, models and exported files carry only the ids of readings. A model with an unknown reading, or with one whose
 time is over, cannot be used.
@@ -67,10 +67,10 @@ class ReadingNotes:
 
     def write(self, pipe: Pipeline, note: ReadingNote, members: Mapping[int, ReadingMember]) -> None:
         """Queue a new note and its members."""
-        told = {str(user_id): f"{one.number} {one.name or ''}".strip() for user_id, one in members.items()}
+        fields = {str(user_id): f"{member.number} {member.name or ''}".strip() for user_id, member in members.items()}
         pipe.hset(keys.READINGS, note.reading_id, str(note.guild_id))
         pipe.hset(keys.reading(note.reading_id), "note", note.model_dump_json(exclude=set(_Stored.model_fields)))
-        pipe.hset(keys.reading_members(note.reading_id), mapping=cast(Any, told))
+        pipe.hset(keys.reading_members(note.reading_id), mapping=cast(Any, fields))
 
     async def load(self, reading_id: ReadingId) -> ReadingNote | None:
         """Return a note; None: it is unknown or damaged."""
@@ -84,8 +84,8 @@ class ReadingNotes:
         async with self._redis.pipeline(transaction=False) as pipe:
             for reading_id in ids:
                 pipe.hgetall(keys.reading(reading_id))
-            found = await redis_call(pipe.execute())
-        notes = {reading_id: _note(reading_id, fields) for reading_id, fields in zip(ids, found, strict=True)}
+            hashes = await redis_call(pipe.execute())
+        notes = {reading_id: _note(reading_id, fields) for reading_id, fields in zip(ids, hashes, strict=True)}
         return {reading_id: note for reading_id, note in notes.items() if note is not None}
 
     async def ids(self, guild_id: int | None = None) -> list[ReadingId]:
@@ -104,9 +104,9 @@ class ReadingNotes:
 
     async def members(self, reading_id: ReadingId) -> dict[int, ReadingMember]:
         """Return what stands for each member whose words were read."""
-        found = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.reading_members(reading_id))))
-        told = ((int(user_id), member.decode().partition(" ")) for user_id, member in found.items())
-        return {user_id: ReadingMember(int(number), name or None) for user_id, (number, _, name) in told}
+        fields = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.reading_members(reading_id))))
+        values = ((int(user_id), member.decode().partition(" ")) for user_id, member in fields.items())
+        return {user_id: ReadingMember(int(number), name or None) for user_id, (number, _, name) in values}
 
     async def with_member(self, user_id: int, guild_id: int | None = None) -> list[ReadingNote]:
         """Return the notes of readings that have a member's words, in a server or everywhere."""
@@ -114,8 +114,10 @@ class ReadingNotes:
         async with self._redis.pipeline(transaction=False) as pipe:
             for reading_id in ids:
                 pipe.hexists(keys.reading_members(reading_id), str(user_id))
-            there = await redis_call(pipe.execute()) if ids else []
-        notes = await self.load_all(reading_id for reading_id, known in zip(ids, there, strict=True) if known)
+            in_reading = await redis_call(pipe.execute()) if ids else []
+        notes = await self.load_all(
+            reading_id for reading_id, has_words in zip(ids, in_reading, strict=True) if has_words
+        )
         return sorted(notes.values(), key=lambda note: note.read_at)
 
     async def note_withdrawn(self, reading_id: ReadingId) -> bool:

@@ -161,7 +161,7 @@ class Transfer:
         """
         notes = await self.registry.notes.load_all(model.file_readings)
         readings = tuple(notes[name].ref for name in model.file_readings if name in notes)
-        if len(readings) < len(model.file_readings) or any(one.guild_id != place.guild_id for one in notes.values()):
+        if len(readings) < len(model.file_readings) or any(note.guild_id != place.guild_id for note in notes.values()):
             raise UserError(*_UNKNOWN)
         if await self.registry.is_withdrawn(readings):
             raise UserError(*_WITHDRAWN)

@@ -1,4 +1,4 @@
-"""Rights: who asks and where, what they may do there and how often; and whether members and channels still exist."""
+"""The rights of members, their cooldowns, and whether members and channels still exist."""
 
 from __future__ import annotations
 

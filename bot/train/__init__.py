@@ -1,1 +1,1 @@
-"""Trainings: begun, shown while they learn, ended, and made again when words are withdrawn."""
+"""Begins trainings, shows them while they learn, ends them, and makes models again when words are withdrawn."""

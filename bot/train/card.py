@@ -30,7 +30,7 @@ from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 
 EDIT_EVERY_S = 2.0
-"""At least this long between two edits of a card. Discord takes about one a second in a channel."""
+"""The shortest time between two edits of a card. Discord takes about one a second in a channel."""
 FRESH_AFTER_S = 55 * 60
 """Age at which a card goes on in a fresh message: Discord limits edits of those older than an hour (30046)."""
 LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
@@ -40,8 +40,7 @@ KEEP_TEXT_EVERY_S = 600
 UNKNOWN_AFTER_S = 30.0  # a waiting training that Redis does not know is given up then
 LOST_AFTER_S = 600.0  # one that had begun, that Redis does not know and no worker tells of, is given up then
 Place = Literal["channel", "nowhere", "done"]
-"""Where a card is kept: in its channel; nowhere, because that was deleted, until the owner is told of the end; or no
-longer, because the end is told."""
+"""A card's place: its channel; nowhere if that was deleted, until the owner is told of the end; done after the end."""
 
 log = structlog.get_logger()
 
@@ -289,8 +288,8 @@ class LiveCard:
                 file.reset(seek=True)
         # The nonce keeps a message from being posted twice, but a card that was deleted must be posted again.
         nonce = card_nonce(self._job.job_id, at[1] if at is not None else 0)
-        given: dict[str, Any] = {"view": buttons} if buttons is not None else {}
-        message = await channel.send(embed=embed, files=files, nonce=nonce, **given)
+        options: dict[str, Any] = {"view": buttons} if buttons is not None else {}
+        message = await channel.send(embed=embed, files=files, nonce=nonce, **options)
         self._where = (place.channel_id, message.id)
         if old is not None:
             with unless_refused(log.warning, "old_card_not_removed"):

@@ -69,8 +69,8 @@ class Training(commands.Cog):
             await self._begin(ctx, file, flags)
 
     async def _begin(self, ctx: Context, file: discord.Attachment | None, flags: TrainFlags) -> None:
-        who, send, by_message = Actor.of(ctx), ctx.send, ctx.interaction is None
-        prefix = await self.core.servers.prefix(who.guild_id)
+        actor, send, by_message = Actor.of(ctx), ctx.send, ctx.interaction is None
+        prefix = await self.core.servers.prefix(actor.guild_id)
         if file is None and flags.source is None:
             raise UserError(
                 "What should I learn?",
@@ -85,41 +85,41 @@ class Training(commands.Cog):
                 f"Leave out {code(flags.source)} or the file.{more if train_options.is_more(flags) else ''}",
             )
         if file is None and train_options.is_more(flags):
-            parent = await self.trainings.registry.choose(who.viewer, flags.parent)
+            parent = await self.trainings.registry.choose(actor.viewer, flags.parent)
             options = train_options.chosen(flags, self.core.settings, parent)
-            await self.trainings.begin_more(who, parent, options, send, by_message=by_message)
+            await self.trainings.begin_more(actor, parent, options, send, by_message=by_message)
             return
-        own = own_channel(flags.source or "", who.user.id)
+        own = own_channel(flags.source or "", actor.user.id)
         if own is not None or is_channel(flags.source or ""):
-            plan = functools.partial(self._plan, who, flags, own)
-            await self.trainings.begin_channel(who, plan, send, by_message=by_message)
+            plan = functools.partial(self._plan, actor, flags, own)
+            await self.trainings.begin_channel(actor, plan, send, by_message=by_message)
         else:
-            request = functools.partial(self._request, who, file, flags)
-            await self.trainings.begin(who, request, send, by_message=by_message)
+            request = functools.partial(self._request, actor, file, flags)
+            await self.trainings.begin(actor, request, send, by_message=by_message)
 
-    async def _parent(self, who: Actor, flags: TrainFlags) -> ModelRecord | None:
+    async def _parent(self, actor: Actor, flags: TrainFlags) -> ModelRecord | None:
         """Return the model to start from, or None. Raises UserError: there is none of that name."""
         if not train_options.starts_from_model(flags):
             return None
-        return await self.trainings.registry.choose(who.viewer, flags.parent)
+        return await self.trainings.registry.choose(actor.viewer, flags.parent)
 
     # ------------------------------------------------------------------ a text
 
-    async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
-        parent = await self._parent(who, flags)
+    async def _request(self, actor: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
+        parent = await self._parent(actor, flags)
         options = train_options.chosen(flags, self.core.settings, parent)
-        return TrainRequest(await self._corpus(who, file, flags), options, parent)
+        return TrainRequest(await self._corpus(actor, file, flags), options, parent)
 
-    async def _corpus(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
+    async def _corpus(self, actor: Actor, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
         settings = self.core.settings
         if file is None:
             assert flags.source is not None
             try:
                 return await corpora.resolve(flags.source, settings)
             except UserError as error:
-                if (name := await self.sources.meant(who, flags.source)) is None:
+                if (name := await self.sources.meant(actor, flags.source)) is None:
                     raise
-                prefix = await self.core.servers.prefix(who.guild_id)
+                prefix = await self.core.servers.prefix(actor.guild_id)
                 raise UserError(
                     error.problem,
                     f"If you mean the channel, write `{as_typed(prefix, 'train', 'source', f'#{name}')}`.",
@@ -130,18 +130,18 @@ class Training(commands.Cog):
 
     # ------------------------------------------------------------------ a channel
 
-    async def _plan(self, who: Actor, flags: TrainFlags, own: str | None) -> ReadingPlan:
+    async def _plan(self, actor: Actor, flags: TrainFlags, own: str | None) -> ReadingPlan:
         """Plan to read the whole channel; from a model that learned it before, what was said since.
 
         Raises `UserError`: the model or the channel is gone or may not be used here, or somebody withdrew;
         `discord.HTTPException`: Discord is in trouble.
         """
         assert flags.source is not None
-        source = await self.sources.find(who, own or flags.source, own=own is not None)
-        parent = await self._parent(who, flags)
+        source = await self.sources.find(actor, own or flags.source, own=own is not None)
+        parent = await self._parent(actor, flags)
         options = train_options.chosen(flags, self.core.settings, parent)
         after = await self.trainings.learned_until(parent, source.id) if parent is not None else 0
-        author_id = who.user.id if own is not None else 0
+        author_id = actor.user.id if own is not None else 0
         return ReadingPlan(source, options, speakers=flags.speakers, parent=parent, after=after, author_id=author_id)
 
     # ------------------------------------------------------------------ what there is

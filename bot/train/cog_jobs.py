@@ -1,4 +1,4 @@
-"""`jobs`, `cancel` and `finish`, and the buttons under a training's card: who may see, end or keep it."""
+"""The commands `jobs`, `cancel` and `finish`, and the buttons under a training's card."""
 
 from __future__ import annotations
 
@@ -52,12 +52,15 @@ class Jobs(commands.Cog):
     async def jobs(self, ctx: Context) -> None:
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
-        who, private = Actor.of(ctx), ctx.interaction is not None
+        actor, private = Actor.of(ctx), ctx.interaction is not None
         snapshot = await self.core.snapshots.look(now=True)
-        here = [one for one in snapshot.trainings if one.is_of(who.guild_id)]
-        rows = [Row(one, one.is_of(who.guild_id, who.user.id), self._may_show(who, one.job, private)) for one in here]
-        prefix = await self.core.servers.prefix(who.guild_id)
-        await ctx.send(embed=listing(rows, snapshot, who.guild_id, prefix), ephemeral=True)
+        in_server = [training for training in snapshot.trainings if training.is_of(actor.guild_id)]
+        rows = [
+            Row(training, training.is_of(actor.guild_id, actor.user.id), self._may_show(actor, training.job, private))
+            for training in in_server
+        ]
+        prefix = await self.core.servers.prefix(actor.guild_id)
+        await ctx.send(embed=listing(rows, snapshot, actor.guild_id, prefix), ephemeral=True)
 
     @hybrid_command(
         "cancel [JOB]", ("cancel", f"cancel {_EXAMPLE}"), about="End a training and keep nothing of it", heading="Jobs"
@@ -80,27 +83,27 @@ class Jobs(commands.Cog):
 
     async def _command(self, ctx: Context, job: str | None, ending: Ending) -> None:
         await ctx.defer(ephemeral=True)
-        who = Actor.of(ctx)
-        job_id = job.strip("` ") if job is not None else await self._meant(who, ending)
-        await ctx.send(await self._end(ending, job_id, who), ephemeral=True)
+        actor = Actor.of(ctx)
+        job_id = job.strip("` ") if job is not None else await self._meant(actor, ending)
+        await ctx.send(await self._end(ending, job_id, actor), ephemeral=True)
 
     async def _pressed(self, ending: Ending, press: Press) -> None:
         await press.send(await self._end(ending, press["job"], press.actor))
 
     async def _samples_pressed(self, press: Press) -> None:
-        who = press.actor
-        await press.send(embed=await self.samples(press["job"], who.guild_id, who.user, who.here))
+        actor = press.actor
+        await press.send(embed=await self.samples(press["job"], actor.guild_id, actor.user, actor.here))
 
     # ------------------------------------------------------------------ ending
 
-    async def _end(self, ending: Ending, job_id: str, who: Actor) -> str:
-        """What to tell somebody who ends a training, be it that its channel is still being read.
+    async def _end(self, ending: Ending, job_id: str, actor: Actor) -> str:
+        """End a training, be it that its channel is still being read, and return what to tell.
 
         Raises `UserError`: there is no such training in this server, it is over, it is somebody else's, or there is
         nothing to keep yet.
         """
-        job = await self._load(job_id, who.guild_id, who.user)
-        if job.place.user_id != who.user.id and not access.moderates(who.user, job.place):
+        job = await self._load(job_id, actor.guild_id, actor.user)
+        if job.place.user_id != actor.user.id and not access.moderates(actor.user, job.place):
             raise UserError("This training isn't yours.", "Only its owner and members with Manage Messages can end it.")
         state = await self._state(job_id)
         if state.over:
@@ -125,17 +128,17 @@ class Jobs(commands.Cog):
             raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
         return "Finishing, as soon as its worker is there: the best so far is kept."
 
-    async def _meant(self, who: Actor, ending: Ending) -> str:
+    async def _meant(self, actor: Actor, ending: Ending) -> str:
         """Return the id of the only training of somebody who names none; to finish, the only one that has begun.
 
         Raises `UserError`: they have none in this server, or several.
         """
-        own, _ = _of(who.user, who.guild_id, await self.core.snapshots.look(now=True))
+        own, _ = _of(actor.user, actor.guild_id, await self.core.snapshots.look(now=True))
         if ending == "finish":
-            own = [one for one in own if one.runs] or own
+            own = [training for training in own if training.runs] or own
         if len(own) == 1:
             return own[0].job.job_id
-        prefix = await self.core.servers.prefix(who.guild_id)
+        prefix = await self.core.servers.prefix(actor.guild_id)
         raise UserError(
             f"You have {count(len(own), 'training') if own else 'no training'} waiting or running here.",
             f"`{prefix}jobs` lists this server's. Name one: `{as_typed(prefix, ending, 'job', 'JOB')}`.",
@@ -150,34 +153,35 @@ class Jobs(commands.Cog):
         snapshot = await self.core.snapshots.look()
         own, others = _of(interaction.user, interaction.guild_id, snapshot)
         near = []
-        for one in own + others:
-            job_id, corpus = one.job.job_id, one.job.corpus
+        for training in own + others:
+            job_id, corpus = training.job.job_id, training.job.corpus
             if typed.lower() in f"{job_id} {corpus.title} {corpus.name}".lower():
-                near.append((f"{corpus.title[:50]} · {_standing(one, snapshot)}"[:100], job_id))
+                near.append((f"{corpus.title[:50]} · {_standing(training, snapshot)}"[:100], job_id))
         return choices(near, "")
 
     # ------------------------------------------------------------------ looking
 
-    def _may_show(self, who: Actor, job: TrainJob, private: bool) -> bool:
+    def _may_show(self, actor: Actor, job: TrainJob, private: bool) -> bool:
         """Whether a list may say what a training is about: to the person and, unless it is private, to all there."""
-        if not access.can_view(who.user, job.place):
+        if not access.can_view(actor.user, job.place):
             return False
-        if job.corpus.source == "upload" and not private and job.place.channel_id not in who.here:
+        if job.corpus.source == "upload" and not private and job.place.channel_id not in actor.here:
             return False  # as its model is hidden here
-        return (private and job.place.user_id == who.user.id) or self.cards.audience.may_quote(job, who.here)
+        return (private and job.place.user_id == actor.user.id) or self.cards.audience.may_quote(job, actor.here)
 
-    async def samples(self, job_id: str, guild_id: int, user: User, here: Sequence[int]) -> discord.Embed:
-        """`here`: the channel where `user` asks, which they surely read, and of a thread its parent.
+    async def samples(self, job_id: str, guild_id: int, user: User, channel_ids: Sequence[int]) -> discord.Embed:
+        """Show a person the samples of a training.
 
-        Raises `UserError`: there is no such training that this person can see, it learns from messages that they may
-        not be able to read, or it has no samples.
+        `channel_ids`: the channel where they ask and, for a thread, its parent. Raises UserError: there is no such
+        training that this person can see, it learns from messages that they may not be able to read, or it has no
+        samples.
         """
         job = await self._load(job_id, guild_id, user)
         state = await self._state(job_id)
         if job.is_private and job.place.user_id != user.id:
             owner = f"<@{job.place.user_id}>"
             raise UserError("These samples are not for you.", f"They are made of {owner}'s words, for {owner} alone.")
-        if not self.cards.audience.may_quote(job, here):
+        if not self.cards.audience.may_quote(job, channel_ids):
             raise UserError(
                 "I can't show these samples here.",
                 "They come from messages that not everybody who reads this channel could have read.",
@@ -208,9 +212,11 @@ class Jobs(commands.Cog):
 
 def _of(user: User, guild_id: int | None, snapshot: QueueSnapshot) -> tuple[list[QueuedTraining], list[QueuedTraining]]:
     """A person's own trainings in a server, and the others there that they moderate."""
-    here = [one for one in snapshot.trainings if one.is_of(guild_id)]
-    own = [one for one in here if one.job.place.user_id == user.id]
-    return own, [one for one in here if one not in own and access.moderates(user, one.job.place)]
+    in_server = [training for training in snapshot.trainings if training.is_of(guild_id)]
+    own = [training for training in in_server if training.job.place.user_id == user.id]
+    return own, [
+        training for training in in_server if training not in own and access.moderates(user, training.job.place)
+    ]
 
 
 def _over() -> UserError:
@@ -228,11 +234,11 @@ class Row:
 
 
 def listing(rows: Sequence[Row], snapshot: QueueSnapshot, guild_id: int, prefix: str) -> discord.Embed:
-    said = listed([_line(row, snapshot) for row in rows], "and {} more.", DESCRIPTION_LIMIT - 101)
+    text = listed([_line(row, snapshot) for row in rows], "and {} more.", DESCRIPTION_LIMIT - 101)
     example = as_typed(prefix, "train", "source", "frankenstein")
     none = f"No training is waiting or running here. `{example}` starts one."
-    embed = discord.Embed(title="Trainings", description=said or none, colour=BLURPLE)
-    elsewhere = sum(one.job.place.guild_id != guild_id for one in snapshot.trainings)
+    embed = discord.Embed(title="Trainings", description=text or none, colour=BLURPLE)
+    elsewhere = sum(training.job.place.guild_id != guild_id for training in snapshot.trainings)
     foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []
     if any(row.own for row in rows):
         foot.append("⭐ yours: " + ", ".join(as_typed(prefix, ending, "job", "JOB") for ending in ("cancel", "finish")))

@@ -61,7 +61,7 @@ _NOTHING_BLOCKED = Blocklist(())
 
 @dataclass(frozen=True)
 class CardContext:
-    """What a card shows besides its training's own events."""
+    """The things that a card shows besides its training's own events."""
 
     prefix: str = "!"
     worker_there: bool = True
@@ -80,8 +80,8 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
     if state.finished is not None:
         embed = finished(job, state.finished, context)
     elif state.failed is not None:
-        said = f"{state.failed.problem}\n{state.failed.remedy}".strip()
-        embed = discord.Embed(title=f"Could not learn {short_title(job)}", description=said, colour=RED)
+        text = f"{state.failed.problem}\n{state.failed.remedy}".strip()
+        embed = discord.Embed(title=f"Could not learn {short_title(job)}", description=text, colour=RED)
     elif state.state == "cancelled":
         why = "The bot's operator has turned off learning from channels. " if context.off else ""
         embed = discord.Embed(
@@ -93,12 +93,12 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
     return embed.set_footer(text=", ".join(filter(None, [job.options.recipe, chars, f"job {job.job_id}"])))
 
 
-def _note(title: str, said: str, colour: discord.Colour | None, job_id: str) -> discord.Embed:
-    return discord.Embed(title=title, description=said, colour=colour).set_footer(text=f"job {job_id}")
+def _note(title: str, text: str, colour: discord.Colour | None, job_id: str) -> discord.Embed:
+    return discord.Embed(title=title, description=text, colour=colour).set_footer(text=f"job {job_id}")
 
 
 def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
-    """`full`: Redis is there, but its disk or its memory is full."""
+    """Say that Redis is away. `full`: it is there, but its disk or its memory is full."""
     what = "cannot be reached**, so"
     if full:
         what = "can't store anything**: its disk or its memory is full. The bot's operator has to make room. Until then"
@@ -113,8 +113,8 @@ def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
 def finished_privately(job: TrainJob) -> discord.Embed:
     """The end of a training on a member's own words, as everybody sees it: neither its model's name nor its texts."""
     owner = f"<@{job.place.user_id}>"
-    said = f"✅ The model is ready, for {owner} alone. My direct message names it; if you take none, use `/models`."
-    return _note(f"Learned {short_title(job)}", said, GREEN, job.job_id)
+    text = f"✅ The model is ready, for {owner} alone. My direct message names it; if you take none, use `/models`."
+    return _note(f"Learned {short_title(job)}", text, GREEN, job.job_id)
 
 
 def direct_end(job: TrainJob, state: TrainingState, prefix: str, *, channel_gone: bool) -> discord.Embed:
@@ -139,19 +139,19 @@ def direct_end(job: TrainJob, state: TrainingState, prefix: str, *, channel_gone
 
 def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
     progress = state.progress
-    said, colour = [_doing(state, context)], BLURPLE
+    lines, colour = [_doing(state, context)], BLURPLE
     if state.state == "queued":
         colour = GREY
     if not context.worker_there or (state.state == "interrupted" and context.control != "cancel"):
         colour = AMBER
     if state.trouble is not None and state.state != "interrupted":
-        said.append(_TROUBLE[state.trouble])
+        lines.append(_TROUBLE[state.trouble])
         colour = AMBER
     if state.withdrawn:
-        said.append("🔁 A member withdrew: I begin again without their words.")
+        lines.append("🔁 A member withdrew: I begin again without their words.")
     if progress is not None:
-        said.append(f"`{bar(progress.share)}` **{math.floor(100 * progress.share)} %**")
-    embed = discord.Embed(title=f"Learning {short_title(job)}", description="\n".join(said), colour=colour)
+        lines.append(f"`{bar(progress.share)}` **{math.floor(100 * progress.share)} %**")
+    embed = discord.Embed(title=f"Learning {short_title(job)}", description="\n".join(lines), colour=colour)
     if progress is not None:
         _add_progress(embed, job.options, progress, _unseen(state), ending=context.control is not None)
     embed.add_field(name="How", value=how(job, context.most_minutes), inline=False)
@@ -165,7 +165,7 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
 
 
 def _doing(state: TrainingState, context: CardContext) -> str:
-    """What happens now to a training that is not over."""
+    """Say what happens to a training that is not over."""
     progress = state.progress
     if not context.worker_there:
         then = "It starts" if progress is None else "The training resumes from its last checkpoint"
@@ -188,36 +188,36 @@ def _doing(state: TrainingState, context: CardContext) -> str:
 
 
 def _limit(options: TrainOptions, most_minutes: float) -> float | None:
-    """The minutes that a training may learn; None: as many as any, and it ends with its epochs."""
+    """Return the minutes that a training may learn; None: as many as any, and it ends with its epochs."""
     minutes = options.minutes
     return minutes if minutes is not None and (minutes < most_minutes or not options.by_epochs) else None
 
 
 def _unseen(state: TrainingState) -> float | None:
-    """The newest loss on text that is not learned from; the first one is that of its first sample."""
-    known = [sample.heldout_loss for sample in state.samples if sample.heldout_loss is not None]
+    """Return the newest loss on unseen text; the first one is that of its first sample."""
+    losses = [sample.heldout_loss for sample in state.samples if sample.heldout_loss is not None]
     if state.progress is not None and state.progress.heldout_loss is not None:
         return state.progress.heldout_loss
-    return known[-1] if known else None
+    return losses[-1] if losses else None
 
 
 def _add_progress(
     embed: discord.Embed, options: TrainOptions, progress: Progress, unseen: float | None, *, ending: bool
 ) -> None:
-    """`ending`: somebody asked for its end, so that its plan says nothing any more."""
+    """Add how far a training is. `ending`: somebody asked for its end, so that its plan says nothing any more."""
     # Where time decides, nobody knows how many epochs there will be.
     of = f" of {progress.epochs}" if options.by_epochs else ""
     at_most = "" if options.by_epochs else "at most "
-    left = "estimating…" if progress.eta_s is None else f"{at_most}{duration(progress.eta_s)}"
+    time_left = "estimating…" if progress.eta_s is None else f"{at_most}{duration(progress.eta_s)}"
     if ending or progress.doing == "finishing" or (progress.eta_s is not None and progress.eta_s < 1):
-        left = "a moment"
+        time_left = "a moment"
     held_out = options.recipe != "classic"
     add_fields(
         embed,
         {
             "Epoch": f"{progress.epoch}{of}",
             "Step": f"{progress.step:,} of {progress.steps:,}",
-            "Time left": left,
+            "Time left": time_left,
             "Unseen text" if held_out else "Its own text": bits(unseen if held_out else progress.train_loss),
             "Speed": f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…",
         },
@@ -226,34 +226,34 @@ def _add_progress(
 
 def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embed:
     model = end.model
-    told = model.verdict
+    verdict = model.verdict
     more = f" `{as_typed(context.prefix, 'train', 'source', 'more')}` trains it further."
     words = ("seed", "I think" if job.readings else "the monster")
     what = f"`{model.name}` is trained"
-    said = f"Try `{as_typed(context.prefix, 'generate', *words)}`."
-    said += more if told.step in (None, "longer") else ""
+    advice = f"Try `{as_typed(context.prefix, 'generate', *words)}`."
+    advice += more if verdict.step in (None, "longer") else ""
     if not context.quotable:
-        said = (
+        advice = (
             "🔒 It can't be used in this channel, and none of its texts are shown here: not everybody who reads this "
             "channel could have read what it learned from."
         )
     elif job.replaces is not None:
         what = "The model is made again"  # its own name goes with the old model
-        said = "In a moment it replaces the old one, with that one's name and in its channels."
+        advice = "In a moment it replaces the old one, with that one's name and in its channels."
     elif context.kept is not None:
         example = as_typed(context.prefix, "generate", *words, "--model", model.name)
-        said = f"This channel keeps `{context.kept}`. Try yours: `{example}`."
+        advice = f"This channel keeps `{context.kept}`. Try yours: `{example}`."
     else:
         what = f"`{model.name}` is now this channel's model"
-    colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[told.kind]
+    colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[verdict.kind]
     embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=colour)
-    headline = f"**{told.headline}**\n" if told.headline else ""
-    embed.description = f"{headline}{what}. {said}"
-    (measured_on, loss), *others = told.figures.items()
+    headline = f"**{verdict.headline}**\n" if verdict.headline else ""
+    embed.description = f"{headline}{what}. {advice}"
+    (measured_on, loss), *others = verdict.figures.items()
     add_fields(embed, {measured_on: loss}, inline=False)
     add_fields(embed, {**dict(others), "Training": _course(end), "Started from": _start(model)})
     samples = end.samples[:2] if context.quotable else ()
-    below = {f"Sample {number}": quote(context.blocked.mask(one)) for number, one in enumerate(samples, start=1)}
+    below = {f"Sample {number}": quote(context.blocked.mask(text)) for number, text in enumerate(samples, start=1)}
     notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)
     add_fields(embed, {**below, "Worth knowing": notes}, inline=False)
     return embed.set_image(url=f"attachment://{LOSS_FILE}")
@@ -271,12 +271,12 @@ def _start(model: ModelFacts) -> str:
 
 
 def how(job: TrainJob, most_minutes: float) -> str:
-    """`most_minutes`: the longest any training may learn; with a number of epochs, only less is somebody's choice."""
+    """Say how a training learns. `most_minutes`: the limit of all; with a number of epochs, only less is a choice."""
     options, minutes = job.options, _limit(job.options, most_minutes)
     each = "" if options.layers == 1 else " in each layer"
     named = ("dropout", "batch", "length", "learning_rate", "random_seed")
     numbers = {name.replace("_", " "): getattr(options, name) for name in named}
-    said = [
+    parts = [
         RECIPE_WORDS[options.recipe],
         f"continues `{job.parent.name}`" if job.parent is not None else "",
         {"starter": "starts from the starter", "none": "starts from scratch", None: ""}[options.start],
@@ -288,26 +288,26 @@ def how(job: TrainJob, most_minutes: float) -> str:
         f"embedding of {options.embedding}" if options.embedding is not None else "",
         *(f"{name} {figure(value)}" for name, value in numbers.items() if value is not None),
     ]
-    return " · ".join(filter(None, said))
+    return " · ".join(filter(None, parts))
 
 
 def samples(job: TrainJob, state: TrainingState, blocked: Blocklist) -> discord.Embed:
-    """The first sample, the newest, and some between, as many as fit."""
+    """Show the first sample, the newest, and some between, as many as fit."""
     learning = "How it learned" if state.over else "Learning"
     embed = discord.Embed(title=f"{learning} to write like {short_title(job)}", colour=BLURPLE)
     for most in range(MOST_SAMPLES, 1, -1):
-        embed.description = "\n\n".join(_sample(one, job, blocked) for one in spread(state.samples, most))
+        embed.description = "\n\n".join(_sample(sample, job, blocked) for sample in spread(state.samples, most))
         if len(embed.description) <= DESCRIPTION_LIMIT:
             break
     counted = count(len(state.samples), "sample") + ("" if state.over else " so far")
     return embed.set_footer(text=f"{counted} · job {job.job_id}")
 
 
-def spread(found: Sequence[Sample], most: int) -> list[Sample]:
-    """At most `most` of the samples, evenly spread, the first and the last among them."""
-    if len(found) <= most:
-        return list(found)
-    return [found[round(step * (len(found) - 1) / (most - 1))] for step in range(most)]
+def spread(items: Sequence[Sample], most: int) -> list[Sample]:
+    """Return at most `most` samples, evenly spread, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(step * (len(items) - 1) / (most - 1))] for step in range(most)]
 
 
 def _when(sample: Sample, job: TrainJob) -> str:
@@ -315,7 +315,7 @@ def _when(sample: Sample, job: TrainJob) -> str:
 
 
 def _sample(sample: Sample, job: TrainJob, blocked: Blocklist) -> str:
-    known = sample.heldout_loss if sample.heldout_loss is not None else sample.train_loss
-    after = "" if known is None else f" · {bits(known)}"
+    loss = sample.heldout_loss if sample.heldout_loss is not None else sample.train_loss
+    after = "" if loss is None else f" · {bits(loss)}"
     when = _when(sample, job)
     return f"**{when[0].upper()}{when[1:]}**{after}\n{quote(blocked.mask(sample.text))}"

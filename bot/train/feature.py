@@ -17,7 +17,7 @@ from bot.train.start import Trainings
 
 @dataclass(frozen=True)
 class Train:
-    """What tells how trainings go."""
+    """The parts that other features need."""
 
     trainings: Trainings
     cards: TrainingCards

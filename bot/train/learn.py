@@ -149,14 +149,14 @@ class Learning(Service, commands.Cog):
         channel_id = channel_ids(ctx.channel)[-1]
         async with self._changing:
             if when is None:
-                said = await self._state(ctx.guild, channel_id)
+                text = await self._state(ctx.guild, channel_id)
             elif when.lower() == "off":
                 off = await redis_call(self.core.redis.hdel(keys.LEARNING, str(channel_id)))
-                said = "This channel's model doesn't keep learning by itself " + ("any more." if off else "anyway.")
+                text = "This channel's model doesn't keep learning by itself " + ("any more." if off else "anyway.")
             else:
                 prefix = await self.core.servers.prefix(ctx.guild.id)
-                said = await self._turn_on(ctx.guild, channel_id, _every(when.lower(), messages, prefix))
-        await ctx.send(embed=discord.Embed(description=said, colour=BLURPLE), ephemeral=True)
+                text = await self._turn_on(ctx.guild, channel_id, _every(when.lower(), messages, prefix))
+        await ctx.send(embed=discord.Embed(description=text, colour=BLURPLE), ephemeral=True)
 
     async def _turn_on(self, guild: discord.Guild, channel_id: int, every: int) -> str:
         """Note a schedule, and tell the members. Raises UserError: the model cannot learn on now, or that fails."""
@@ -188,30 +188,30 @@ class Learning(Service, commands.Cog):
         if schedule is None:
             nightly = as_typed(prefix, "learn", "when", "nightly")
             return f"This channel's model doesn't keep learning by itself. `{nightly}` turns it on."
-        said = (
+        text = (
             f"It is made again from <#{schedule.source_id}> {self._how(schedule)}\n"
             f"{count(schedule.new + self._heard[schedule.source_id], 'message')} since <t:{int(schedule.at)}:f>."
         )
         try:
             await self.remaking.plan(guild, await self._model(guild, channel_id, schedule.source_id))
         except UserError as error:
-            said += f"\n⚠️ That isn't possible at the moment: {error.problem} {error.remedy}"
-        return said
+            text += f"\n⚠️ That isn't possible at the moment: {error.problem} {error.remedy}"
+        return text
 
     def _how(self, schedule: Schedule) -> str:
         when = f"after every {schedule.every:,} new messages" if schedule.every else "every night at 3:00 UTC"
         settings = self.core.settings
-        who = "agreed" if settings.channel_training == "opt-in" else "didn't say no"
-        return f"{when}. It learns what members who {who} wrote, as it is then."
+        members = "agreed" if settings.channel_training == "opt-in" else "didn't say no"
+        return f"{when}. It learns what members who {members} wrote, as it is then."
 
 
-def _every(wanted: str, messages: int | None, prefix: str) -> int:
+def _every(when: str, messages: int | None, prefix: str) -> int:
     """Return the number of messages; 0: nightly. Raises UserError: it is neither."""
-    if wanted == "nightly":
+    if when == "nightly":
         return 0
-    if wanted != "every":
+    if when != "every":
         remedy = f"Use `{prefix}learn nightly`, `{prefix}learn every 500` or `{prefix}learn off`."
-        raise UserError(f"`{prefix}learn` can't be {code(wanted)}.", remedy)
+        raise UserError(f"`{prefix}learn` can't be {code(when)}.", remedy)
     if messages is None or not _LEAST <= messages <= _MOST:
         raise UserError(
             "After how many messages should it learn?",

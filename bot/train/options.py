@@ -47,7 +47,7 @@ class TrainFlags(Options):
 
 
 def check(flags: TrainFlags, settings: Settings) -> None:
-    """Raises `UserError` for what can be refused without asking Redis."""
+    """Refuse options that can be refused without asking Redis. Raises UserError."""
     checks.in_range("minutes", flags.minutes, 0.1, settings.train_max_minutes)
     checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
     if flags.name is not None:
@@ -85,13 +85,16 @@ def starts_from_model(flags: TrainFlags) -> bool:
 
 
 def start_of(flags: TrainFlags) -> Start | None:
-    """What `--from` names in the place of a model."""
+    """Return the start that `--from` names in the place of a model, if any."""
     typed = (flags.parent or "").strip().lower()
     return next((word for word in STARTS if word == typed), None)
 
 
 def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) -> TrainOptions:
-    """On the text that it learned, `parent` keeps its options, too. Raises `UserError`: it has another recipe."""
+    """Return the options that were typed; on its own text, `parent` keeps its options, too.
+
+    Raises UserError: the parent has another recipe.
+    """
     if parent is not None and flags.recipe not in (None, parent.recipe):
         raise UserError(
             f"`{parent.name}` is a `{parent.recipe}` model and can't be trained further as `{flags.recipe}`.",
@@ -112,7 +115,7 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
 
 
 def again(parent: ModelRecord, settings: Settings) -> TrainOptions:
-    """For **Train more**: as long and in the same way as before, within the limits of now."""
+    """Return the options of **Train more**: as long and in the same way as before, within the limits of now."""
     before = parent.options or TrainOptions(recipe=parent.recipe)
     minutes = before.minutes if before.minutes is not None else settings.train_minutes
     return TrainOptions(

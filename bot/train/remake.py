@@ -147,7 +147,9 @@ class Remaking(Service, commands.Cog):
 
         `limited`: within the quotas. Raises UserError: that can't be done, or not now; DISCORD_ERRORS.
         """
-        if any(one.job.replaces == model.model_id for one in (await self.core.snapshots.look(now=True)).trainings):
+        if any(
+            training.job.replaces == model.model_id for training in (await self.core.snapshots.look(now=True)).trainings
+        ):
             raise UserError(f"`{model.name}` is being made again.", "The card of that training shows how far it is.")
         await self.trainings.begin_again(model, await self.plan(guild, model), limited=limited)
         log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
@@ -174,15 +176,15 @@ class Remaking(Service, commands.Cog):
         if not isinstance(channel, Source):
             raise UserError(f"I don't see <#{source_id}> now, which `{model.name}` learned.", "Is it archived?")
         await self.sources.require_allowed(channel)
-        here = guild.get_channel_or_thread(model.channel_id)
-        if here is None or not self.audience.all_can_read(guild, here, channel):
+        place = guild.get_channel_or_thread(model.channel_id)
+        if place is None or not self.audience.all_can_read(guild, place, channel):
             raise UserError(
                 f"Not everybody who reads <#{model.channel_id}> can read {channel.mention}.",
                 "Train the channel anew where all its readers are.",
             )
         others = await self.registry.all(guild.id) if model.parent not in (None, STARTER) else []
         # A name may be another model's by now, and its text for others alone: one to start from must be usable here.
-        usable = {other.model_id for other in await self.registry.among(Viewer(guild.id, channel_ids(here)), others)}
+        usable = {other.model_id for other in await self.registry.among(Viewer(guild.id, channel_ids(place)), others)}
         known = [other for other in others if other.readings or other.model_id in usable]
         parent, options = chain_again(model, model.options, known, self.core.settings)
         return ReadingPlan(
@@ -221,9 +223,9 @@ class Remaking(Service, commands.Cog):
         if model.authors:  # the channel needn't know of it
             return
         place = guild.get_channel_or_thread(model.channel_id)
-        here = channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
-        could_read = self.audience.could_read(guild.id, here, sources_of(guild.id, model.readings))
-        named = f"my model `{model.name}`" if could_read and model.usable_in(here) else "a model of mine"
+        place_ids = channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
+        could_read = self.audience.could_read(guild.id, place_ids, sources_of(guild.id, model.readings))
+        named = f"my model `{model.name}`" if could_read and model.usable_in(place_ids) else "a model of mine"
         channel = self.core.bot.get_partial_messageable(model.channel_id, guild_id=guild.id)
         with unless_refused(log.warning, "deletion_not_told", model_id=model.model_id):
             await channel.send(f"🗑️ I deleted {named}: {why}.")

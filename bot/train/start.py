@@ -89,7 +89,7 @@ def _from(parent: ModelRecord) -> dict[str, Any]:
 
 @dataclass(eq=False, repr=False)
 class Trainings:
-    """Begins trainings."""
+    """Begins trainings, for commands, buttons and models that are made again."""
 
     core: Core
     registry: Registry
@@ -97,7 +97,7 @@ class Trainings:
     readings: ChannelReadings
 
     async def begin(
-        self, who: Actor, prepare: Callable[[], Awaitable[TrainRequest]], send: Send, *, by_message: bool = False
+        self, actor: Actor, prepare: Callable[[], Awaitable[TrainRequest]], send: Send, *, by_message: bool = False
     ) -> None:
         """Check who may, get the text, send the training on its way, and post its card with `send`.
 
@@ -110,19 +110,19 @@ class Trainings:
             redis.RedisError: Redis cannot be reached; nothing was begun.
             discord.HTTPException: Discord refuses the card; nothing was begun.
         """
-        job_id = f"{TRAINING}{who.request_id}"
+        job_id = f"{TRAINING}{actor.request_id}"
         if await self.core.jobs.load(job_id) is not None:
             return  # Discord delivered this request before
-        await self.core.access.require("train", who)
-        await self._require_quota(Owner(who.guild_id, who.user.id))
-        async with self.core.access.cooldown("train", who):
+        await self.core.access.require("train", actor)
+        await self._require_quota(Owner(actor.guild_id, actor.user.id))
+        async with self.core.access.cooldown("train", actor):
             request = await prepare()
             if request.parent is not None:
                 await self.require_current(request.parent)
-            await self._require_own(who, request.author_id, request.parent)
+            await self._require_own(actor, request.author_id, request.parent)
             if by_message:
                 send = functools.partial(send, nonce=card_nonce(job_id))
-            if not await self._submit(who, request.job(job_id, who.place), request.text, send) and not by_message:
+            if not await self._submit(actor, request.job(job_id, actor.place), request.text, send) and not by_message:
                 raise UserError(
                     "Discord didn't take the card of your training.",
                     "The training goes on all the same: its card comes as soon as Discord takes it.",
@@ -135,38 +135,42 @@ class Trainings:
 
     async def more(self, press: Press) -> None:
         """**Train more** under a finished card: once more on its own text, for as long as before."""
-        who = press.actor
-        parent = await self.registry.by_id(who.viewer, press["model"])
-        await self.begin_more(who, parent, train_options.again(parent, self.core.settings), press.send, by_message=True)
+        actor = press.actor
+        parent = await self.registry.by_id(actor.viewer, press["model"])
+        await self.begin_more(
+            actor, parent, train_options.again(parent, self.core.settings), press.send, by_message=True
+        )
 
     async def begin_more(
-        self, who: Actor, parent: ModelRecord, options: TrainOptions, send: Send, *, by_message: bool
+        self, actor: Actor, parent: ModelRecord, options: TrainOptions, send: Send, *, by_message: bool
     ) -> None:
         """Train a model further on its own text; a channel is read again. Raises as `begin` and `text_again`."""
 
         async def plan() -> ReadingPlan:
-            return await self.plan_further(who, parent, options, newer=False)
+            return await self.plan_further(actor, parent, options, newer=False)
 
         async def prepare() -> TrainRequest:
             corpus = await self.text_again(parent)
-            return TrainRequest(corpus, await self.with_name(who, parent, options), parent)
+            return TrainRequest(corpus, await self.with_name(actor, parent, options), parent)
 
         if parent.corpus is not None and parent.corpus.source == "channel":
-            await self.begin_channel(who, plan, send, by_message=by_message)
+            await self.begin_channel(actor, plan, send, by_message=by_message)
         else:
-            await self.begin(who, prepare, send, by_message=by_message)
+            await self.begin(actor, prepare, send, by_message=by_message)
 
     async def update(self, press: Press) -> None:
         """**Learn new messages** under a finished card: what was said since, for as long as before."""
 
         async def plan() -> ReadingPlan:
-            who = press.actor
-            parent = await self.registry.by_id(who.viewer, press["model"])
-            return await self.plan_further(who, parent, train_options.again(parent, self.core.settings), newer=True)
+            actor = press.actor
+            parent = await self.registry.by_id(actor.viewer, press["model"])
+            return await self.plan_further(actor, parent, train_options.again(parent, self.core.settings), newer=True)
 
         await self.begin_channel(press.actor, plan, press.send, by_message=True)
 
-    async def plan_further(self, who: Actor, parent: ModelRecord, options: TrainOptions, *, newer: bool) -> ReadingPlan:
+    async def plan_further(
+        self, actor: Actor, parent: ModelRecord, options: TrainOptions, *, newer: bool
+    ) -> ReadingPlan:
         """Plan to read a model's channel again, or (`newer`) only what was said since, and go on from the model.
 
         Raises UserError: it learned no channel, that is gone or may not be used here, or somebody withdrew;
@@ -178,10 +182,10 @@ class Trainings:
         note = await self.registry.notes.load(own) if own is not None and known else None
         if note is None:
             raise UserError(f"`{parent.name}` didn't learn from a channel.", "Name the channel that it should learn.")
-        source = await self.readings.sources.find(who, f"<#{note.source_id}>", own=bool(note.author_id))
+        source = await self.readings.sources.find(actor, f"<#{note.source_id}>", own=bool(note.author_id))
         return ReadingPlan(
             source,
-            await self.with_name(who, parent, options),
+            await self.with_name(actor, parent, options),
             speakers=note.speakers,
             parent=parent,
             after=await self.learned_until(parent, source.id) if newer else note.after,
@@ -193,9 +197,9 @@ class Trainings:
         notes = await self.registry.notes.load_all(ref.reading_id for ref in model.readings)
         return max((note.until for note in notes.values() if note.source_id == source_id), default=0)
 
-    async def with_name(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
+    async def with_name(self, actor: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
         """Return options with the next name after the parent's, unless somebody chose one."""
-        name = options.name or await self.registry.next_name(who.viewer, parent)
+        name = options.name or await self.registry.next_name(actor.viewer, parent)
         return options.model_copy(update={"name": name})
 
     async def start_demo(self, press: Press) -> None:
@@ -226,41 +230,47 @@ class Trainings:
                 "It is being made again without them.",
             )
 
-    async def _require_own(self, who: Actor, author_id: int, parent: ModelRecord | None) -> None:
-        """Raises `UserError` where a member's own words would come together with others', be learned by another member,
-        or be in too many models: nobody but they sees these. `author_id` 0: the text is not one member's."""
+    async def _require_own(self, actor: Actor, author_id: int, parent: ModelRecord | None) -> None:
+        """Refuse to learn a member's own words with others', for another member, or in too many models.
+
+        Nobody but they sees these models. `author_id` 0: the text is not one member's. Raises UserError.
+        """
         own = {author_id} - {0}
-        if (parent is not None and parent.authors != own) or not own <= {who.user.id}:
+        if (parent is not None and parent.authors != own) or not own <= {actor.user.id}:
             raise UserError(
                 "A member's own words are learned for that member alone, and not together with other texts.",
                 "Leave out `--from`, or start from a model of your own words with `@me #CHANNEL`.",
             )
         if own:
-            known = (await self.core.snapshots.look(now=True)).trainings
-            jobs = [one.job for one in known if one.is_of(who.guild_id, who.user.id) and one.job.replaces is None]
+            trainings = (await self.core.snapshots.look(now=True)).trainings
+            jobs = [
+                training.job
+                for training in trainings
+                if training.is_of(actor.guild_id, actor.user.id) and training.job.replaces is None
+            ]
             coming = sum(job.is_private for job in jobs)
-            await self.registry.require_few_own(who.guild_id, who.user.id, MOST_OWN - 1 - coming)
+            await self.registry.require_few_own(actor.guild_id, actor.user.id, MOST_OWN - 1 - coming)
 
     # ------------------------------------------------------------------ channels, which are yet to be read
 
     async def begin_channel(
-        self, who: Actor, plan: Callable[[], Awaitable[ReadingPlan]], send: Send, *, by_message: bool
+        self, actor: Actor, plan: Callable[[], Awaitable[ReadingPlan]], send: Send, *, by_message: bool
     ) -> None:
         """Begin a training on a channel, which is read in the background.
 
         Raises as `begin`; UserError: another channel is being read.
         """
-        job_id = f"{TRAINING}{who.request_id}"
+        job_id = f"{TRAINING}{actor.request_id}"
 
         async def prepare() -> TrainRequest:
-            await self.readings.require_free(job_id, who.guild_id)
+            await self.readings.require_free(job_id, actor.guild_id)
             planned = await plan()
             corpus, reading = self.readings.begin(planned)
             return TrainRequest(corpus, planned.options, planned.parent, reading)
 
-        with self.readings.entering(job_id, who.guild_id) as ours:
+        with self.readings.entering(job_id, actor.guild_id) as ours:
             if ours:
-                await self.begin(who, prepare, send, by_message=by_message)
+                await self.begin(actor, prepare, send, by_message=by_message)
 
     async def begin_again(self, model: ModelRecord, plan: ReadingPlan, *, limited: bool = False) -> None:
         """Read a channel for a model that is to be made again; its card is posted where the model belongs.
@@ -314,14 +324,14 @@ class Trainings:
 
     # ------------------------------------------------------------------ entering
 
-    async def _submit(self, who: Actor, job: TrainJob, text: str | None, send: Send) -> bool:
+    async def _submit(self, actor: Actor, job: TrainJob, text: str | None, send: Send) -> bool:
         """Enter the job, then post its card; False when delivery has to post it.
 
         A bot that dies in between posts the card after its next start. A card without a job would say "Queued" for
         ever. While Discord is in trouble the job stays, too: Discord may have taken the card without saying so.
         """
         with job_context(job), self.core.delivery.reserved(job.job_id) as ours:
-            owner = Owner(who.guild_id, who.user.id)
+            owner = Owner(actor.guild_id, actor.user.id)
             entry = await self.core.jobs.submit_train(job, text, self._limits) if ours else "known"
             if entry == "known":
                 return True
@@ -348,7 +358,7 @@ class Trainings:
         return self.core.settings.train_jobs_per_user, self.core.settings.train_jobs_per_server
 
     async def _require_quota(self, owner: Owner) -> None:
-        """Raises `UserError` where a quota is used up: of trainings at once, or of the models' disk space."""
+        """Refuse if a quota is used up: of trainings at once, or of the models' disk space. Raises UserError."""
         snapshot = await self.core.snapshots.look(now=True)
         owners = (Owner.of(training.job) for training in snapshot.trainings)
         if (limit := refused(owners, owner, self._limits)) is not None:

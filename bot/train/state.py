@@ -1,4 +1,4 @@
-"""What a training's events add up to: the state that its card shows. Pure; rebuilt after a restart."""
+"""The state of a training that its card shows, from the training's events. Pure; rebuilt after a restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATES: dict[str, State] = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
-"""What the last event of a kind makes of a training."""
+"""The state of a training after an event of each kind."""
 
 
 @dataclass(frozen=True)

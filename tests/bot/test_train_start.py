@@ -14,15 +14,14 @@ from bot.train import card as live_card
 from bot.train.start import TrainRequest
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
-from playground.places import CHANNEL_IDS, GUILD_ID
+from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.corpora import Corpus
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.bot.stand_in import lab
 from tests.driver.faults import Fault
-from tests.factories import corpus, record, train_job
-from tests.registered import put
+from tests.factories import corpus, train_job
 
 LAB = CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"
@@ -51,14 +50,6 @@ async def _noted(live: Live, job_id: str) -> tuple[int, int]:
     while (stored := await live.core.jobs.load(job_id)) is None or stored.card is None:
         await live.handled()
     return stored.card
-
-
-async def test_a_model_that_is_called_as_the_starter_is_not_passed_over(live: Live, sync: redis.Redis) -> None:
-    old = record(model_id="old", name="starter", guild_id=GUILD_ID, channel_id=LAB)  # from before the name was reserved
-    put(sync, old)
-    sync.hset(keys.guild_models(GUILD_ID), "starter", "old")
-    said = await live.ask("!train frankenstein --from starter")
-    assert "`!model rename starter NEW`" in said
 
 
 async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
