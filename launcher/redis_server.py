@@ -72,6 +72,8 @@ def redis_command(socket: Path, folder: Path) -> tuple[str, ...]:
         # The title would be written over the environment, by which a process is told whose it is.
         "set-proc-title": "no",
         "appendonly": "yes",
+        # What was deleted leaves the disk when the file is rewritten. Heartbeats alone write so much in about a day.
+        "auto-aof-rewrite-min-size": "8mb",
         # The append-only file holds everything; snapshots would write it all a second time.
         "save": "",
         "dbfilename": SNAPSHOT,

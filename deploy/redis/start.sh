@@ -96,6 +96,8 @@ acllog-max-len 128
 dir "$data"
 appendonly yes
 appendfsync everysec
+# What was deleted leaves the disk when the file is rewritten. Heartbeats alone write so much in about a day.
+auto-aof-rewrite-min-size 8mb
 save ""
 maxmemory ${REDIS_MAXMEMORY:-0}
 maxmemory-policy noeviction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -197,6 +198,27 @@ def test_it_forgets_nothing(server: Server) -> None:
             name: client.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy", "save")
         }
     assert found == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
+
+
+def test_what_was_deleted_leaves_the_disk_before_long() -> None:
+    """A server of its own: others may be rewriting."""
+    words = b"the gulls went home"
+    with Server() as server, server.client("bot") as client:
+
+        def on_disk() -> bool:
+            found = False
+            for file in (server.data / "appendonlydir").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # it was just replaced
+                    found = found or words in file.read_bytes()
+            return found
+
+        client.set(keys.job_text("t-1"), words)
+        client.delete(keys.job_text("t-1"))
+        wait_until(on_disk, 5)
+        for _ in range(9):  # megabytes: as heartbeats write in a day
+            client.set(keys.PROBE, b"x" * 2**20)
+        client.delete(keys.PROBE)
+        wait_until(lambda: not on_disk(), 20)
 
 
 @pytest.mark.parametrize(
