@@ -24,16 +24,19 @@ def heard(system: System, *sources: str, name: str = "whispers", **changes: Any)
     """A model of channels' messages whose readings are as it learned them; Ben's, of #cellar, unless told."""
     world = system.client.world()
     channels = {**world.channels, **world.guilds["playground"].threads}
-    ada, refs = user(system, "ada"), []
+    ada, guild_id = user(system, "ada"), int(world.guild_id)
     allowed = AllowedChannel(by=ada, at=0.0).model_dump_json()
     agreed = ConsentAnswer(state="in", at=0.0, since=0).model_dump_json()
-    for source in sources or ("cellar",):
-        channel_id = int(channels.get(source, source))
-        refs.append(ReadingRef(reading_id=f"r{channel_id}", channel_id=channel_id))
+    ids = [int(channels.get(source, source)) for source in sources or ("cellar",)]
+    refs = [ReadingRef(reading_id=f"r{channel_id}", channel_id=channel_id) for channel_id in ids]
+
+    def note() -> None:
         with system.redis as client:
-            put_note(client, refs[-1], int(world.guild_id), ada)
-            client.hset(keys.allowed_channels(int(world.guild_id)), str(channel_id), allowed)
-            client.hset(keys.consent(int(world.guild_id)), str(ada), agreed)
+            for ref in refs:
+                put_note(client, ref, guild_id, ada)
+                client.hset(keys.allowed_channels(guild_id), str(ref.channel_id), allowed)
+            client.hset(keys.consent(guild_id), str(ada), agreed)
+
     own = {"source": "channel", "sha256": "", "reading": refs[0].reading_id}
     fields = {
         "channel_id": int(world.channels["cellar"]),
@@ -42,7 +45,9 @@ def heard(system: System, *sources: str, name: str = "whispers", **changes: Any)
         "corpus_title": TITLE,
         "readings": tuple(refs),
     }
+    note()
     model = system.add_model(name, **{**fields, **changes})
+    note()  # the bot, which forgets what no model needs, may have looked in between
 
     def mark(description: dict[str, Any]) -> None:
         description["corpus"] |= own

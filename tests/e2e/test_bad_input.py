@@ -18,7 +18,6 @@ from tests.e2e.system import System
         ("!train more --layers 2", "keeps its network", "Leave out `--layers`"),
         ("!generate the sea --from-corpus", "so it can't use your words", "Leave out the words"),
         ("!model export", "There is no model here yet", "!train frankenstein"),
-        ("!generate the sea --top 5", "`--top` is not clear: `--top-k` or `--top-p`", "Write more of it"),
         ("!generate the sea --mix a,b --model c", "don't go together", "Leave out one"),
         ("!cancel t-1", "There is no training `t-1`", "bottom of its card"),
     ],
