@@ -14,7 +14,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import DISCORD_ERRORS, is_transient, unless_refused, wait_for
+from bot.background import is_transient, unless_refused, wait_for
 from bot.components import button, view
 from bot.core import Core
 from bot.errors import is_gone
@@ -62,16 +62,6 @@ class TrainingCards:
 
     async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
         await LiveCard(self, job, card, news).keep()
-
-    async def show_for_now(self, card: tuple[int, int], embed: discord.Embed) -> bool:
-        """Edit a card (channel id, message id); False: Discord does not take it."""
-        message = self.core.bot.get_partial_messageable(card[0]).get_partial_message(card[1])
-        try:
-            await message.edit(embed=embed, allowed_mentions=NOBODY)
-        except DISCORD_ERRORS as error:
-            log.warning("card_not_edited", error=type(error).__name__)
-            return False
-        return True
 
     async def samples_stand(self, job: TrainJob) -> bool:
         """Return whether no words were withdrawn that a training may have learned. Raises redis.RedisError."""
@@ -306,7 +296,10 @@ class LiveCard:
         due = time.monotonic() - self._edited >= EDIT_EVERY_S
         if not due or self._place != "channel" or self._where is None or embed.to_dict() == self._shown:
             return
-        if await self._cards.show_for_now(self._where, embed):
+        channel_id, message_id = self._where
+        message = self._cards.core.bot.get_partial_messageable(channel_id).get_partial_message(message_id)
+        with unless_refused(log.warning, "card_not_edited"):
+            await message.edit(embed=embed, allowed_mentions=NOBODY)
             self._shown, self._edited = embed.to_dict(), time.monotonic()
 
     async def _tell_owner(self) -> None:

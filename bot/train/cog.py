@@ -79,10 +79,9 @@ class Training(commands.Cog):
                 "trains this channel's model further.",
             )
         if file is not None and flags.source is not None:
-            more = f" `{as_typed(prefix, 'train', '--from', 'MODEL')}` trains a model further on the file."
+            further = f"`{as_typed(prefix, 'train', '--from', 'MODEL')}` trains a model further on the file."
             raise UserError(
-                "You named a text and attached a file.",
-                f"Leave out {code(flags.source)} or the file.{more if train_options.is_more(flags) else ''}",
+                "You named a text and attached a file.", f"Leave out {code(flags.source)} or the file. {further}"
             )
         if file is None and train_options.is_more(flags):
             parent = await self.trainings.registry.choose(actor.viewer, flags.parent)

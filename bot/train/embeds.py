@@ -119,9 +119,10 @@ def finished_privately(job: TrainJob) -> discord.Embed:
 
 def direct_end(job: TrainJob, state: TrainingState, prefix: str, *, channel_gone: bool) -> discord.Embed:
     """Say to the owner alone how a training ended: it is private, or its channel is gone or takes no card."""
-    title, text = f"Cancelled: {short_title(job)}", "Nothing was kept."
-    if state.finished is not None:
-        title, name = f"Learned {short_title(job)}", state.finished.model.name
+    if state.finished is None:
+        embed = training(job, state, CardContext(prefix))
+    else:
+        name = state.finished.model.name
         text = f"✅ The model is called `{name}`. `/models` lists it in the channels that may use it."
         if job.is_private:
             example = as_typed(prefix, "generate", "seed", "I think", "--model", name)
@@ -130,11 +131,10 @@ def direct_end(job: TrainJob, state: TrainingState, prefix: str, *, channel_gone
                 f"✅ `{name}` is ready, and only you can use it. Try `{example}`. `{share}` lets others use it where "
                 "everybody could have read these messages."
             )
-    elif state.failed is not None:
-        title = f"Could not learn {short_title(job)}"
-        text = f"{state.failed.problem[:FIELD_LIMIT]}\n{state.failed.remedy[:FIELD_LIMIT]}".strip()
-    gone = f"The channel where you had me learn {short_title(job)} was deleted.\n" if channel_gone else ""
-    return _note(title, f"{gone}{text}", None, job.job_id)
+        embed = _note(f"Learned {short_title(job)}", text, GREEN, job.job_id)
+    if channel_gone:
+        embed.description = f"The channel where you had me learn {short_title(job)} was deleted.\n{embed.description}"
+    return embed
 
 
 def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:

@@ -204,23 +204,16 @@ class Trainings:
 
     async def start_demo(self, press: Press) -> None:
         """Begin with some minutes of *Frankenstein*, or of a text that is here if it can't be fetched."""
-        other = False
 
         async def prepare() -> TrainRequest:
-            nonlocal other
             try:
                 corpus = await corpora.resolve("frankenstein", self.core.settings)
             except UserError as error:
                 log.info("book_not_fetched", reason=error.problem)
-                corpus, other = await corpora.resolve("python-docs", self.core.settings), True
+                corpus = await corpora.resolve("python-docs", self.core.settings)
             return TrainRequest(corpus, TrainOptions(minutes=min(DEMO_MINUTES, self.core.settings.train_max_minutes)))
 
         await self.begin(press.actor, prepare, press.send, by_message=True)
-        if other:
-            await press.interaction.followup.send(
-                "I couldn't fetch *Frankenstein*, so I'm reading Python's manual: it is on this machine.",
-                ephemeral=True,
-            )
 
     async def require_current(self, model: ModelRecord) -> None:
         """Check that no words were withdrawn that a model learned. Raises `UserError`."""

@@ -45,7 +45,6 @@ async def test_the_first_demo_needs_no_internet(live: Live) -> None:
     live.acts.click(USER_IDS["ada"], room, greeting.id, "galvanic:demo")
     card = await live.until(lambda: live.showing("The Python language reference", channel=room), "a card")
     assert "2 min" in text_of(card)
-    await live.until(lambda: live.whispered("ada", "I couldn't fetch", channel=room), "a word about the other text")
 
 
 async def new_server(live: Live) -> int:
