@@ -141,11 +141,11 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
         case commands.CheckFailure() | app_commands.CheckFailure():
             return UserError("You may not use this command here.", "Ask a server admin.")
         case commands.MissingFlagArgument():
-            return UserError(f"`--{shown(error.flag)}` needs a value after it.", usage)
+            return UserError(f"`--{flag_name(error.flag)}` needs a value after it.", usage)
         case commands.TooManyFlags():
-            return UserError(f"`--{shown(error.flag)}` was given more than once.", "Give it once.")
+            return UserError(f"`--{flag_name(error.flag)}` was given more than once.", "Give it once.")
         case commands.BadFlagArgument():
-            name, kind = shown(error.flag), getattr(error.flag.annotation, "annotation", None)
+            name, kind = flag_name(error.flag), getattr(error.flag.annotation, "annotation", None)
             takes = f"It takes {_KINDS.get(kind, 'another value')}. `--{name}`: {error.flag.description}.\n{usage}"
             return UserError(f"`--{name}` can't be {code(error.argument)}.", takes)
         case commands.MissingRequiredArgument():
@@ -165,7 +165,7 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
     return None
 
 
-def shown(flag: commands.Flag) -> str:
+def flag_name(flag: commands.Flag) -> str:
     """A flag's name as people type it."""
     return str(flag.name).replace("_", "-")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -12,7 +12,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.components import Press, menu, view
-from bot.errors import nearest_command
+from bot.errors import flag_name, nearest_command
 from bot.options.options import Options
 from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
@@ -154,8 +154,7 @@ def page(
     examples = [f"{typed}{line}" for line in command.extras.get("examples", ())]
     if examples not in ([], [f"{typed}{usage}"]):
         embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)
-    for heading, options in described(command):
-        _add(embed, heading, [f"`{typed}` {description}" for typed, description in options])
+    _add(embed, "Options", _options(command))
     if _slash(command) is not None:
         embed.set_footer(text=f"As a slash command: /{command.qualified_name}")
     return embed
@@ -165,21 +164,20 @@ def _slash(command: Command) -> app_commands.Command[Any, ..., Any] | app_comman
     return command.app_command if isinstance(command, commands.HybridCommand) else None
 
 
-def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Headings, each with (what is typed, description)."""
-    annotations = [parameter.annotation for parameter in command.clean_params.values()]
-    flags = [kind for kind in annotations if isinstance(kind, type) and issubclass(kind, Options)]
-    for kind in flags:
-        yield "Options", kind.described()
+def _options(command: Command) -> list[str]:
+    """Return a line for each field of the slash command, named as it is typed in a message."""
     slash = _slash(command)
-    if isinstance(slash, app_commands.Command):
-        flag_names = {str(flag.name) for kind in flags for flag in kind.get_flags().values()}
-        others = [
-            option
-            for option in slash.parameters
-            if str(option.description) != "…" and option.display_name not in flag_names
-        ]
-        yield "Arguments", [(option.display_name.upper(), str(option.description)) for option in others]
+    fields = slash.parameters if isinstance(slash, app_commands.Command) else []
+    kinds = [parameter.annotation for parameter in command.clean_params.values()]
+    flags = [
+        flag
+        for kind in kinds
+        if isinstance(kind, type) and issubclass(kind, Options)
+        for flag in kind.get_flags().values()
+    ]
+    typed = {str(flag.name): f"--{flag_name(flag)}" for flag in flags if not flag.positional}
+    described = [field for field in fields if str(field.description) != "…"]  # discord.py's for none
+    return [f"`{typed.get(field.display_name, field.display_name.upper())}` {field.description}" for field in described]
 
 
 def _add(embed: discord.Embed, heading: str, lines: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from discord.ext import commands
 from discord.utils import MISSING
 
-from bot.errors import nearest, shown
+from bot.errors import flag_name, nearest
 from bot.options.checks import as_limit, in_range
 from bot.words import code
 from galvanic.errors import UserError
@@ -100,7 +100,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
 
         Raises UserError: there is no such option.
         """
-        flags = {shown(flag): flag for flag in cls.get_flags().values() if not flag.positional}
+        flags = {flag_name(flag): flag for flag in cls.get_flags().values() if not flag.positional}
         named = {name: (flag, "yes" if flag.annotation is bool else "") for name, flag in flags.items()}
         no = {f"no-{name}": (flag, "no") for name, flag in flags.items() if flag.annotation is bool}
         name = typed.lower().replace("_", "-")
@@ -114,12 +114,6 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
             remedy += f" If it is one of your words, write {code(f'{chr(92)}--{typed}')}."
         raise UserError(f"This command has no option {code(f'--{typed}')}.", remedy)
 
-    @classmethod
-    def described(cls) -> list[tuple[str, str]]:
-        """Return the options for the help page: what is typed, and what it does."""
-        flags = cls.get_flags().values()
-        return [(str(flag.name) if flag.positional else f"--{shown(flag)}", str(flag.description)) for flag in flags]
-
 
 def _checked(flag: commands.Flag, value: str) -> str:
     """The value, checked here because discord.py's error does not name an optional option."""
@@ -130,11 +124,11 @@ def _checked(flag: commands.Flag, value: str) -> str:
         except ValueError as error:
             raise commands.BadFlagArgument(flag, value, error) from error
         if limits.max is not None:
-            in_range(shown(flag), typed, limits.min, limits.max)
+            in_range(flag_name(flag), typed, limits.min, limits.max)
     elif get_origin(limits) is Literal:
         value, choices = value.lower(), get_args(limits)
         if value not in choices:
-            raise UserError(f"`--{shown(flag)}` can't be {code(value)}.", f"Choose {_either(choices)}.")
+            raise UserError(f"`--{flag_name(flag)}` can't be {code(value)}.", f"Choose {_either(choices)}.")
     return value
 
 

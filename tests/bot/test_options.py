@@ -9,7 +9,7 @@ import pytest
 from discord.ext import commands
 from pydantic import ValidationError
 
-from bot.errors import shown
+from bot.errors import flag_name
 from bot.options.options import Options
 from bot.train import options as train_options
 from bot.train.cog import Training
@@ -180,10 +180,10 @@ NUMBERS = [flag for flag in TrainFlags.get_flags().values() if getattr(flag.anno
 async def test_the_limits_are_those_of_the_job(flag: commands.Flag, side: str) -> None:
     whole = isinstance(flag.annotation.min, int)
     limit = getattr(flag.annotation, side)
-    await options(f"harbour --{shown(flag)} {limit}")  # the limits themselves are fine
+    await options(f"harbour --{flag_name(flag)} {limit}")  # the limits themselves are fine
     beyond = limit + {"min": -1, "max": 1}[side] * (1 if whole else 0.001)
-    with pytest.raises(UserError, match=f"`--{shown(flag)}` is .*out of range"):
-        await options(f"harbour --{shown(flag)} {beyond}")
+    with pytest.raises(UserError, match=f"`--{flag_name(flag)}` is .*out of range"):
+        await options(f"harbour --{flag_name(flag)} {beyond}")
     with pytest.raises(ValidationError):
         TrainOptions(**{flag.attribute: beyond})
 
