@@ -124,7 +124,7 @@ class Speaks(commands.Cog):
         require_permissions(ctx)
         await ctx.defer()
         actor = Actor.of(ctx)
-        personas, admin = await self._known(actor), is_admin(ctx.author)
+        personas, admin = await self._visible(actor), is_admin(ctx.author)
         viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it
         if what == "list":
             usable = await self.registry.by_ids(viewer, [persona.model_id for persona in personas.values()])
@@ -221,7 +221,7 @@ class Speaks(commands.Cog):
         finally:
             announced.set()
 
-    async def _known(self, actor: Actor) -> dict[str, Persona]:
+    async def _visible(self, actor: Actor) -> dict[str, Persona]:
         """Return the channel's personas, to an admin all of the server."""
         if is_admin(actor.user):
             return await self.store.of(actor.guild_id)
@@ -235,10 +235,10 @@ class Speaks(commands.Cog):
     @talk.autocomplete("first")
     @talk.autocomplete("second")
     async def _calls(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        async def known() -> list[str | tuple[str, str]]:
-            return [*await self._known(Actor.of_interaction(interaction))]
+        async def calls() -> list[str | tuple[str, str]]:
+            return [*await self._visible(Actor.of_interaction(interaction))]
 
-        return choices(await in_time(known()), typed.removeprefix("@"))
+        return choices(await in_time(calls()), typed.removeprefix("@"))
 
     async def _hear(self, ctx: Context) -> bool:
         """Take a message that calls a persona."""
@@ -259,7 +259,7 @@ class Speaks(commands.Cog):
 
     async def _tell(self, ctx: Context) -> None:
         on = (await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])).speak.on
-        description = await self.speaker.told(ctx.channel)
+        description = await self.speaker.describe(ctx.channel)
         await ctx.send(embed=discord.Embed(description=description, colour=GREEN if on else GREY))
 
     @commands.Cog.listener()

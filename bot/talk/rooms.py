@@ -43,13 +43,13 @@ class Rooms:
         self._redis = connection
         self._known: OrderedDict[int, Room] = OrderedDict()
 
-    def known(self, channel_id: int) -> Room | None:
+    def cached(self, channel_id: int) -> Room | None:
         if (room := self._known.get(channel_id)) is not None:
             self._known.move_to_end(channel_id)
         return room
 
     async def room(self, channel_id: int) -> Room:
-        if (room := self.known(channel_id)) is not None:
+        if (room := self.cached(channel_id)) is not None:
             return room
         speak, *numbers = await redis_call(self._redis.hmget(keys.channel(channel_id), _FIELDS))
         read = Room(_read(channel_id, speak), *(int(number or 0) for number in numbers))

@@ -18,7 +18,7 @@ from bot.models.registry import Registry
 from bot.options.decoding import to_bot
 from bot.servers.access import Actor, Viewer, channel_ids, lacking, may_send
 from bot.talk.rooms import Rooms
-from bot.talk.speaking import Speaking, told
+from bot.talk.speaking import Speaking, describe
 from bot.write.conversation import Conversation
 from bot.write.embeds import chatted
 from bot.write.generate import Generating
@@ -49,7 +49,7 @@ class Speaker(Service):
         if message.guild is None or not of_person or me is None or self.stopped:
             return
         room_id = channel_ids(message.channel)[-1]
-        if (room := self.rooms.known(room_id)) is None:
+        if (room := self.rooms.cached(room_id)) is None:
             with reserve(self._busy, f"read {room_id}") as ours:
                 if not ours:  # one question at a time
                     return
@@ -129,7 +129,7 @@ class Speaker(Service):
             return "rights", lacking("this channel", ("view_channel", "send_messages")).problem
         return None
 
-    async def told(self, channel: Any) -> str:
+    async def describe(self, channel: Any) -> str:
         """Say what the bot will do in a server's channel. Raises redis.RedisError."""
         places = channel_ids(channel)
         room, against = await self.rooms.room(places[-1]), await self._against(channel)
@@ -138,7 +138,7 @@ class Speaker(Service):
                 await self.registry.choose_to_write(Viewer(channel.guild.id, places), None, starter=False)
             except UserError as problem:
                 against = "no model", f"I can't yet: {problem.problem} {problem.remedy}"
-        return f"{told(room.speak)} {against[1] if against is not None else ''}".strip()
+        return f"{describe(room.speak)} {against[1] if against is not None else ''}".strip()
 
     async def choose(self, channel: Any, speak: Speaking) -> None:
         """Have it so in a channel and its threads; messages and time count from now on."""

@@ -116,7 +116,7 @@ def span(typed: str) -> int | None:
     return total
 
 
-def told(speaking: Speaking) -> str:
+def describe(speaking: Speaking) -> str:
     if not speaking.on:
         return "I speak here only when I'm asked to."
     words = [f"*{plain(word)}*" for word in speaking.words[:_SHOWN_WORDS]]

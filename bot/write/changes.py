@@ -18,19 +18,15 @@ CONTINUE_FROM = 1_000
 E = TypeVar("E", Generated, Compared, Surprised)
 
 
-def end_of(text: str) -> dict[str, Any]:
-    """Return `seed` and `shown` of a job that continues `text`; the answer shows only a short tail of it."""
-    seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
-    return {"seed": seed, "shown": len(tail(seed, CONTINUED_SHOWN))}
-
-
 def continued(job: GenerateJob, text: str) -> GenerateJob:
-    """Continue `text` as `end_of`."""
-    return job.model_copy(update={"random_seed": None, "from_line": False, "from_corpus": False, **end_of(text)})
+    """Continue `text`; the answer shows only a short tail of it."""
+    seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
+    start = {"seed": seed, "shown": len(tail(seed, CONTINUED_SHOWN)), "from_line": False, "from_corpus": False}
+    return job.model_copy(update={"random_seed": None, **start})
 
 
-def whole(job: GenerateJob, answer: Generated) -> str:
-    """A text with its seed; an answer in a chat has only its own words."""
+def full_text(job: GenerateJob, answer: Generated) -> str:
+    """Return a text with its seed; an answer in a chat has only its own words."""
     if job.shown == 0:
         return answer.text
     return (answer.seed if job.from_line or job.from_corpus else job.seed) + answer.text
@@ -48,7 +44,7 @@ def hotter(job: GenerateJob, answer: Generated, by: float) -> GenerateJob:
 
 BUTTONS: dict[str, Callable[[GenerateJob, Generated], GenerateJob]] = {
     "again": lambda job, _answer: job.model_copy(update={"random_seed": None}),
-    "continue": lambda job, answer: continued(job, whole(job, answer)),
+    "continue": lambda job, answer: continued(job, full_text(job, answer)),
     "hotter": functools.partial(hotter, by=TEMPERATURE_STEP),
     "cooler": functools.partial(hotter, by=-TEMPERATURE_STEP),
 }

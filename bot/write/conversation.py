@@ -17,7 +17,7 @@ from bot.jobs.client import JobClient
 from bot.models.readings import ReadingNotes
 from bot.options.decoding import is_said, is_written, job_shown_in, message_text, replied_to, to_bot
 from bot.servers.access import Actor
-from bot.write.changes import whole
+from bot.write.changes import full_text
 from bot.write.generate import Generating
 from galvanic.errors import UserError
 from shared.blocklist import MASK
@@ -141,7 +141,7 @@ class Conversation:
             return []
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated) or len(authors_of(job)) > 1:
             return []
-        text = whole(job, answer).replace(MASK, "")[-MOST_CHARS // 2 :]
+        text = full_text(job, answer).replace(MASK, "")[-MOST_CHARS // 2 :]
         return [Turn(None, text, None if job.from_line or job.from_corpus else next(iter(authors_of(job))))]
 
     # ------------------------------------------------------------------ speakers

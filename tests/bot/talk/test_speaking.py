@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from discord.utils import time_snowflake
 
-from bot.talk.speaking import EXAMPLES, Speaking, parse, span, told
+from bot.talk.speaking import EXAMPLES, Speaking, describe, parse, span
 from galvanic.errors import UserError
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ def test_what_can_be_typed_and_how_it_is_told(typed: str, said: str | None) -> N
             parse(typed)
         assert refused.value.remedy
     else:
-        assert said in told(parse(typed))
+        assert said in describe(parse(typed))
 
 
 @pytest.mark.parametrize("typed", ["0%", "101%", "200 %"])

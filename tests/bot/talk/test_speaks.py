@@ -221,7 +221,7 @@ async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) ->
     await live.ask("!quiet 8h")
     live.remove_channel(LAB)
     await live.until(lambda: not worker.redis.exists(keys.channel(LAB)), "the channel's choices to go")
-    assert cog(live.bot, Speaks).speaker.rooms.known(LAB) is None
+    assert cog(live.bot, Speaks).speaker.rooms.cached(LAB) is None
 
 
 async def test_what_is_turned_off_meanwhile_is_not_posted(live: Live, worker: StandIn) -> None:
