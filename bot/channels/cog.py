@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import discord
+import redis
 import structlog
 from discord import app_commands
 from discord.ext import commands
@@ -271,7 +272,11 @@ class Privacy(commands.Cog):
             if channel_id is None or channel_id not in allowed:
                 channel_id = _room(ctx.author, channel).id
             await self.consents.disallow(guild.id, channel_id, ctx.author.id)
-            deleted = await self.withdrawals.forbid(guild.id)
+            try:
+                deleted = await self.withdrawals.forbid(guild.id)
+            except redis.RedisError:
+                self.core.chores.add(self.withdrawals.forbid, guild.id)
+                raise
             models = f" I deleted {count(deleted, 'model')} of it." if deleted else ""
             await ctx.send(f"I don't learn from <#{channel_id}> now.{models}", ephemeral=True)
 

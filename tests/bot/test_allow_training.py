@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
 from playground.places import CHANNEL_IDS, GUILD_ID
-from tests.bot.channels import names, read
+from shared.models import ModelRecord
+from tests.bot.channels import names, read, worked_off
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, LAB, TAVERN, model_of, stored
 from tests.driver.faults import Fault
@@ -39,6 +41,24 @@ async def test_off_ends_what_waits_to_learn_the_channel(live: Live) -> None:
     job = await read(live)
     assert "don't learn from" in await live.ask("!allow-training #lab off")
     assert await live.core.jobs.channel_text(job.job_id) is None
+
+
+async def test_what_redis_kept_off_from_deleting_is_deleted_later(live: Live) -> None:
+    await live.channels.consents.allow(GUILD_ID, TAVERN, ADA)
+    model_of(live, await stored(live, BEN))
+    remove, tries = live.models.registry.remove, 0
+
+    async def fails_once(model: ModelRecord) -> bool:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise redis.ConnectionError
+        return await remove(model)
+
+    live.patch.setattr(live.models.registry, "remove", fails_once)
+    await live.ask("!allow-training #tavern off")
+    await worked_off(live.core.chores)
+    assert await names(live) == []
 
 
 async def test_a_channel_that_is_gone_can_be_taken_back(live: Live) -> None:
