@@ -100,6 +100,14 @@ class Writing(commands.Cog):
         Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
         or generate it at a higher (hotter) or lower (cooler) temperature.
         """
+        request = self._request(flags)
+
+        async def prepare(_: Actor) -> Request:
+            return request
+
+        await self.generating.command(ctx, prepare)
+
+    def _request(self, flags: GenerateFlags) -> Request:
         seed = checks.seed(flags.seed or "")
         if seed.strip() and flags.from_corpus:
             raise UserError(
@@ -111,7 +119,7 @@ class Writing(commands.Cog):
                 raise UserError(
                     f"`--mix` and `--{other.replace('_', '-')}` don't go together.", "Leave out one of them."
                 )
-        request = Request(
+        return Request(
             seed=seed,
             models=mix.parse(flags.mix) if flags.mix is not None else (),
             model=flags.model,
@@ -119,7 +127,6 @@ class Writing(commands.Cog):
             from_corpus=flags.from_corpus,
             chosen={name: getattr(flags, name) for name in _CHOSEN},
         )
-        await self.generating.command(ctx, request)
 
     @hybrid_command(
         "compare the sea [--OPTION VALUE ...]",
@@ -200,7 +207,7 @@ class Writing(commands.Cog):
         """Post the surprise map of a text, or of `original`, a message of the person's own or of the bot's."""
         actor = Actor.of(ctx)
         if original is not None:
-            self._require_own_message(actor, original)
+            self.require_own_message(actor, original)
             text = message_text(original).strip()
         if not text:
             prefix = await self.core.servers.prefix(actor.guild_id)
@@ -226,7 +233,7 @@ class Writing(commands.Cog):
 
         await self.core.requests.command(ctx, build)
 
-    def _require_own_message(self, actor: Actor, message: discord.Message) -> None:
+    def require_own_message(self, actor: Actor, message: discord.Message) -> None:
         """Check that a message is the person's own, the bot's or a webhook's. Raises UserError if it is not."""
         me = self.core.bot.user
         if message.author.id not in (actor.user.id, me and me.id) and message.webhook_id is None:

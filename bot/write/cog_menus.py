@@ -1,7 +1,8 @@
-"""The menu of a message: draw its surprise, delete it, never say it again; and **Delete** under a text."""
+"""The menu of a message: continue it, draw its surprise, delete it, never say it again; and **Delete** under a text."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,12 +19,15 @@ from bot.options.decoding import message_text
 from bot.responder import Interaction, acknowledge
 from bot.servers.access import Actor, moderates, require_admin
 from bot.servers.settings import MOST_TYPED
+from bot.types import Context
 from bot.words import code
+from bot.write import changes
 from bot.write.cog import Writing
-from bot.write.generate import Generating
+from bot.write.generate import Generating, Request
 from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, parse
-from shared.jobs import Job, TrainJob
+from shared.events import Generated
+from shared.jobs import GenerateJob, Job, TrainJob, author_of
 
 log = structlog.get_logger()
 
@@ -42,11 +46,37 @@ class Menus(commands.Cog):
 
     async def cog_load(self) -> None:
         for name, work in (
+            ("Continue this", self.go_on),
             ("Surprise map", self.draw),
             ("Delete this text", self.delete),
             ("Never say this again", self.ask_never),
         ):
             self.core.bot.tree.add_command(app_commands.guild_only(app_commands.ContextMenu(name=name, callback=work)))
+
+    # ------------------------------------------------------------------ continued, drawn
+
+    async def go_on(self, interaction: Interaction, message: discord.Message) -> None:
+        ctx: Context = await self.core.bot.get_context(interaction)
+        await self.generating.command(ctx, functools.partial(self._continuing, message))
+
+    async def _continuing(self, message: discord.Message, actor: Actor) -> Request:
+        """Have the words of a message continued as theirs whose they are, if this person may use them."""
+        self.writing.require_own_message(actor, message)
+        text, author_id = message_text(message).strip(), None
+        if message.author.id != actor.user.id:
+            job_id, _ = await self._text_in(message)
+            job, answer = await self.generating.answered(actor, job_id)
+            if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
+                raise UserError(
+                    "This message has more than one text, or none.",
+                    "The menu under a comparison continues one of them.",
+                )
+            text, author_id = changes.whole(job, answer), author_of(job)
+        if not text.strip():
+            raise UserError("This message has no words that I could continue.", "Choose one that has some.")
+        end = changes.end_of(text)
+        shown = end["shown"] if end["shown"] < len(text) else None
+        return Request(end["seed"], chosen={"shown": shown, "author_id": author_id})
 
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:
         await self.writing.picture(await self.core.bot.get_context(interaction), "", message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,9 +75,21 @@ class Generating:
     core: Core
     registry: Registry
 
-    async def command(self, ctx: Context, request: Request) -> None:
-        """Answer a command with a text."""
-        await self.core.requests.command(ctx, lambda actor: self._job(actor, request, "g"))
+    async def command(self, ctx: Context, prepare: Callable[[Actor], Awaitable[Request]]) -> None:
+        """Answer a command with a text; `prepare` returns what is asked for."""
+
+        async def build(actor: Actor) -> GenerateJob:
+            return await self._job(actor, await prepare(actor), "g")
+
+        await self.core.requests.command(ctx, build)
+
+    async def press(self, press: Press, request: Request) -> None:
+        """Answer a button or a form with a text."""
+
+        async def build(actor: Actor) -> GenerateJob:
+            return await self._job(actor, request, embeds.PRESSED)
+
+        await self.core.requests.press(press, build)
 
     async def answering(
         self, actor: Actor, model: ModelRecord, heard: Mapping[str, Any], kind: str = "c"
@@ -201,7 +213,7 @@ class Generating:
             typed = form.typed["temperature"].strip()
             chosen = {"temperature": checks.temperature(typed)} if typed else {}
             request = Request(seed=form.typed["words"], model_id=press["model"], chosen=chosen)
-            await self.core.requests.press(form, lambda actor: self._job(actor, request, embeds.PRESSED))
+            await self.press(form, request)
 
         return Form("Generate a text", _FIELDS, Action(sent))
 

@@ -15,13 +15,13 @@ from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
 from shared.events import Failed
-from shared.jobs import SurpriseJob
+from shared.jobs import GenerateJob, SurpriseJob
 from tests.bot.live import Live, custom_id, text_of
 from tests.bot.members import ADA, BEN, LAB
 from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
 from tests.factories import generate_job, generated, train_job
 
-SURPRISE, DELETE, NEVER = "Surprise map", "Delete this text", "Never say this again"
+CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
 ME = "<@1297000000000000031>"
 
 
@@ -63,7 +63,17 @@ async def fill(live: Live, opened: Interaction, phrase: str) -> None:
     live.acts.submit_modal(opened.user_id, (await live.form(opened)).id, {"phrase": phrase})
 
 
-# --------------------------------------------------------------------------- drawn
+# --------------------------------------------------------------------------- continued, drawn
+
+
+async def test_ones_own_words_go_on_for_all_to_see(live: Live, worker: StandIn) -> None:
+    said = live.send("the tide " * 200, person="ben")
+    call(live, "ben", said, CONTINUE)
+    job = await live.job(job_id := await worker.asked(live), GenerateJob)
+    assert job.seed == ("the tide " * 200).strip()[-1_000:]
+    assert (job.shown, job.author_id, job.from_line) == (len("the tide " * 13) - 1, None, False)
+    await done(live, worker, job_id, generated(seed=job.seed, text=TEXT))
+    assert "… " in text_of(await live.until(lambda: live.showing(TEXT), "the text"))
 
 
 async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: Live, worker: StandIn) -> None:
@@ -76,8 +86,9 @@ async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: L
     assert (await live.job(await worker.asked(live), SurpriseJob)).text == TEXT
 
 
-async def test_nobody_elses_words_are_used(live: Live, worker: StandIn) -> None:
-    call(live, "ada", live.send("the tide watches", person="ben"), SURPRISE)
+@pytest.mark.parametrize("command", [CONTINUE, SURPRISE])
+async def test_nobody_elses_words_are_used(live: Live, worker: StandIn, command: str) -> None:
+    call(live, "ada", live.send("the tide watches", person="ben"), command)
     assert "your own or of mine" in await told(live, "ada", "somebody else's")
     assert not worker.waiting()
 

@@ -368,21 +368,22 @@ async def test_its_texts_are_covered_and_deleted_like_others(live: Live, worker:
     await live.until(lambda: spoken(live) == [other], "the deletion without a webhook")
 
 
-async def test_its_texts_are_drawn_and_liked_like_others(live: Live, worker: StandIn) -> None:
+async def test_its_texts_are_continued_drawn_and_liked_like_others(live: Live, worker: StandIn) -> None:
     await live.ask(ADD)
     await call(live, worker)
     (posted,) = spoken(live)
     hook = live.world.create_webhook(LAB, "Victor", USER_IDS["ada"])
     other = live.world.create_message(LAB, hook.id, TEXT, webhook_id=hook.id, author_name=SAID)
-    live.acts.on_message(USER_IDS["dora"], LAB, other.id, "Surprise map")
-    await live.until(lambda: live.whispered("dora", "can't tell whose words"), "a refusal")
-    live.acts.on_message(USER_IDS["dora"], LAB, posted.id, "Surprise map")
-    job_id = await worker.asked(live)
-    job = worker.job(job_id)
-    assert TEXT in job["text"]
-    assert job["author_id"] == USER_IDS["ben"], "whose words it answered"
-    worker.tell(job_id, Failed(problem="enough"))
-    await live.until(lambda: not worker.waiting(), "the end of the job")
+    for command, field in (("Continue this", "seed"), ("Surprise map", "text")):
+        live.acts.on_message(USER_IDS["dora"], LAB, other.id, command)
+        await live.until(lambda: live.whispered("dora", "isn't mine") or live.showing("somebody else's"), "a refusal")
+        live.acts.on_message(USER_IDS["dora"], LAB, posted.id, command)
+        job_id = await worker.asked(live)
+        job = worker.job(job_id)
+        assert TEXT in job[field]
+        assert job["author_id"] == USER_IDS["ben"], "whose words it answered"
+        worker.tell(job_id, Failed(problem="enough"))
+        await live.until(lambda: not worker.waiting(), "the end of the job")
     for one in (other, posted):
         live.world.set_reaction(LAB, one.id, "🔥", USER_IDS["ben"], True)
     await live.handled()
