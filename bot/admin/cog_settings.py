@@ -11,18 +11,20 @@ import structlog
 from discord.ext import commands
 
 from bot.components import Action, Components, Field, Form, How, Press, Work, button, custom_id, view
-from bot.core import Core
 from bot.errors import error_embed
+from bot.options.checks import as_limit
 from bot.servers.access import require_admin
 from bot.servers.settings import (
     MOST_TYPED,
     GuildSettings,
+    GuildSettingsStore,
     UnreadableSettings,
     checked_blocklist,
     checked_prefix,
 )
 from bot.types import Context, hybrid_command
-from bot.words import AMBER, BLURPLE, FIELD_LIMIT, MOST, plain, some
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain, some
+from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 
 log = structlog.get_logger()
@@ -30,7 +32,12 @@ log = structlog.get_logger()
 _PLACES = [discord.ChannelType[kind] for kind in ("text", "news", "forum", "voice", "stage_voice")]
 _WHERE = "Where I may be used"
 _ROLES = {"train_roles": "Who may train", "generate_roles": "Who may generate texts"}
-_FORMS = ("prefix", "blocklist")
+_QUOTAS = {
+    "jobs_per_user": ("Trainings at once per person", "trainings per person"),
+    "jobs_per_server": ("Trainings at once in the whole server", "trainings in the server"),
+    "disk_mb": ("Disk for models, in MB", "megabytes of disk"),
+}
+_FORMS = ("quotas", "prefix", "blocklist")
 _MOST_SHOWN = 12
 _RED = discord.ButtonStyle.danger
 
@@ -39,7 +46,8 @@ _RED = discord.ButtonStyle.danger
 class ServerSettings(commands.Cog):
     """Shows and changes a server's settings. `stored_bytes` returns what a server's models take."""
 
-    core: Core
+    servers: GuildSettingsStore
+    usual_prefix: str
     stored_bytes: Callable[[int], Awaitable[int]]
     _resets: dict[str, Callable[[int], Awaitable[None]]] = field(init=False, default_factory=dict)
 
@@ -56,19 +64,20 @@ class ServerSettings(commands.Cog):
             ("reset-all", "update", self._change),
             ("show", "update", self.show),
             ("prefix", "form", self._prefix_form),
+            ("quotas", "form", self._quotas_form),
             ("blocklist", "form", self._blocklist_form),
         )
         for name, how, work in works:
             components.add(f"settings:{name}", work, who="anybody", how=how)
 
     @hybrid_command(
-        "settings", about="Decide who may use me, and where", heading="This server", anywhere=True, admin=True
+        "settings", about="Decide who may use me, where, and how much", heading="This server", anywhere=True, admin=True
     )
     async def settings(self, ctx: Context) -> None:
         """See and change how I work in this server.
 
-        Who may train and who may generate texts, in which channels, what commands begin with, and which words are
-        blocked. With `/settings` only you see it.
+        Who may train and who may generate texts, in which channels, how many trainings at once, how much disk
+        for models, what commands begin with, and which words are blocked. With `/settings` only you see it.
         """
         await ctx.defer(ephemeral=True)
         require_admin(ctx.author)
@@ -82,7 +91,7 @@ class ServerSettings(commands.Cog):
         """
         reset = button("settings", "reset", label="Reset", style=_RED)
         try:
-            own = await self.core.servers.get(guild.id)
+            own = await self.servers.get(guild.id)
         except UnreadableSettings as error:
             return {"embed": error_embed(error), "view": view(reset)}
         # Discord refuses a default that no longer exists; the next choice drops it from the settings.
@@ -99,11 +108,13 @@ class ServerSettings(commands.Cog):
         return {"embed": await self._embed(guild, own), "view": controls}
 
     async def _embed(self, guild: discord.Guild, own: GuildSettings) -> discord.Embed:
-        limits = self.core.settings
-        prefix, stored = await self.core.servers.prefix(guild.id), await self.stored_bytes(guild.id)
+        limits, most = self.servers.quotas(own), self.servers.most
+        prefix, stored = await self.servers.prefix(guild.id), await self.stored_bytes(guild.id)
         description = "Changes apply at once. Members with Manage Server may do everything, everywhere."
         embed = discord.Embed(title=f"Settings of {plain(guild.name)}", description=description, colour=BLURPLE)
-        jobs = f"{limits.train_jobs_per_user} per person, {limits.train_jobs_per_server} in the whole server"
+        at_most = f"at most {most.jobs_per_user:g} and {most.jobs_per_server:g}"
+        jobs = f"{limits.jobs_per_user:g} per person, {limits.jobs_per_server:g} in the whole server"
+        disk_limit = "the maximum" if limits.disk_mb == most.disk_mb else f"at most {most.disk_mb:,g} MB"
         entries = f"{len(own.blocked):,} " + ("entry" if len(own.blocked) == 1 else "entries")
         listed = f"The default list of {entries} (slurs)" if own.blocklist is None else entries
         roles = ("Everyone", "Members with {}", "Members with {}")
@@ -112,8 +123,11 @@ class ServerSettings(commands.Cog):
             (_ROLES["train_roles"], _chosen(guild.get_role, own.train_roles, *roles)),
             (_ROLES["generate_roles"], _chosen(guild.get_role, own.generate_roles, *roles)),
             (_WHERE, _chosen(guild.get_channel_or_thread, own.channels, *channels)),
-            ("Trainings at once (waiting included)", jobs),
-            ("Disk for models", f"{stored / MEGABYTE:,.1f} of {limits.server_disk_mb:,g} MB are in use"),
+            (
+                "Trainings at once (waiting included)",
+                f"{jobs} ({'the maximum' if limits[:2] == most[:2] else at_most})",
+            ),
+            ("Disk for models", f"{limits.disk_mb:,g} MB ({disk_limit}); {stored / MEGABYTE:,.1f} MB are in use"),
             ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
             ("Blocked words", f"{listed}; the button **Blocklist** shows you them" if own.blocked else "None"),
         ):
@@ -130,15 +144,15 @@ class ServerSettings(commands.Cog):
     async def _change(self, press: Press, **fields: Any) -> None:
         """Change these settings, or reset all. A new prefix is announced in the channel."""
         guild = _administered(press)
-        before = await self.core.servers.prefix(guild.id)
-        await (self.core.servers.change(guild.id, **fields) if fields else self._reset(guild.id))
+        before = await self.servers.prefix(guild.id)
+        await (self.servers.change(guild.id, **fields) if fields else self._reset(guild.id))
         log.info("settings_changed", guild_id=guild.id, user_id=press.interaction.user.id, fields=sorted(fields))
         await self.show(press)
-        if (prefix := await self.core.servers.prefix(guild.id)) != before:
+        if (prefix := await self.servers.prefix(guild.id)) != before:
             await press.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
 
     async def _reset(self, guild_id: int) -> None:
-        await self.core.servers.reset(guild_id)
+        await self.servers.reset(guild_id)
         for reset in self._resets.values():
             await reset(guild_id)
 
@@ -150,7 +164,7 @@ class ServerSettings(commands.Cog):
             button("settings", "reset-all", label="Yes, reset everything", style=_RED),
             button("settings", "show", label="No, keep the settings"),
         )
-        effects = ", ".join(["prefix and blocklist are the default ones", *self._resets])
+        effects = ", ".join(["quotas, prefix and blocklist are the default ones", *self._resets])
         question = (
             f"Everybody in {plain(_administered(press).name)} may then train and generate texts in every channel; "
             f"{effects}. Models stay."
@@ -162,21 +176,32 @@ class ServerSettings(commands.Cog):
     # ------------------------------------------------------------------ its forms
 
     async def _prefix_form(self, press: Press) -> Form:
-        usual = self.core.settings.command_prefix
-        explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {usual}"
-        current = (await self.core.servers.get(_administered(press).id)).prefix or usual
+        explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {self.usual_prefix}"
+        current = (await self.servers.get(_administered(press).id)).prefix or self.usual_prefix
 
         async def keep(press: Press) -> None:
             prefix = checked_prefix(press.typed["prefix"])
             # The default is stored as None, so that it follows the operator's setting.
-            await self._change(press, prefix=prefix if prefix != usual else None)
+            await self._change(press, prefix=prefix if prefix != self.usual_prefix else None)
 
         return _form(
             "Command prefix", keep, Field("prefix", "Prefix", explained, default=current, most=20, required=True)
         )
 
+    async def _quotas_form(self, press: Press) -> Form:
+        own, most = await self.servers.get(_administered(press).id), self.servers.most._asdict()
+
+        async def keep(press: Press) -> None:
+            await self._change(press, **{name: _number(name, press.typed[name], most[name]) for name in _QUOTAS})
+
+        def field(name: str, label: str) -> Field:
+            current, upto = getattr(own, name), f"Up to {as_limit(most[name])}; leave empty for the maximum"
+            return Field(name, label, upto, default=None if current is None else f"{current:.12g}", most=20)
+
+        return _form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
+
     async def _blocklist_form(self, press: Press) -> Form:
-        current = "\n".join((await self.core.servers.get(_administered(press).id)).blocked)
+        current = "\n".join((await self.servers.get(_administered(press).id)).blocked)
         explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
 
         async def keep(press: Press) -> None:
@@ -214,6 +239,23 @@ def _menu(kind: Callable[..., Any], field: str, chosen: Sequence[Any], title: st
         default_values=chosen[:MOST],
         **options,
     )
+
+
+def _number(name: str, typed: str, most: float) -> float | None:
+    """A quota as typed; None: the operator's limit. Raises UserError: no number from 1 to `most`."""
+    if not (typed := typed.strip()):
+        return None
+    wrong = UserError(
+        f"The number of {_QUOTAS[name][1]} can't be {code(typed)}.",
+        f"Choose a value from 1 to {as_limit(most)}: the bot's operator allows no more.",
+    )
+    try:
+        number = float(typed.replace(",", "")) if name == "disk_mb" else int(typed)
+    except ValueError:
+        raise wrong from None
+    if not 1 <= number <= most:  # also false for NaN
+        raise wrong
+    return number
 
 
 def _there(find: Callable[[int], Any], ids: Iterable[int]) -> list[Any]:

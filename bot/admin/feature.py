@@ -22,7 +22,9 @@ async def setup(core: Core, *, registry: Registry) -> ServerSettings:
         pages=pages,
         send_commands=functools.partial(gateway.sync, core.bot.tree, core.redis),
     )
-    panel = ServerSettings(core=core, stored_bytes=registry.stored_bytes)
+    panel = ServerSettings(
+        servers=core.servers, usual_prefix=core.settings.command_prefix, stored_bytes=registry.stored_bytes
+    )
     for name in ("help", "help-more"):
         core.components.add(name, pages.turn, who="anybody", how="help")
     panel.register(core.components)

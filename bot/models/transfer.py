@@ -123,7 +123,7 @@ class Transfer:
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
-        room = int(MEGABYTE * self.core.settings.server_disk_mb)
+        room = int(MEGABYTE * self.core.servers.quotas(await self.core.servers.get(actor.guild_id)).disk_mb)
 
         async def build(actor: Actor) -> ImportJob:
             return ImportJob(**actor.asks(ImportJob), file_name=file.filename, name=name, disk_bytes=room)

@@ -7,7 +7,7 @@ import functools
 import time
 from collections import ChainMap
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import discord
 import redis.asyncio
@@ -49,6 +49,8 @@ class GuildSettings(BaseModel, frozen=True, extra="ignore"):
     Attributes:
         train_roles, generate_roles: whose members may do so; empty: everyone.
         channels: where the bot may be used, with their threads; empty: everywhere.
+        jobs_per_user, jobs_per_server: trainings that may wait or run at once, within the operator's limits.
+        disk_mb: what the server's models may take, within the operator's limit.
         blocklist: `shared.blocklist` entries that generated text must not show; None: the default ones, empty: none.
     """
 
@@ -56,6 +58,9 @@ class GuildSettings(BaseModel, frozen=True, extra="ignore"):
     train_roles: tuple[int, ...] = ()
     generate_roles: tuple[int, ...] = ()
     channels: tuple[int, ...] = ()
+    jobs_per_user: int | None = Field(None, ge=1)
+    jobs_per_server: int | None = Field(None, ge=1)
+    disk_mb: float | None = Field(None, gt=0)
     blocklist: tuple[str, ...] | None = None
 
     @property
@@ -72,6 +77,14 @@ class ChannelChoices(BaseModel, frozen=True):
     keep: bool = False
     temperature: float | None = None
     chat: bool = False
+
+
+class Quotas(NamedTuple):
+    """Trainings of one person, and of a whole server, that may wait or run at once; megabytes of models."""
+
+    jobs_per_user: int
+    jobs_per_server: int
+    disk_mb: float
 
 
 class GuildSettingsStore:
@@ -149,6 +162,17 @@ class GuildSettingsStore:
 
     async def blocklist(self, guild_id: int | None) -> Blocklist:
         return _compiled((await self.get(guild_id)).blocked)
+
+    @property
+    def most(self) -> Quotas:
+        """Return the operator's limits."""
+        settings = self._settings
+        return Quotas(settings.train_jobs_per_user, settings.train_jobs_per_server, settings.server_disk_mb)
+
+    def quotas(self, own: GuildSettings) -> Quotas:
+        """The admins' numbers within the operator's."""
+        within = {name: min(getattr(own, name) or most, most) for name, most in self.most._asdict().items()}
+        return Quotas(**within)
 
     async def channel(self, channel_ids: list[int]) -> ChannelChoices:
         """Return a channel's choices. For a thread, its parent (second id) decides what the thread has not chosen."""

@@ -284,7 +284,7 @@ class Trainings:
             corpus, reading = self.readings.begin(plan)
             request = TrainRequest(corpus, plan.options, plan.parent, reading)
             job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
-            entry = await self.core.jobs.submit_train(job, None, self._limits if limited else _NO_LIMITS)
+            entry = await self.core.jobs.submit_train(job, None, await self._limits(owner) if limited else _NO_LIMITS)
             if entry in ("user", "guild"):
                 raise await self._no_slot(owner, entry)
             self.core.delivery.follow(job, None)
@@ -325,7 +325,7 @@ class Trainings:
         """
         with job_context(job), self.core.delivery.reserved(job.job_id) as ours:
             owner = Owner(actor.guild_id, actor.user.id)
-            entry = await self.core.jobs.submit_train(job, text, self._limits) if ours else "known"
+            entry = await self.core.jobs.submit_train(job, text, await self._limits(owner)) if ours else "known"
             if entry == "known":
                 return True
             if entry != "entered":  # another one was entered since the first look
@@ -345,18 +345,16 @@ class Trainings:
             self.core.delivery.follow(job, card)
             return card is not None
 
-    @property
-    def _limits(self) -> tuple[int, int]:
-        """Return how many trainings of one person, and of a server, may wait or run at once."""
-        return self.core.settings.train_jobs_per_user, self.core.settings.train_jobs_per_server
+    async def _limits(self, owner: Owner) -> tuple[int, int]:
+        return self.core.servers.quotas(await self.core.servers.get(owner.guild_id))[:2]
 
     async def _require_quota(self, owner: Owner) -> None:
         """Refuse if a quota is used up: of trainings at once, or of the models' disk space. Raises UserError."""
-        snapshot = await self.core.snapshots.look(now=True)
+        snapshot, limits = await self.core.snapshots.look(now=True), await self._limits(owner)
         owners = (Owner.of(training.job) for training in snapshot.trainings)
-        if (limit := refused(owners, owner, self._limits)) is not None:
+        if (limit := refused(owners, owner, limits)) is not None:
             raise await self._no_slot(owner, limit)
-        limit_mb = self.core.settings.server_disk_mb
+        limit_mb = self.core.servers.quotas(await self.core.servers.get(owner.guild_id)).disk_mb
         taken = await self.registry.stored_bytes(owner.guild_id)
         if taken >= limit_mb * MEGABYTE:
             prefix = await self.core.servers.prefix(owner.guild_id)
@@ -367,7 +365,7 @@ class Trainings:
             )
 
     async def _no_slot(self, owner: Owner, limit: Limit) -> UserError:
-        for_one, for_all = self._limits
+        for_one, for_all = await self._limits(owner)
         problem = f"This server already has {count(for_all, 'training')} waiting or running, the most it may have."
         if limit == "user":
             problem = (

@@ -87,8 +87,8 @@ async def test_all_settings_stand_in_plain_words(live: Live) -> None:
     said = text_of(await panel(live))
     assert said.count("Everyone") == 2
     assert "In every channel" in said
-    assert "2 per person, 4 in the whole server" in said
-    assert "0.0 of 2,000 MB" in said
+    assert "2 per person, 4 in the whole server (the maximum)" in said
+    assert "2,000 MB" in said
     assert "`!help`" in said
 
 
@@ -153,7 +153,7 @@ async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
     assert live.answer(old) is None
     live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset")
     await live.until(lambda: "Reset all settings?" in text_of(shown), "the question")
-    assert "prefix and blocklist are the default ones" in text_of(shown)
+    assert "quotas, prefix and blocklist are the default ones" in text_of(shown)
     assert "Models" in text_of(shown)
     live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset-all")
     await live.until(lambda: live.showing("My commands begin with `!` now"), "the usual prefix")
@@ -164,6 +164,12 @@ async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
     ("what", "values", "problem"),
     [
         ("prefix", {"prefix": "hey"}, "ordinary words"),
+        ("quotas", {"jobs_per_user": "3"}, "from 1 to 2"),
+        ("quotas", {"jobs_per_user": "two"}, "can't be `two`"),
+        ("quotas", {"jobs_per_server": "5"}, "from 1 to 4"),
+        ("quotas", {"jobs_per_server": "1.5"}, "can't be `1.5`"),
+        ("quotas", {"disk_mb": "2001"}, "from 1 to 2,000"),
+        ("quotas", {"disk_mb": "nan"}, "can't be `nan`"),
         ("blocklist", {"blocklist": "a****b"}, "too many `*`"),
         ("blocklist", {"blocklist": "!!!"}, "has no letter"),
     ],
@@ -177,13 +183,17 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(
     assert await live.core.servers.get(GUILD_ID) == GuildSettings()
 
 
-async def test_words_are_kept_and_shown_in_the_form_again(live: Live) -> None:
+async def test_quotas_and_words_are_kept_and_shown_in_the_form_again(live: Live) -> None:
     shown = await panel(live)
+    await fill(live, shown, "quotas", jobs_per_user="1", jobs_per_server="3", disk_mb="1,500.5")
+    await live.until(lambda: "1 per person, 3 in the whole server (at most 2 and 4" in text_of(shown), "the quotas")
+    assert "1,500.5 MB (at most 2,000 MB" in text_of(shown)
     await fill(live, shown, "blocklist", blocklist="Foo, bar\nfoo\nbaz*")
     await live.until(lambda: "3 entries" in text_of(shown), "the blocklist")
     own = await live.core.servers.get(GUILD_ID)
-    assert own == GuildSettings(blocklist=("foo", "bar", "baz*"))
-    assert "foo\\nbar\\nbaz*" in repr((await form_of(live, shown, "blocklist")).modal)
+    assert own == GuildSettings(jobs_per_user=1, jobs_per_server=3, disk_mb=1500.5, blocklist=("foo", "bar", "baz*"))
+    for what, words in (("quotas", "1500.5"), ("blocklist", "foo\\nbar\\nbaz*")):
+        assert words in repr((await form_of(live, shown, what)).modal)
 
 
 def blocked(shown: Message) -> str:
@@ -212,14 +222,14 @@ async def test_only_admins_change_anything(live: Live) -> None:
     for field in ("train_roles", "generate_roles"):
         await select(live, shown, field, "Writers", person="ben")
     await select(live, shown, "channels", "library", person="ben")
-    for what in ("prefix", "blocklist", "reset", "reset-all", "show"):
+    for what in ("quotas", "prefix", "blocklist", "reset", "reset-all", "show"):
         live.acts.use(USER_IDS["ben"], shown, {"type": 2, "custom_id": PANEL + what})
 
     def refusals(words: str) -> int:
         seen = live.people.visible_messages(USER_IDS["ben"], LAB)
         return sum(message.is_ephemeral and words in text_of(message) for message in seen)
 
-    await live.until(lambda: refusals("Manage Server") == 6, "a refusal of each")
+    await live.until(lambda: refusals("Manage Server") == 7, "a refusal of each")
     await live.until(lambda: refusals("no longer works") == 2, "a refusal of those that are not on the panel")
     assert await live.core.servers.get(GUILD_ID) == GuildSettings()
     assert "Settings of" in text_of(shown)

@@ -120,7 +120,8 @@ async def test_a_control_of_any_id_is_answered_and_takes_nothing_from_others(
         ("galvanic:write:m1", {"words": f"{HALF} the sea", "temperature": "\udfff"}),
         ("galvanic:settings:prefix", {"prefix": HALF}),
         ("galvanic:settings:blocklist", {"blocklist": f"{HALF}\nx"}),
-        ("galvanic:settings:blocklist", {"unknown": "x"}),
+        ("galvanic:settings:quotas", {"disk_mb": "1e309", "jobs_per_user": "1_0", "jobs_per_server": "٣"}),
+        ("galvanic:settings:quotas", {"unknown": "x"}),
     ],
 )
 async def test_a_form_with_anything_in_it_is_answered(
