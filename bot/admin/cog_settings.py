@@ -42,6 +42,18 @@ _MOST_SHOWN = 12
 _RED = discord.ButtonStyle.danger
 
 
+@dataclass(frozen=True)
+class Section:
+    """A part of the panel that another feature adds: a line, and a button that opens a form."""
+
+    name: str
+    """Name of the button."""
+    heading: str
+    describe: Callable[[Any], Awaitable[str]]
+    """Returns the line for a channel."""
+    form: Work
+
+
 @dataclass(eq=False, repr=False)
 class ServerSettings(commands.Cog):
     """Shows and changes a server's settings. `stored_bytes` returns what a server's models take."""
@@ -49,11 +61,16 @@ class ServerSettings(commands.Cog):
     servers: GuildSettingsStore
     usual_prefix: str
     stored_bytes: Callable[[int], Awaitable[int]]
+    _sections: list[Section] = field(init=False, default_factory=list)
     _resets: dict[str, Callable[[int], Awaitable[None]]] = field(init=False, default_factory=dict)
 
     def add_reset(self, words: str, reset: Callable[[int], Awaitable[None]]) -> None:
         """Have **Reset** call `reset` with the server's id, too; `words` say what that does."""
         self._resets[words] = reset
+
+    def add_section(self, section: Section, components: Components) -> None:
+        self._sections.append(section)
+        components.add(f"settings:{section.name}", section.form, who="anybody", how="form")
 
     def register(self, components: Components) -> None:
         works: tuple[tuple[str, How, Work], ...] = (
@@ -82,10 +99,10 @@ class ServerSettings(commands.Cog):
         await ctx.defer(ephemeral=True)
         require_admin(ctx.author)
         assert ctx.guild is not None
-        await ctx.send(**await self.panel(ctx.guild), ephemeral=True)
+        await ctx.send(**await self.panel(ctx.guild, ctx.channel), ephemeral=True)
 
-    async def panel(self, guild: discord.Guild) -> dict[str, Any]:
-        """Return all settings, with the controls that change them; for `send` or `edit`.
+    async def panel(self, guild: discord.Guild, channel: Any) -> dict[str, Any]:
+        """All settings, and those of a channel, with the controls that change them; for `send` or `edit`.
 
         Raises redis.RedisError.
         """
@@ -95,6 +112,7 @@ class ServerSettings(commands.Cog):
         except UnreadableSettings as error:
             return {"embed": error_embed(error), "view": view(reset)}
         # Discord refuses a default that no longer exists; the next choice drops it from the settings.
+        forms = (*_FORMS, *(section.name for section in self._sections))
         places = _there(guild.get_channel_or_thread, own.channels)
         controls = view(
             *(
@@ -102,12 +120,12 @@ class ServerSettings(commands.Cog):
                 for field, title in _ROLES.items()
             ),
             _menu(discord.ui.ChannelSelect, "channels", places, _WHERE, "in every channel", channel_types=_PLACES),
-            *(button("settings", name, label=name.capitalize()) for name in _FORMS),
+            *(button("settings", name, label=name.capitalize()) for name in forms),
             reset,
         )
-        return {"embed": await self._embed(guild, own), "view": controls}
+        return {"embed": await self._embed(guild, own, channel), "view": controls}
 
-    async def _embed(self, guild: discord.Guild, own: GuildSettings) -> discord.Embed:
+    async def _embed(self, guild: discord.Guild, own: GuildSettings, channel: Any) -> discord.Embed:
         limits, most = self.servers.quotas(own), self.servers.most
         prefix, stored = await self.servers.prefix(guild.id), await self.stored_bytes(guild.id)
         description = "Changes apply at once. Members with Manage Server may do everything, everywhere."
@@ -130,6 +148,7 @@ class ServerSettings(commands.Cog):
             ("Disk for models", f"{limits.disk_mb:,g} MB ({disk_limit}); {stored / MEGABYTE:,.1f} MB are in use"),
             ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
             ("Blocked words", f"{listed}; the button **Blocklist** shows you them" if own.blocked else "None"),
+            *[(section.heading, await section.describe(channel)) for section in self._sections],
         ):
             embed.add_field(name=name, value=value, inline=name in _ROLES.values())
         return embed
@@ -143,7 +162,7 @@ class ServerSettings(commands.Cog):
 
     async def _change(self, press: Press, **fields: Any) -> None:
         """Change these settings, or reset all. A new prefix is announced in the channel."""
-        guild = _administered(press)
+        guild = administered(press)
         before = await self.servers.prefix(guild.id)
         await (self.servers.change(guild.id, **fields) if fields else self._reset(guild.id))
         log.info("settings_changed", guild_id=guild.id, user_id=press.interaction.user.id, fields=sorted(fields))
@@ -157,7 +176,7 @@ class ServerSettings(commands.Cog):
             await reset(guild_id)
 
     async def show(self, press: Press) -> None:
-        await press.update(**await self.panel(_administered(press)))
+        await press.update(**await self.panel(administered(press), press.interaction.channel))
 
     async def _ask_reset(self, press: Press) -> None:
         controls = view(
@@ -165,9 +184,10 @@ class ServerSettings(commands.Cog):
             button("settings", "show", label="No, keep the settings"),
         )
         effects = ", ".join(["quotas, prefix and blocklist are the default ones", *self._resets])
+        kept = ["Models", *(f"**{section.name.capitalize()}**" for section in self._sections)]
         question = (
-            f"Everybody in {plain(_administered(press).name)} may then train and generate texts in every channel; "
-            f"{effects}. Models stay."
+            f"Everybody in {plain(administered(press).name)} may then train and generate texts in every channel; "
+            f"{effects}. {' and '.join(kept)} stay."
         )
         await press.update(
             embed=discord.Embed(title="Reset all settings?", description=question, colour=AMBER), view=controls
@@ -177,19 +197,19 @@ class ServerSettings(commands.Cog):
 
     async def _prefix_form(self, press: Press) -> Form:
         explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {self.usual_prefix}"
-        current = (await self.servers.get(_administered(press).id)).prefix or self.usual_prefix
+        current = (await self.servers.get(administered(press).id)).prefix or self.usual_prefix
 
         async def keep(press: Press) -> None:
             prefix = checked_prefix(press.typed["prefix"])
             # The default is stored as None, so that it follows the operator's setting.
             await self._change(press, prefix=prefix if prefix != self.usual_prefix else None)
 
-        return _form(
+        return settings_form(
             "Command prefix", keep, Field("prefix", "Prefix", explained, default=current, most=20, required=True)
         )
 
     async def _quotas_form(self, press: Press) -> Form:
-        own, most = await self.servers.get(_administered(press).id), self.servers.most._asdict()
+        own, most = await self.servers.get(administered(press).id), self.servers.most._asdict()
 
         async def keep(press: Press) -> None:
             await self._change(press, **{name: _number(name, press.typed[name], most[name]) for name in _QUOTAS})
@@ -198,27 +218,27 @@ class ServerSettings(commands.Cog):
             current, upto = getattr(own, name), f"Up to {as_limit(most[name])}; leave empty for the maximum"
             return Field(name, label, upto, default=None if current is None else f"{current:.12g}", most=20)
 
-        return _form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
+        return settings_form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
 
     async def _blocklist_form(self, press: Press) -> Form:
-        current = "\n".join((await self.servers.get(_administered(press).id)).blocked)
+        current = "\n".join((await self.servers.get(administered(press).id)).blocked)
         explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
 
         async def keep(press: Press) -> None:
             await self._change(press, blocklist=checked_blocklist(press.typed["blocklist"]))
 
-        return _form(
+        return settings_form(
             "Blocked words",
             keep,
             Field("blocklist", "Blocklist", explained, default=current, most=MOST_TYPED, long=True),
         )
 
 
-def _form(title: str, keep: Callable[[Press], Awaitable[None]], *fields: Field) -> Form:
+def settings_form(title: str, keep: Callable[[Press], Awaitable[None]], *fields: Field) -> Form:
     return Form(title, fields, Action(keep, who="anybody", how="update"))
 
 
-def _administered(press: Press) -> discord.Guild:
+def administered(press: Press) -> discord.Guild:
     """Return the server. Raises UserError if whoever pressed is not an admin of it."""
     require_admin(press.interaction.user)
     assert press.interaction.guild is not None

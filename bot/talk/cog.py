@@ -12,7 +12,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.admin.cog_settings import ServerSettings
+from bot.admin.cog_settings import Section, ServerSettings, administered, settings_form
+from bot.components import Components, Field, Form, Press
 from bot.core import Core
 from bot.models.registry import Registry
 from bot.options import checks
@@ -28,6 +29,7 @@ from bot.servers.access import (
     require_admin,
     require_permissions,
 )
+from bot.servers.settings import MOST_TYPED
 from bot.talk.personas import MARK, Personas, checked
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
@@ -45,13 +47,16 @@ class Speaks(commands.Cog):
     core: Core
     registry: Registry
     store: PersonaStore
+    panel: ServerSettings
     speaker: Speaker
     personas: Personas
     conversation: Conversation
     chat: Chat
 
-    def register(self, panel: ServerSettings, routing: Routing) -> None:
-        panel.add_reset("all personas are deleted", self.store.forget_guild)
+    def register(self, components: Components, routing: Routing) -> None:
+        section = Section("speaking", "In this channel", self.speaker.told, self._speaking_form)
+        self.panel.add_section(section, components)
+        self.panel.add_reset("all personas are deleted", self.store.forget_guild)
         routing.hear(self._hear)
 
     @hybrid_command(
@@ -256,6 +261,19 @@ class Speaks(commands.Cog):
         async with self.core.access.start_cooldown("chat", actor.guild_id, channel_id, wait, request=actor.request_id):
             heard = functools.partial(self.conversation.heard, actor, ctx.message, words)
             await self.personas.say(actor, call, heard)
+
+    async def _speaking_form(self, press: Press) -> Form:
+        administered(press)
+        current = (await self.speaker.rooms.room(channel_ids(press.interaction.channel)[-1])).speak.lines
+
+        async def keep(press: Press) -> None:
+            administered(press)
+            await self.speaker.choose(press.interaction.channel, parse(press.typed["lines"]))
+            await self.panel.show(press)
+
+        explained = "One a line: 2%, every 40, every 2h, on words pizza, most 6, quiet 23-7. Empty: only when asked"
+        when = Field("lines", "When", explained, default=current, most=MOST_TYPED, long=True)
+        return settings_form("Speaking in this channel", keep, when)
 
     async def _tell(self, ctx: Context) -> None:
         on = (await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])).speak.on

@@ -30,12 +30,13 @@ async def setup(core: Core, *, registry: Registry, write: Write, panel: ServerSe
         core=core,
         registry=registry,
         store=store,
+        panel=panel,
         speaker=speaker,
         personas=personas,
         conversation=write.conversation,
         chat=write.chat,
     )
     registry.replaced.append(store.replace_model)
-    speaks.register(panel, core.routing)
+    speaks.register(core.components, core.routing)
     await core.add(speaks)
     core.run(speaker, personas)

@@ -21,6 +21,7 @@ KNOWN = 10_000
 """Channels that are kept in memory: those where something was said last."""
 _FIELDS = ("speak", "quiet", "spoke", "heard")
 _HOUR_S = 3_600
+_READ_S = 1.5  # for what a channel has chosen: a form that shows it must be open within Discord's 3 s
 
 log = structlog.get_logger()
 
@@ -51,7 +52,7 @@ class Rooms:
     async def room(self, channel_id: int) -> Room:
         if (room := self.cached(channel_id)) is not None:
             return room
-        speak, *numbers = await redis_call(self._redis.hmget(keys.channel(channel_id), _FIELDS))
+        speak, *numbers = await redis_call(self._redis.hmget(keys.channel(channel_id), _FIELDS), _READ_S)
         read = Room(_read(channel_id, speak), *(int(number or 0) for number in numbers))
         room = self._known.setdefault(channel_id, read)
         if len(self._known) > KNOWN:

@@ -426,7 +426,7 @@ async def test_reset_in_the_settings_deletes_personas_and_leaves_speaking(live: 
     panel = await live.until(lambda: live.showing("Settings of"), "the panel")
     live.acts.click(USER_IDS["ada"], LAB, panel.id, "galvanic:settings:reset")
     await live.until(lambda: "all personas are deleted" in text_of(panel), "the question")
-    assert "Models stay" in text_of(panel)
+    assert "Models and **Speaking** stay" in text_of(panel)
     live.acts.click(USER_IDS["ada"], LAB, panel.id, "galvanic:settings:reset-all")
     await live.until(lambda: "Settings of" in text_of(panel), "the panel")
     assert not await store(live).of(GUILD_ID)

@@ -87,6 +87,20 @@ async def test_admins_decide_and_all_can_see_it(live: Live) -> None:
     assert "only when I'm asked to" in await live.ask("!speak off")
 
 
+async def test_the_panel_says_it_in_a_sentence_and_has_a_form(live: Live) -> None:
+    live.send("!settings")
+    shown = await live.until(lambda: live.showing("Settings of"), "the panel")
+    assert "I speak here only when I'm asked to." in text_of(shown)
+    for lines, words in (
+        ("2%\nmost 3\nquiet 23-7", "after 2 of 100 messages, by chance: at most 3 times an hour, not from 23:00"),
+        ("", "only when I'm asked to"),
+    ):
+        opened = await live.form(live.acts.click(USER_IDS["ada"], LAB, shown.id, "galvanic:settings:speaking"))
+        live.acts.submit_modal(USER_IDS["ada"], opened.id, {"lines": lines})
+        await live.until(lambda words=words: words in text_of(shown), words)  # type: ignore[misc]
+        assert words in await live.ask("!speak")
+
+
 # ---------------------------------------------------------------------------- a text
 
 
