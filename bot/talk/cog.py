@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 from dataclasses import dataclass
@@ -283,6 +284,17 @@ class Speaks(commands.Cog):
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         await self.speaker.hear(message)
+
+    @commands.Cog.listener()
+    async def on_addressed(self, ctx: Context, words: str) -> None:
+        if ctx.guild is not None:
+            with contextlib.suppress(UserError):  # chat tells them
+                await self.core.access.require("generate", Actor.of(ctx))
+                await self.speaker.hear_words(ctx.channel, ctx.author.id, words)
+
+    @commands.Cog.listener()
+    async def on_forgotten(self, user_id: int) -> None:
+        self.speaker.forget(user_id)
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from bot.options.decoding import to_bot
 from bot.servers.access import Actor, Viewer, channel_ids, lacking, may_send
 from bot.talk.rooms import Rooms
 from bot.talk.speaking import Speaking, describe
-from bot.write.conversation import Conversation
+from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
 from bot.write.generate import Generating
 from galvanic.errors import UserError
@@ -30,6 +31,10 @@ LATE_S = 60.0
 """A text that is ready so long after the message that called for it is not posted."""
 REST_S = 60.0
 """Pause between two texts in a channel: in a busy one an hour's texts would all come in its first minute."""
+WORDS_S = 1_800.0
+"""Time for which words to the bot are kept, in memory, for what it says next there."""
+_WORDS_CHARS = 1_000
+_PLACES_KEPT = 1_000
 
 log = structlog.get_logger()
 
@@ -42,12 +47,15 @@ class Speaker(Service):
     conversation: Conversation
     rooms: Rooms
     _busy: set[str] = field(init=False, default_factory=set)
+    _words: OrderedDict[int, tuple[int | None, str, float]] = field(init=False, default_factory=OrderedDict)
+    """The last person who spoke to the bot in a channel or thread, their words, and when (monotonic)."""
 
     async def hear(self, message: discord.Message) -> None:
         """Hear anybody's message, and speak if it is time. Raises redis.RedisError."""
         me, of_person = self.core.bot.user, not message.author.bot and message.webhook_id is None
         if message.guild is None or not of_person or me is None or self.stopped:
             return
+        self._drop_words()
         room_id = channel_ids(message.channel)[-1]
         if (room := self.rooms.cached(room_id)) is None:
             with reserve(self._busy, f"read {room_id}") as ours:
@@ -68,6 +76,24 @@ class Speaker(Service):
             with reserve(self._busy, f"count {room_id}") as ours:
                 if ours:
                     await self.rooms.put(room_id, heard=room.heard)
+
+    async def hear_words(self, channel: Any, author_id: int, words: str) -> None:
+        """Somebody's words to the bot in a server's channel. Raises redis.RedisError."""
+        places = channel_ids(channel)
+        if words and (await self.rooms.room(places[-1])).speak.on:
+            last_id, before, _ = self._words.pop(places[0], (None, "", 0.0))
+            spoken = f"{before}\n{words}" if last_id == author_id else words
+            self._words[places[0]] = author_id, spoken[-_WORDS_CHARS:], time.monotonic()
+            self._drop_words()
+
+    def _drop_words(self) -> None:
+        """Those that are old, or too many."""
+        oldest = time.monotonic() - WORDS_S
+        while self._words and (len(self._words) > _PLACES_KEPT or next(iter(self._words.values()))[2] < oldest):
+            self._words.popitem(last=False)
+
+    def forget(self, user_id: int) -> None:
+        self._words = OrderedDict((place_id, kept) for place_id, kept in self._words.items() if kept[0] != user_id)
 
     async def _speak(self, message: discord.Message, room_id: int) -> None:
         assert message.guild is not None
@@ -94,10 +120,11 @@ class Speaker(Service):
         """Have a text written and post it, or say in a word why not. Raises UserError: it can't; `speak` says why."""
         assert message.guild is not None
         channel, guild_id = message.channel, message.guild.id
+        author_id, words, _ = self._words.pop(channel.id, (None, "", 0.0))  # they are used once
         actor = Actor(message.guild.me, channel, guild_id, message.id)
         model, _ = await self.registry.choose_to_write(Viewer(guild_id, actor.here), None, starter=False)
-        beginning = await self.conversation.after([], model)
-        job = await self.generating.answering(actor, model, beginning, UNASKED)
+        heard = await self.conversation.after([Turn(author_id, words, author_id)] if words else [], model)
+        job = await self.generating.answering(actor, model, {**heard, "author_id": author_id}, UNASKED)
         event = await self.core.requests.unasked(guild_id, job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"

@@ -15,6 +15,7 @@ from bot.talk.cog import Speaks
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import default_entries
+from shared.jobs import MOST_CANDIDATES
 from tests.bot.live import Live, cog
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.factories import generate_job
@@ -139,6 +140,46 @@ async def test_nothing_but_peoples_words_calls_for_one(live: Live, worker: Stand
         live.world.create_message(LAB, OTHER_BOT, TEXT)
     await settled(live)
     assert not worker.waiting()
+
+
+async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    for person, words in (("ben", "the moon"), ("ada", "a lamp"), ("ben", "the sea"), ("ben", "is cold")):
+        live.send(f"<@{BOT_ID}> {words}", person=person)
+    live.send("hello", person="ada")
+    job = await said(live, worker)
+    assert (job["seed"], job["author_id"], job["from_line"]) == ("the sea\nis cold\n", USER_IDS["ben"], False)
+    assert job["candidates"] == MOST_CANDIDATES, "the one is posted that these words tell most of"
+    live.send("hello", person="ada")
+    assert (await said(live, worker))["seed"] == "", "they are used once"
+    live.send(f"<@{BOT_ID}> the sea", person="ben")
+    await live.handled()
+    live.bot.dispatch("forgotten", USER_IDS["ben"])
+    live.send("hello", person="ada")
+    assert (await said(live, worker))["seed"] == "", "who is forgotten has said nothing"
+
+
+async def test_words_to_it_are_kept_for_half_an_hour(live: Live) -> None:
+    await live.ask("!speak 1%")
+    own = cog(live.bot, Speaks).speaker
+    await own.hear_words(live.bot.get_channel(LAB), USER_IDS["ben"], "the sea")
+    live.send("hello", channel="library")
+    await settled(live)
+    assert own._words
+    live.patch.setattr(speaker, "WORDS_S", -1.0)
+    live.send("hello", channel="library")
+    await settled(live)
+    assert not own._words
+
+
+async def test_who_may_not_generate_gives_it_no_words(live: Live, worker: StandIn) -> None:
+    guild = live.world.guilds[GUILD_ID]
+    stewards = next(role.id for role in guild.roles.values() if role.name == "Moderators")
+    await live.ask("!speak every 2")
+    await live.core.servers.change(GUILD_ID, generate_roles=(stewards,))
+    live.send(f"<@{BOT_ID}> say what I say", person="ben")
+    await live.handled()
+    assert not cog(live.bot, Speaks).speaker._words
 
 
 # ---------------------------------------------------------------------------- caps
