@@ -231,8 +231,8 @@ class LiveCard:
     async def _put(self, embed: discord.Embed) -> float:
         """Show the card, and return the seconds until the next look.
 
-        An end that Discord refuses goes to the owner alone. If the channel was deleted, the training is cancelled.
-        Raises what is no refusal.
+        An end that Discord refuses goes to the owner alone. If the channel was deleted, the training ends: with the
+        best so far if its model may be used elsewhere. Raises what is no refusal.
         """
         job, refused = self._job, False
         try:
@@ -251,8 +251,9 @@ class LiveCard:
             self._place = "done"
             return 0.0
         if self._place == "nowhere":
-            await self._jobs.cancel(job.job_id)
-            log.info("training_cancelled_with_its_channel")
+            kept = self._state.has_learned and job.scope == "guild"
+            await (self._jobs.finish(job.job_id) if kept else self._jobs.cancel(job.job_id))
+            log.info("training_ended_with_its_channel", kept=kept)
         elif refused:
             return 12 * RETRY_S
         self._shown, self._edited = embed.to_dict(), time.monotonic()

@@ -42,14 +42,6 @@ async def begun(live: Live, worker: StandIn, channel_id: int = LAB, source: str 
     return worker.begin()
 
 
-async def orphaned(live: Live, worker: StandIn, source: str = "catalogue") -> JobEvents:
-    """Begin a training, and delete its channel."""
-    channel = live.world.create_channel(GUILD_ID, "short-lived")
-    log = await begun(live, worker, channel.id, source)
-    live.remove_channel(channel.id)
-    return log
-
-
 async def test_it_says_that_the_channel_keeps_its_model(live: Live, worker: StandIn) -> None:
     worker.add_model(name="frankenstein")
     assert "Trainings here don't replace it" in await live.ask("!model use frankenstein --keep")
@@ -91,14 +83,20 @@ async def test_the_end_goes_to_the_owner_where_the_bot_may_not_post(live: Live, 
 
 
 @pytest.mark.parametrize(
-    ("end", "words"), [(Cancelled(), "Nothing was kept"), (finished(), "The model is called `tides`")]
+    ("source", "asked", "end", "words"),
+    [
+        ("catalogue", b"finish", finished(), "The model is called `tides`"),
+        ("upload", b"cancel", Cancelled(), "Nothing was kept"),
+    ],
 )
-async def test_a_training_whose_channel_is_deleted_is_cancelled_and_its_owner_told(
-    live: Live, worker: StandIn, end: Event, words: str
+async def test_a_training_whose_channel_is_deleted_keeps_what_others_may_use_and_its_owner_is_told(
+    live: Live, worker: StandIn, source: str, asked: bytes, end: Event, words: str
 ) -> None:
-    log = await orphaned(live, worker)
+    channel = live.world.create_channel(GUILD_ID, "short-lived")
+    log = await begun(live, worker, channel.id, source)
+    live.remove_channel(channel.id)
     log.publish(progress(train_loss=1.5))
-    await live.until(lambda: worker.redis.get(keys.job_control(log.job_id)) == b"cancel", "the cancelling")
+    await live.until(lambda: worker.redis.get(keys.job_control(log.job_id)) == asked, "the request to end")
     assert worker.waiting() == {log.job_id}, "it is not over"
     delivery = live.core.delivery  # the next run of the bot follows it, too
     await delivery.stop()
