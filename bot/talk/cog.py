@@ -55,7 +55,7 @@ class Speaks(commands.Cog):
     chat: Chat
 
     def register(self, components: Components, routing: Routing) -> None:
-        section = Section("speaking", "In this channel", self.speaker.told, self._speaking_form)
+        section = Section("speaking", "In this channel", self.speaker.describe, self._speaking_form)
         self.panel.add_section(section, components)
         self.panel.add_reset("all personas are deleted", self.store.forget_guild)
         routing.hear(self._hear)
@@ -66,12 +66,14 @@ class Speaks(commands.Cog):
         about="Whether, when and how often I speak unasked in this channel",
         heading="Generating",
     )
-    @app_commands.describe(when="2%, every 40, every 2h, on words pizza, most 6, off; leave it out to see what it is")
+    @app_commands.describe(
+        when="2%, every 40, every 2h, on words pizza, most 6, quiet 23-7, off; leave it out to see what it is"
+    )
     async def speak(self, ctx: Context, *, when: str | None = None) -> None:
         """Have me speak unasked in this channel and its threads, or see what I do.
 
-        By chance after a message, after so many messages, every so often while people write, or on words; and how
-        often an hour at most. Members with Manage Server or Manage Channels can change it.
+        By chance after a message, after so many messages, every so often while people write, or on words; how often
+        an hour at most, and in which hours not at all. Members with Manage Server or Manage Channels can change it.
         """
         await ctx.defer()
         if when is not None:

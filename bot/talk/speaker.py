@@ -150,6 +150,8 @@ class Speaker(Service):
             return "quiet", f"A moderator wants me to be quiet until <t:{room.quiet}:t> (<t:{room.quiet}:R>)."
         if not room.speak.on:
             return "off", ""
+        if room.speak.is_quiet(utcnow()):
+            return "hours", "These are quiet hours."
         if own.channels and not set(own.channels) & set(places):
             return "place", "But this server's admins don't allow me in this channel."
         if not (rights.view_channel and may_send(rights, channel)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from discord.utils import snowflake_time
 
@@ -18,12 +20,13 @@ from shared import blocklist
 
 MOST_AN_HOUR = 60
 """Texts in a channel, whatever its admins choose."""
-EXAMPLES = ("2%", "every 40", "every 2h", "on words pizza, monster", "most 6", "off")
+EXAMPLES = ("2%", "every 40", "every 2h", "on words pizza, monster", "most 6", "quiet 23-7 Europe/Berlin", "off")
 _MOST_WORDS = 20
 _SHOWN_WORDS = 5
 _DAY = 1_440  # minutes
 _JITTER = 0.25  # by so much of the time chosen the next text may come later
 _SPAN = re.compile(r"(?:(\d{1,3}) ?d(?:ays?)?)? ?(?:(\d{1,3}) ?h(?:ours?)?)? ?(?:(\d{1,5}) ?m(?:in(?:utes?)?)?)?", re.I)
+_HOURS = re.compile(r"(\d\d?)(?::([0-5]\d))? ?[-–] ?(\d\d?)(?::([0-5]\d))?(?: (\S{1,40}))?")
 _matcher = functools.lru_cache(maxsize=256)(blocklist.Blocklist)
 
 
@@ -36,6 +39,7 @@ class Speaking:
         messages, minutes: after which there is a text; 0: never.
         words: entries of `shared.blocklist`: a message with one of them is followed by a text.
         most: texts an hour.
+        hours: in which there are none, in minutes of the day in `zone`; the second may be the smaller one.
     """
 
     chance: float = 0.0
@@ -43,6 +47,8 @@ class Speaking:
     minutes: int = 0
     words: tuple[str, ...] = ()
     most: int = 6
+    hours: tuple[int, int] | None = None
+    zone: tzinfo = UTC
 
     @property
     def on(self) -> bool:
@@ -57,8 +63,19 @@ class Speaking:
             (self.minutes, f"every {self.minutes}m"),
             (self.words, f"on words {', '.join(self.words)}"),
             (self.most, f"most {self.most}"),
+            (self.hours, f"quiet {'-'.join(self.clocks)} {self.zone}"),
         )
         return "\n".join(line for chosen, line in lines if chosen)
+
+    @property
+    def clocks(self) -> list[str]:
+        return [f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in self.hours or ()]
+
+    def is_quiet(self, at: datetime) -> bool:
+        """Whether it is within the quiet hours; `at`: with a time zone."""
+        local, (begin, end) = at.astimezone(self.zone), self.hours or (0, 0)
+        minute = 60 * local.hour + local.minute
+        return begin <= minute < end if begin <= end else minute >= begin or minute < end
 
     def is_called_by(self, content: str, sent_at: datetime, heard: int, last_id: int) -> bool:
         """Whether a message calls for a text. `heard`: messages since the last text, whose id is `last_id`."""
@@ -95,6 +112,12 @@ def _changes(line: str) -> dict[str, Any]:
             return {"words": words[: _within("words", str(len(words)), _MOST_WORDS)] if words != ("off",) else ()}
         case "most" if re.fullmatch(r"\d{1,9}", rest):
             return {"most": _within("texts an hour", rest, MOST_AN_HOUR)}
+        case "quiet" if rest == "off":
+            return {"hours": None, "zone": UTC}
+        case "quiet" if match := _HOURS.fullmatch(line.partition(" ")[2]):
+            begin, end = (60 * int(match[at]) + int(match[at + 1] or 0) for at in (1, 3))
+            if max(begin, end) <= _DAY and (begin - end) % _DAY:
+                return {"hours": (begin % _DAY, end % _DAY), "zone": _zone(match[5] or "UTC")}
         case _ if match := re.fullmatch(r"(\d{1,3})(?:[.,](\d{1,2}))? ?%", line):
             hundredths = int(f"{match[1]}{match[2] or '':0<2}")
             if not 1 <= hundredths <= 10_000:
@@ -130,8 +153,16 @@ def describe(speaking: Speaking) -> str:
         (words, f"when somebody writes {' or '.join(words)}"),
     )
     when = ", and ".join(phrase for chosen, phrase in whens if chosen)
+    quiet = f", not from {' to '.join(speaking.clocks)} ({speaking.zone})" if speaking.hours else ""
     most = "once" if speaking.most == 1 else f"{speaking.most} times"
-    return f"I speak here unasked {when}: at most {most} an hour, never twice in a row."
+    return f"I speak here unasked {when}: at most {most} an hour{quiet}, never twice in a row."
+
+
+def _zone(name: str) -> tzinfo:
+    for spelled in (name, name.title()):
+        with contextlib.suppress(ZoneInfoNotFoundError, ValueError, OSError):
+            return UTC if name.upper() == "UTC" else ZoneInfo(spelled)
+    raise UserError(f"I know no time zone {code(name)}.", "Name one like `Europe/Berlin` or `America/New_York`.")
 
 
 def _within(what: str, typed: str, most: int) -> int:

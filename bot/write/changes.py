@@ -18,10 +18,15 @@ CONTINUE_FROM = 1_000
 E = TypeVar("E", Generated, Compared, Surprised)
 
 
-def continued(job: GenerateJob, text: str) -> GenerateJob:
-    """Continue `text`; the answer shows only a short tail of it."""
+def continuation_of(text: str) -> dict[str, Any]:
+    """Return `seed` and `shown` of a job that continues `text`; the answer shows only a short tail of it."""
     seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
-    start = {"seed": seed, "shown": len(tail(seed, CONTINUED_SHOWN)), "from_line": False, "from_corpus": False}
+    return {"seed": seed, "shown": len(tail(seed, CONTINUED_SHOWN))}
+
+
+def continued(job: GenerateJob, text: str) -> GenerateJob:
+    """Return the job that continues `text`."""
+    start = {**continuation_of(text), "from_line": False, "from_corpus": False}
     return job.model_copy(update={"random_seed": None, **start})
 
 

@@ -60,7 +60,7 @@ class Menus(commands.Cog):
         await self.generating.command(ctx, functools.partial(self._continuing, message))
 
     async def _continuing(self, message: discord.Message, actor: Actor) -> Request:
-        """Have the words of a message continued as theirs whose they are, if this person may use them."""
+        """Return the request that continues a message's words, as its author's, if this person may use them."""
         self.writing.require_own_message(actor, message)
         text, author_id = message_text(message).strip(), None
         if message.author.id != actor.user.id:
@@ -71,12 +71,12 @@ class Menus(commands.Cog):
                     "This message has more than one text, or none.",
                     "The menu under a comparison continues one of them.",
                 )
-            text, author_id = changes.whole(job, answer), author_of(job)
+            text, author_id = changes.full_text(job, answer), author_of(job)
         if not text.strip():
             raise UserError("This message has no words that I could continue.", "Choose one that has some.")
-        end = changes.end_of(text)
-        shown = end["shown"] if end["shown"] < len(text) else None
-        return Request(end["seed"], chosen={"shown": shown, "author_id": author_id})
+        start = changes.continuation_of(text)
+        shown = start["shown"] if start["shown"] < len(text) else None
+        return Request(start["seed"], chosen={"shown": shown, "author_id": author_id})
 
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:
         await self.writing.picture(await self.core.bot.get_context(interaction), "", message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from discord.utils import time_snowflake
@@ -22,7 +23,8 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
         ("every 40", "after every 40 messages"),
         ("every 2h", "about every 2 h 00 min while people write"),
         ("on words pizza, monster", "when somebody writes *pizza* or *monster*"),
-        ("2%\nmost 3", "3 times an hour, never"),
+        ("2%\nmost 3\nquiet 23-7 europe/berlin", "3 times an hour, not from 23:00 to 07:00 (Europe/Berlin)"),
+        ("2%\nquiet 23-7\nquiet off", "at most 6 times an hour, never"),
         ("2%\non pizza", "by chance, and when somebody writes *pizza*"),
         ("most 3", "only when I'm asked to"),
         ("", "only when I'm asked to"),
@@ -33,7 +35,9 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
         ("on words !!!", None),
         ("on " + ", ".join(f"w{number}" for number in range(21)), None),
         ("most 0", None),
-        ("quiet 23-7", None),
+        ("quiet 25-7", None),
+        ("quiet 23-7 Mars/Olympus", None),
+        ("quiet 23-7 ../../etc/passwd", None),
         ("`@everyone`", None),
     ],
 )
@@ -56,7 +60,7 @@ def test_a_chance_is_a_share(typed: str) -> None:
 def test_what_was_typed_makes_the_same_again() -> None:
     chosen = parse("\n".join(EXAMPLES[:-1]))
     assert parse(chosen.lines) == chosen
-    assert parse(chosen.lines + "\noff").lines == "most 6"
+    assert parse(chosen.lines + "\noff").lines == "most 6\nquiet 23:00-07:00 Europe/Berlin"
     assert parse("every 30d\n2.25%").lines == "2.25%\nmost 6"
     assert parse(parse("every 30d").lines).minutes == 43_200
     changed = parse("every 30", parse("most 3", chosen))
@@ -72,13 +76,17 @@ def test_whatever_was_chosen_is_the_same_after_a_restart() -> None:
         pace = draw.choice([{}, {"chance": draw.randint(1, 10_000) / 10_000}])
         pace |= {"messages": draw.randint(1, 10_000)} if not pace and draw.random() < 0.5 else {}
         pace |= {"minutes": draw.randint(1, 43_200)} if not pace and draw.random() < 0.5 else {}
+        begin, length = draw.randrange(1_440), draw.randrange(1, 1_440)
+        hours = {"hours": (begin, (begin + length) % 1_440), "zone": draw.choice([UTC, ZoneInfo("America/New_York")])}
         chosen = tuple(draw.sample(words, draw.randint(0, 3)))
         own = Speaking(
             **pace,  # type: ignore[arg-type]
             words=chosen if chosen != ("off",) else (),  # `on words off` takes words back
             most=draw.randint(1, 60),
+            **draw.choice([{}, hours]),  # type: ignore[arg-type]
         )
         assert parse(own.lines) == own
+        assert parse("quiet off", own) == parse(parse("quiet off", own).lines)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +117,17 @@ def test_spans(typed: str, minutes: int | None) -> None:
 def test_a_span_that_is_refused_is_named_as_it_was_typed(typed: str) -> None:
     with pytest.raises(UserError, match=f"The time can't be `{typed}`"):
         span(typed)
+
+
+def test_quiet_hours_are_those_of_the_place() -> None:
+    night = parse("quiet 23-7 Europe/Berlin")
+    at = datetime(2026, 7, 1, tzinfo=UTC)  # Berlin is two hours ahead
+    quiet = [hour for hour in range(24) if night.is_quiet(at.replace(hour=hour))]
+    assert quiet == [0, 1, 2, 3, 4, 21, 22, 23]
+    winter = datetime(2026, 1, 1, tzinfo=UTC)
+    assert [hour for hour in range(24) if night.is_quiet(winter.replace(hour=hour))] == [0, 1, 2, 3, 4, 5, 22, 23]
+    assert [hour for hour in range(24) if parse("quiet 9-17").is_quiet(at.replace(hour=hour))] == [*range(9, 17)]
+    assert not any(Speaking().is_quiet(at.replace(hour=hour)) for hour in range(24))
 
 
 def called(chosen: Speaking, content: str = "hello", heard: int = 1, after: timedelta = timedelta(0)) -> bool:

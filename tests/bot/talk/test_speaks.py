@@ -16,7 +16,7 @@ from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import default_entries
 from shared.jobs import MOST_CANDIDATES
-from tests.bot.live import Live, cog
+from tests.bot.live import Live, cog, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.factories import generate_job
 
@@ -279,13 +279,14 @@ async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) ->
     assert cog(live.bot, Speaks).speaker.rooms.cached(LAB) is None
 
 
-async def test_what_is_turned_off_meanwhile_is_not_posted(live: Live, worker: StandIn) -> None:
-    await live.ask("!speak 100%")
-    live.send("hello", person="ben")
-    await worker.asked(live)
-    await live.ask("!speak off")
-    await said(live, worker)
-    assert not live.shown(TEXT)
+async def test_what_is_turned_off_meanwhile_or_within_quiet_hours_is_not_posted(live: Live, worker: StandIn) -> None:
+    for typed in ("!speak off", "!speak quiet 0:01-0:00"):
+        await live.ask("!speak 100%")
+        live.send("hello", person="ben")
+        await worker.asked(live)
+        await live.ask(typed)
+        await said(live, worker)
+        assert not live.shown(TEXT), typed
 
 
 async def test_slurs_are_not_posted_where_an_admin_emptied_the_list(live: Live, worker: StandIn) -> None:
