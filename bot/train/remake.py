@@ -131,7 +131,7 @@ class Remaking(Service, commands.Cog):
         """Make a model again, or delete it: at once if that can't be done, or when its time is over."""
         now, within_s = time.time(), self.registry.forget_within_s
         gone_by = await self.registry.gone_by(model) or now + within_s
-        if at_once or now >= gone_by - EVERY_S or await self._can_never(model):
+        if at_once or now >= gone_by - EVERY_S or not await self._channel_notes(model):
             await self.delete(guild, model, why)
         elif now >= self._tried.get(model.model_id, -math.inf) + within_s / _TRIES:
             try:
@@ -147,31 +147,30 @@ class Remaking(Service, commands.Cog):
 
         `limited`: within the quotas. Raises UserError: that can't be done, or not now; DISCORD_ERRORS.
         """
-        if any(
-            training.job.replaces == model.model_id for training in (await self.core.snapshots.look(now=True)).trainings
-        ):
+        trainings = (await self.core.snapshots.look(now=True)).trainings
+        if any(training.job.replaces == model.model_id for training in trainings):
             raise UserError(f"`{model.name}` is being made again.", "The card of that training shows how far it is.")
         await self.trainings.begin_again(model, await self.plan(guild, model), limited=limited)
         log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
 
-    async def _can_never(self, model: ModelRecord) -> bool:
-        """Return whether a model cannot be made again: it was imported, or learned something else than one channel."""
-        notes = await self.registry.notes.load_all(ref.reading_id for ref in model.readings)
-        places = {(note.source_id, note.channel_id) for note in notes.values()}
-        of_channel = model.corpus is not None and model.corpus.source == "channel"
-        return len(places) != 1 or not of_channel or model.options is None or model.imported
+    async def _channel_notes(self, model: ModelRecord) -> list[ReadingNote]:
+        """Return the notes of the one channel that a model learned; none: it cannot be made again by itself."""
+        notes = (await self.registry.notes.load_all(ref.reading_id for ref in model.readings)).values()
+        one_channel = len({(note.source_id, note.channel_id) for note in notes}) == 1
+        trained = model.corpus is not None and model.corpus.source == "channel" and not model.imported
+        return list(notes) if one_channel and trained and model.options is not None else []
 
     async def plan(self, guild: discord.Guild, model: ModelRecord) -> ReadingPlan:
         """Plan to train a model again on its channel: from the message that it began with, and for as many epochs.
 
         Raises `UserError`: that can't be done, or not now; `redis.RedisError`.
         """
-        if await self._can_never(model) or model.options is None:
+        notes = await self._channel_notes(model)
+        if not notes or model.options is None:
             raise UserError(
                 f"`{model.name}` can't be made again by itself.", "That takes a model that I trained on one channel."
             )
-        notes = (await self.registry.notes.load_all(ref.reading_id for ref in model.readings)).values()
-        source_id = next(note.source_id for note in notes)
+        source_id = notes[0].source_id
         channel = guild.get_channel_or_thread(source_id)
         if not isinstance(channel, Source):
             raise UserError(f"I don't see <#{source_id}> now, which `{model.name}` learned.", "Is it archived?")
@@ -185,8 +184,8 @@ class Remaking(Service, commands.Cog):
         others = await self.registry.all(guild.id) if model.parent not in (None, STARTER) else []
         # A name may be another model's by now, and its text for others alone: one to start from must be usable here.
         usable = {other.model_id for other in await self.registry.among(Viewer(guild.id, channel_ids(place)), others)}
-        known = [other for other in others if other.readings or other.model_id in usable]
-        parent, options = chain_again(model, model.options, known, self.core.settings)
+        candidates = [other for other in others if other.readings or other.model_id in usable]
+        parent, options = chain_again(model, model.options, candidates, self.core.settings)
         return ReadingPlan(
             channel,
             options,
