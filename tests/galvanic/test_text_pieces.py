@@ -94,7 +94,7 @@ def test_a_file_gives_the_ids_of_its_text(tmp_path: Path, recipe: str, text: str
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path, recipe: str) -> None:
     bad = tmp_path / "bad.txt"
-    bad.write_bytes(b"words " * 100 + "é".encode()[:1])
+    bad.write_bytes(b"words " * 100 + "é".encode()[:1] + b" and more")
     for path, problem in ((bad, "bad.txt isn't UTF-8 text"), (tmp_path / "none.txt", "cannot be read: No such")):
         with pytest.raises(UserError, match=problem):
             prepare(path, TextOptions(recipe))
