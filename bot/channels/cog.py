@@ -228,7 +228,7 @@ class Privacy(commands.Cog):
         await ctx.defer(ephemeral=True)
         async with self.core.access.start_cooldown("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=_request(ctx)):
             files, left_out = await export(self.member_data, ctx.author)
-            content = "This is all that I store about you. Not in it:\n" + "\n".join(f"- {one}" for one in left_out)
+            content = "This is all that I store about you. Not in it:\n" + "\n".join(f"- {part}" for part in left_out)
             if len(files) > 1:
                 content += f"\nIt comes in {len(files)} pieces: put together in order, they are one `.gz` file."
             await tell_privately(ctx, content=content, file=files[0])

@@ -129,19 +129,19 @@ class ConsentStore:
         return await guilds_with(self._redis, keys.consent, keys.allowed_channels)
 
     async def agree(self, guild_id: int, user_id: int, asked: int = 0) -> ConsentAnswer:
-        """Note a yes; the answer that counts now, which is an earlier yes if there is one.
+        """Note a yes, and return the answer that counts: an earlier yes if there is one.
 
-        After a no only messages count that are newer than now and than `asked`, the id of what they said yes with.
+        After a no only messages count that are newer than this moment and than `asked`, the id of the press or message
+        that said yes.
         """
 
         async def keep(pipe: Pipeline) -> ConsentAnswer:
             before = (await self.of(guild_id, [user_id], pipe)).answers.get(user_id)
             if before is not None and before.state == "in":
                 return before
-            now = discord.utils.utcnow()
-            newest = discord.utils.time_snowflake(now, high=True)
+            newest = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
             since = max(newest, asked, before.since) if before is not None else 0
-            answer = ConsentAnswer(state="in", at=now.timestamp(), since=since)
+            answer = ConsentAnswer(state="in", at=time.time(), since=since)
             pipe.multi()
             pipe.hset(keys.consent(guild_id), str(user_id), answer.model_dump_json())
             return answer
@@ -165,8 +165,8 @@ class ConsentStore:
     async def allowed(self, guild_id: int) -> dict[int, AllowedChannel]:
         """Return the channels that a server's admins allow."""
         data = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.allowed_channels(guild_id))))
-        found = ((int(channel_id), _read(AllowedChannel, guild_id, one)) for channel_id, one in data.items())
-        return {channel_id: allowed for channel_id, allowed in found if allowed is not None}
+        channels = ((int(channel_id), _read(AllowedChannel, guild_id, stored)) for channel_id, stored in data.items())
+        return {channel_id: allowed for channel_id, allowed in channels if allowed is not None}
 
     async def allow(self, guild_id: int, channel_id: int, by: int) -> None:
         """Note that an admin allows a channel."""

@@ -20,14 +20,13 @@ from bot.words import (
     TITLE_LIMIT,
     add_fields,
     as_typed,
-    bar,
     clipped,
     listed,
     mentions,
     short_title,
     some,
 )
-from galvanic.units import count, duration
+from galvanic.units import count
 from shared.jobs import ChannelReading, TrainJob
 from shared.settings import Settings
 
@@ -36,8 +35,6 @@ _FIELD_CHARS = 700
 """Characters of one list: several make up a page, which may have 6,000."""
 _TAKEN_CHARS = 3_000
 _HOUR_S = 3_600.0
-_GUESS_FROM = 0.02
-"""Share of a reading from which on the time left is shown."""
 
 
 @dataclass(frozen=True)
@@ -79,28 +76,17 @@ def speakers(people: int, mode: Mode) -> str:
     return count(people, "member") + _SPEAKERS[mode].removeprefix("members")
 
 
-def reading(
-    job: TrainJob, channel: ChannelReading, state: ReadingState, mode: Mode, problem: str = ""
-) -> discord.Embed:
+def reading(job: TrainJob, channel: ChannelReading, state: ReadingState, problem: str = "") -> discord.Embed:
     """Show how far the reading of a channel is. `problem`: why it does not go on at the moment."""
     places = len(state.sources) if state.sources is not None else 1
-    place, reached = min(state.at + 1, places), state.cursor > channel.after
-    began, until = _seconds(state.first or channel.after or channel.source_id), _seconds(channel.until)
-    share = 0.0
-    if reached and until > began:  # of the time to read, in all places
-        here = min(1.0, max(0.0, (_seconds(state.cursor) - began) / (until - began)))
-        share = (place - 1 + here) / places
-    left = duration((time.time() - until) / share * (1 - share)) if share >= _GUESS_FROM else "…"
     embed = discord.Embed(title=f"Reading {short_title(job)}", colour=AMBER if problem else BLURPLE)
     trouble = f"⚠️ {problem}\n" if problem else ""
-    embed.description = f"{trouble}📖 **Reading**, the oldest messages first\n`{bar(share)}` **{100 * share:.0f} %**"
+    embed.description = f"{trouble}📖 **Reading**, the oldest messages first"
     fields = {
         "Messages read": f"{state.read:,}",
-        "Reached": f"<t:{_seconds(state.cursor)}:D>" if reached else "…",
-        "Time left": left,
-        "Kept": f"{count(state.lines, 'line')}, {count(state.chars, 'character')}",
-        "From": "" if channel.author_id else _SPEAKERS[mode],
-        "Threads": f"{place} of {places}, the channel included" if places > 1 else "",
+        "Reached": f"<t:{_seconds(state.cursor)}:D>" if state.cursor > channel.after else "…",
+        "Kept": count(state.lines, "line"),
+        "Threads": f"{min(state.at + 1, places)} of {places}, the channel included" if places > 1 else "",
     }
     add_fields(embed, fields)
     return embed.set_footer(text=f"recipe {job.options.recipe} · job {job.job_id}")
@@ -125,13 +111,13 @@ def consent_question(server: str, channels: Sequence[int], answer: ConsentAnswer
     """Ask a member. `channels`: those that may be learned from and that they can read; `answer`: their earlier one."""
     again = answer is not None and answer.state == "out"
     whose = "those that you write after you agree" if again else "those of the past and of the future"
-    now = f"Now: {mentions(channels)}" if channels else "None of those that you can read, so far"
+    allowed = f"Now: {mentions(channels)}" if channels else "None of those that you can read, so far"
     fields = {
         "What is learned": f"How you write: your messages, {whose}, as text. Not messages with a link, an "
         "address, a long number or a password, as far as I find it; nor mentions, quotes, code, files, commands, and "
         "what you have deleted. A name that you write as a plain word is learned.",
         "From which channels": "From those that the server's admins allow, with their public threads. "
-        f"{now}. When they allow another one, I say so there.",
+        f"{allowed}. When they allow another one, I say so there.",
         "Who can use the models": "Members of this server, and only where everybody who reads can also read the "
         "channel that was learned from. Its admins can export a model as a file, which I can't take back.",
         "It may repeat you": "A model can write phrases of yours word for word. Don't agree if you wrote "
@@ -196,8 +182,8 @@ def _taken(taken: Sequence[tuple[str, Withdrawal]], terms: Terms) -> str:
     for server, withdrawal in taken:
         if withdrawal.models:
             names = some([f"`{model.name}`" for model in withdrawal.models])
-            made = "made again without your words, or deleted,"
-            lines.append(f"- **{clipped(server, 60)}**: {names} learned from you: {made} by <t:{due}:f>.")
+            end = f"made again without your words, or deleted, by <t:{due}:f>"
+            lines.append(f"- **{clipped(server, 60)}**: {names} learned from you: {end}.")
         elif withdrawal.readings:
             lines.append(f"- **{clipped(server, 60)}**: your words leave the trainings that were to learn them.")
     return listed(lines, "- and in {} more.", _TAKEN_CHARS) or "- No model has learned your words."
@@ -257,11 +243,11 @@ def _learned(learned: LearnedModel) -> str:
 
 
 def notice(server: str, terms: Terms) -> discord.Embed:
-    who = "only from members who say yes" if terms.mode == "opt-in" else "from members who don't say no"
+    members = "only from members who say yes" if terms.mode == "opt-in" else "from members who don't say no"
     return discord.Embed(
         title="Models may learn from this channel",
         description=f"An admin of {clipped(server, 100)} allowed it. It means that a member can have me train a model "
-        f"that writes like this channel, {who}.\n"
+        f"that writes like this channel, {members}.\n"
         "- Such a model may repeat phrases. It can be used only where everybody can read this channel.\n"
         f"- `{terms.prefix}optin` tells you exactly what happens, and asks you.\n"
         f"- `{terms.prefix}optout` says no, at any time: models that learned your words are made again without "
@@ -272,7 +258,10 @@ def notice(server: str, terms: Terms) -> discord.Embed:
 
 
 def allowed_channels(allowances: dict[int, AllowedChannel], agreed_count: int, terms: Terms) -> discord.Embed:
-    lines = [f"<#{channel}>, by <@{one.by}> since <t:{int(one.at)}:D>" for channel, one in sorted(allowances.items())]
+    lines = [
+        f"<#{channel_id}>, by <@{allowed.by}> since <t:{int(allowed.at)}:D>"
+        for channel_id, allowed in sorted(allowances.items())
+    ]
     fields = {"Allowed": _list(lines), "Members who said yes": "" if terms.mode == "off" else f"{agreed_count:,}"}
     allow = ("allow-training", "channel", "#CHANNEL")
     footer = f"{as_typed(terms.prefix, *allow)} · {as_typed(terms.prefix, *allow, 'state', 'off')}"

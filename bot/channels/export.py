@@ -78,7 +78,7 @@ def packed(data: dict[str, Any], most_bytes: int) -> tuple[tuple[str, bytes], ..
 
 
 def _request(job: Job, user_id: int) -> dict[str, Any]:
-    """A request without what is not the person's: the server's blocklist, and who else asked, or what they had said."""
+    """Return a request without the server's blocklist, and without who else asked or what they wrote."""
     foreign = {"seed", "text", "author_id"} if authors_of(job) != {user_id} else set()
     request = job.model_dump(mode="json", exclude={"blocked", "pieces", *foreign})
     if isinstance(job, GenerateJob) and (own := job.words_of(user_id)):
@@ -89,14 +89,14 @@ def _request(job: Job, user_id: int) -> dict[str, Any]:
 
 
 def _as_text(value: Any) -> Any:
-    """Ids as text: as numbers they are beyond what most readers of JSON keep exactly."""
+    """Turn ids into text: as numbers they are beyond what most readers of JSON keep exactly."""
     match value:
         case int() if value >= 2**53:
             return str(value)
         case dict():
-            return {key: _as_text(one) for key, one in value.items()}
+            return {key: _as_text(item) for key, item in value.items()}
         case list() | tuple():
-            return [_as_text(one) for one in value]
+            return [_as_text(item) for item in value]
     return value
 
 

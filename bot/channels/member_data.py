@@ -139,8 +139,7 @@ class MemberDataService:
         return {title: data for title, data in stored.items() if data is not None}
 
     async def _trainings(self, user_id: int) -> list[TrainJob]:
-        trainings = (await self.core.snapshots.look(now=True)).trainings
-        return [training.job for training in trainings if training.job.place.user_id == user_id]
+        return [job for job in await self.core.snapshots.trainings() if job.place.user_id == user_id]
 
     async def _learned(self, guild_id: int, user_id: int, models: list[ModelRecord]) -> tuple[LearnedModel, ...]:
         notes = self.registry.notes

@@ -46,19 +46,17 @@ class ReadingState(BaseModel, frozen=True, extra="ignore"):
     Attributes:
         sources: the channel and its threads in the order of reading; None: they were not looked up yet.
         at: which of them is being read.
-        first, cursor: its first message, and the last one read; `first` 0: none was.
+        cursor: the last message read there.
         read: messages so far, anybody's.
-        lines, chars, bytes: of the pages; bytes in UTF-8.
+        lines, bytes: of the pages; bytes in UTF-8.
         left_out: lines, the oldest, that were too many.
     """
 
     sources: tuple[Snowflake, ...] | None = None
     at: int = 0
-    first: Snowflake = 0
     cursor: Snowflake = 0
     read: int = 0
     lines: int = 0
-    chars: int = 0
     bytes: int = 0
     left_out: int = 0
 
@@ -115,7 +113,6 @@ class PageStore:
             state = after.model_copy(
                 update={
                     "lines": stored.lines + len(lines) - len(gone),
-                    "chars": stored.chars + _chars(lines) - _chars(gone),
                     "bytes": size,
                     "left_out": stored.left_out + len(gone),
                 }
@@ -195,9 +192,9 @@ def without(text: str, authors: bytes, numbers: Collection[int]) -> tuple[str, b
 
 
 def with_text(job: TrainJob, text: str, **fields: object) -> TrainJob:
-    """Return a training with what is known of its text; `fields`: more that is."""
-    known = {"chars": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest(), **fields}
-    return job.model_copy(update={"corpus": job.corpus.model_copy(update=known)})
+    """Return a training with the length and hash of its text, and other `fields` of its corpus."""
+    about = {"chars": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest(), **fields}
+    return job.model_copy(update={"corpus": job.corpus.model_copy(update=about)})
 
 
 def line_by(name: str, text: str) -> str:
@@ -220,10 +217,6 @@ def _pack(lines: Sequence[Line]) -> bytes:
 
 def _unpack(page: bytes) -> list[Line]:
     return [Line(*line) for line in json.loads(zlib.decompress(page))]
-
-
-def _chars(lines: Sequence[Line]) -> int:
-    return sum(len(line.text) + 1 for line in lines)
 
 
 def _bytes(lines: Sequence[Line]) -> int:

@@ -31,6 +31,6 @@ def pseudonym(names: dict[int, str], speaker_id: int) -> str:
     if speaker_id not in names:
         taken = set(names.values())
         rounds = (NAMES if number == 1 else [f"{name} {number}" for name in NAMES] for number in itertools.count(1))
-        free = ([name for name in one if name not in taken] for one in rounds)
+        free = ([name for name in candidates if name not in taken] for candidates in rounds)
         names[speaker_id] = _DRAWN.choice(next(filter(None, free)))
     return names[speaker_id]

@@ -52,13 +52,13 @@ class Reader:
     @property
     def left(self) -> list[int]:
         """Return members who agreed once, and have left the server: their words were not taken."""
-        return [user_id for user_id, there in self._present.items() if not there]
+        return [user_id for user_id, is_present in self._present.items() if not is_present]
 
     async def page(self) -> None:
         """Read one more page; after an error the same page may be read again.
 
         Raises discord.HTTPException: Discord refuses it, or is in trouble; redis.RedisError: Redis cannot be reached;
-        PagesMoved: the pages are not as they were; ServerAway: the server is not there now.
+        PagesMoved: the pages are not as they were; ServerAway: Discord does not show the server now.
         """
         before, lines = self.state, list[Line]()
         if before.sources is None:
@@ -76,8 +76,8 @@ class Reader:
         """Return the next messages of the channel or a thread; none of a thread that was deleted meanwhile."""
         place = self.client.get_partial_messageable(source_id, guild_id=self.guild_id)
         try:
-            found = place.history(limit=PAGE, after=discord.Object(self.state.cursor), oldest_first=True)
-            return [message async for message in found]
+            messages = place.history(limit=PAGE, after=discord.Object(self.state.cursor), oldest_first=True)
+            return [message async for message in messages]
         except discord.NotFound as error:
             if source_id == self.reading.source_id or not is_gone(error):
                 raise
@@ -90,7 +90,6 @@ class Reader:
             update={
                 "read": state.read + len(messages),
                 "at": state.at + ended,
-                "first": 0 if ended else state.first or messages[0].id,
                 "cursor": self.reading.after if ended else messages[-1].id,
             }
         )
@@ -118,13 +117,13 @@ class Reader:
             author_id = message.author.id
             agreed = not message.author.bot and consents.includes(author_id, message.id)
             agreed = agreed and self.reading.author_id in (0, author_id)
-            if not (agreed and await self._is_there(author_id) and is_speech(message, prefixes)):
+            if not (agreed and await self._is_present(author_id) and is_speech(message, prefixes)):
                 continue
             if text := clean(message.content):
                 lines.append(Line(message.id, author_id, text))
         return lines
 
-    async def _is_there(self, author_id: int) -> bool:
+    async def _is_present(self, author_id: int) -> bool:
         """Return whether they are still in the server; Discord is asked once about each who agreed."""
         if author_id not in self._present:
             if (guild := self.client.get_guild(self.guild_id)) is None:

@@ -114,8 +114,8 @@ class ChannelReadings(Service):
 
         Raises UserError.
         """
-        trainings = (await self.core.snapshots.look(now=True)).trainings
-        others = [one.job for one in trainings if one.job.is_unread and one.job.place.guild_id == guild_id]
+        trainings = await self.core.snapshots.trainings()
+        others = [job for job in trainings if job.is_unread and job.place.guild_id == guild_id]
         entering = [entered for entered, guild in self._entering.items() if guild == guild_id]
         if not others and job_id in entering[:1]:
             return
@@ -155,18 +155,15 @@ class ChannelReadings(Service):
         if not job.is_unread or job.reading is None:
             return None
         state = await self.pages.state(job.reading.reading_id)
-        return embeds.reading(
-            job, job.reading, state, self.core.settings.channel_training, self._running.get(job.job_id, "")
-        )
+        return embeds.reading(job, job.reading, state, self._running.get(job.job_id, ""))
 
     # ------------------------------------------------------------------ working
 
     async def _look(self) -> None:
         """Go on with readings that no task works on."""
-        for one in (await self.core.snapshots.look(now=True)).trainings:
-            job_id = one.job.job_id
-            if one.job.is_unread and job_id not in self._entering and job_id not in self._running:
-                self._begin(job_id)
+        for job in await self.core.snapshots.trainings():
+            if job.is_unread and job.job_id not in self._entering and job.job_id not in self._running:
+                self._begin(job.job_id)
 
     def _begin(self, job_id: str) -> None:
         self._running[job_id] = ""
@@ -234,40 +231,40 @@ class ChannelReadings(Service):
             await self.sources.require_still(job.place.guild_id, reading.channel_id, job.place)
             pages = await self.pages.pages(reading.reading_id, pipe)
             consents = await self.consents.of(job.place.guild_id, None, pipe)
-            found = await asyncio.to_thread(read_text, pages, consents, speakers=reading.speakers)
-            if len(found.text) < LEAST_CHARS:
-                raise await self._too_short(job, reading, found)
-            packed = await asyncio.to_thread(pack, found.text)
+            text = await asyncio.to_thread(read_text, pages, consents, speakers=reading.speakers)
+            if len(text.text) < LEAST_CHARS:
+                raise await self._too_short(job, reading, text)
+            packed = await asyncio.to_thread(pack, text.text)
             note = ReadingNote(**dict(reading), guild_id=job.place.guild_id, read_at=time.time())
 
             def queue(pipe: Pipeline) -> None:
-                self.notes.write(pipe, note, found.members)
+                self.notes.write(pipe, note, text.members)
                 self.pages.drop(reading.reading_id, pipe)
 
             title = job.corpus.title + (" (its newest part)" if left_out else "")
-            return ChannelText(with_text(job, found.text, title=title), packed, found.authors, queue)
+            return ChannelText(with_text(job, text.text, title=title), packed, text.authors, queue)
 
         if not await self.core.jobs.text_read(job, prepare):
             return False
         log.info("reading_done", left_out=left_out)
         return True
 
-    async def _too_short(self, job: TrainJob, reading: ChannelReading, found: ReadText) -> UserError:
+    async def _too_short(self, job: TrainJob, reading: ChannelReading, text: ReadText) -> UserError:
         mode = self.core.settings.channel_training
         prefix = await self.core.servers.prefix(job.place.guild_id)
         after = discord.utils.format_dt(discord.utils.snowflake_time(reading.after)) if reading.after else ""
         remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
         if reading.after or reading.author_id or mode == "opt-out":
             remedy = "Try again when more was said."
-        writers = "that member" if reading.author_id else embeds.speakers(len(found.members), mode)
+        writers = "that member" if reading.author_id else embeds.speakers(len(text.members), mode)
         since = f" since {after}" if after else ""
         return UserError(
-            f"I found {count(len(found.text), 'character')}{since} by {writers}; at least {LEAST_CHARS:,} are needed.",
+            f"I found {count(len(text.text), 'character')}{since} by {writers}; at least {LEAST_CHARS:,} are needed.",
             remedy,
         )
 
     async def _fail(self, job_id: str, problem: UserError) -> None:
-        """Keep nothing of it but why."""
+        """End a training whose channel could not be read. Nothing of the reading is kept."""
         job = await self.core.jobs.unread(job_id)
         remedy = f"{problem.remedy}\nNothing of it was kept.".strip()
         if job is not None:

@@ -42,7 +42,7 @@ class Sources:
     audience: Audience
 
     def require_on(self) -> None:
-        """Raises UserError: the operator, or Discord, does not let the bot learn from channels at all."""
+        """Check that the operator and Discord let the bot learn from channels. Raises UserError."""
         if self.core.settings.channel_training == "off":
             raise UserError(
                 "Learning from channels is turned off.",
@@ -52,18 +52,18 @@ class Sources:
         if not self.core.bot.intents.message_content:
             raise UserError("I can't learn from channels: Discord doesn't let me read messages.", intents.REMEDY)
 
-    async def find(self, who: Actor, typed: str, *, own: bool = False) -> Source:
-        """The channel or public thread that was named, if this person may have the bot read it, and show it here.
+    async def find(self, actor: Actor, typed: str, *, own: bool = False) -> Source:
+        """Return the channel or public thread that was named, if this person may have the bot read it, and show it.
 
-        `own`: their own messages alone are to be read, which takes their own yes.
+        `own`: only the person's own messages are to be read, which takes their own yes.
 
         Raises UserError: there is none that they can read (a hidden one gets the same answer), it is no text channel,
         the server's admins have not allowed it, the bot cannot read it, nobody has agreed, or not everybody here could
         read it; discord.HTTPException: Discord is in trouble; redis.RedisError: Redis cannot be reached.
         """
         self.require_on()
-        channel = await self._named(who, typed)
-        if channel is None or not can_read(who.user, channel):
+        channel = await self._named(actor, typed)
+        if channel is None or not can_read(actor.user, channel):
             shown = typed.strip()[:60].replace("`", "")
             raise UserError(f"I can't find a channel `{shown}` that you can read.", "Name one, such as `#general`.")
         if not isinstance(channel, Source) or (isinstance(channel, discord.Thread) and channel.is_private()):
@@ -73,8 +73,8 @@ class Sources:
             )
         await self.require_allowed(channel)
         consents = await self.consents.of(channel.guild.id)
-        prefix = await self.core.servers.prefix(who.guild_id)
-        if own and consents.refused([who.user.id]):
+        prefix = await self.core.servers.prefix(actor.guild_id)
+        if own and consents.refused([actor.user.id]):
             raise UserError(
                 "You haven't agreed that I learn from your messages.",
                 f"You can with `{prefix}optin`, which first tells you what it means.",
@@ -84,9 +84,9 @@ class Sources:
                 "No member of this server has agreed yet that I learn from their messages.",
                 f"They can with `{prefix}optin`, which first tells them what it means.",
             )
-        here = who.channel
-        if not isinstance(here, discord.abc.GuildChannel | discord.Thread) or not self.audience.all_can_read(
-            channel.guild, here, room_of(channel)
+        place = actor.channel
+        if not isinstance(place, discord.abc.GuildChannel | discord.Thread) or not self.audience.all_can_read(
+            channel.guild, place, room_of(channel)
         ):
             raise UserError(
                 f"Not everybody who reads this channel can read {channel.mention}, so I can't learn it here.",
@@ -94,13 +94,13 @@ class Sources:
             )
         return channel
 
-    async def meant(self, who: Actor, typed: str) -> str | None:
-        """The channel that somebody may have meant by a name that no text has: `general` for `#general`."""
-        found = await self._named(who, typed)
-        return found.name if isinstance(found, Room) else None
+    async def meant(self, actor: Actor, typed: str) -> str | None:
+        """Return the channel that somebody may have meant by a name that no text has: `general` for `#general`."""
+        channel = await self._named(actor, typed)
+        return channel.name if isinstance(channel, Room) else None
 
     async def require_allowed(self, channel: Source) -> None:
-        """Raises UserError: the server's admins have not allowed it, or the bot cannot read it."""
+        """Check that the server's admins allow a channel and the bot can read it. Raises UserError."""
         self.require_on()
         room = room_of(channel)
         if room.id not in await self.consents.allowed(channel.guild.id):
@@ -113,15 +113,18 @@ class Sources:
         require_readable(room)
 
     async def require_still(self, guild_id: int, channel_id: int, place: Place) -> None:
-        """Raises UserError: the channel was forbidden since, or others can read its card in `place`; ServerAway."""
+        """Check that a channel may still be read, for a card in `place`.
+
+        Raises UserError: it may not, or people read the card who can't read the channel; ServerAway.
+        """
         guild, room = self.core.bot.get_guild(guild_id), self.core.bot.get_channel(channel_id)
         if guild is None or guild.unavailable:  # after a start, nothing is known of its channels then
             raise ServerAway
         if not isinstance(room, Room):
             raise UserError("The channel is gone.", "Name another one.")
         await self.require_allowed(room)
-        here = guild.get_channel_or_thread(place.channel_id) or guild.get_channel(place.parent_channel_id or 0)
-        if here is None or not self.audience.all_can_read(guild, here, room):
+        shown_in = guild.get_channel_or_thread(place.channel_id) or guild.get_channel(place.parent_channel_id or 0)
+        if shown_in is None or not self.audience.all_can_read(guild, shown_in, room):
             raise UserError(
                 "This channel is read by people who can't read that one any more.",
                 "Give the command where only its readers are.",
@@ -130,29 +133,31 @@ class Sources:
     async def offered(
         self, interaction: discord.Interaction, names: list[str], typed: str
     ) -> list[app_commands.Choice[str]]:
-        """The names given, and what a person can have learned; that first after a `#`."""
-        guild, found = interaction.guild, list[str | tuple[str, str]]()
+        """Return choices: these names, and the channels that a person can have learned; these first after a `#`."""
+        guild, channels = interaction.guild, list[str | tuple[str, str]]()
         if guild is not None and self.core.settings.channel_training != "off":
             allowed = map(guild.get_channel, sorted(await self.consents.allowed(guild.id)))
-            found = [
+            channels = [
                 (f"#{channel.name}", channel.mention)
                 for channel in allowed
                 if isinstance(channel, Source) and can_read(interaction.user, channel)
             ]
-        return choices([*found, *names] if typed.startswith("#") else [*names, *found], typed)
+        return choices([*channels, *names] if typed.startswith("#") else [*names, *channels], typed)
 
-    async def _named(self, who: Actor, typed: str) -> discord.abc.GuildChannel | discord.Thread | None:
-        guild = self.core.bot.get_guild(who.guild_id)
+    async def _named(self, actor: Actor, typed: str) -> discord.abc.GuildChannel | discord.Thread | None:
+        guild = self.core.bot.get_guild(actor.guild_id)
         if guild is None:
             return None
         mention = _MENTION.fullmatch(typed.strip())
         if mention is None:
             name = typed.strip().removeprefix("#").lower()
-            named = [one for one in (*guild.channels, *guild.threads) if one.name.lower() == name]
-            named.sort(key=lambda one: not isinstance(one, Source))  # before a category or voice channel of that name
-            return next((channel for channel in named if can_read(who.user, channel)), None)
-        if (found := guild.get_channel_or_thread(int(mention[1]))) is not None:
-            return found
+            named = [channel for channel in (*guild.channels, *guild.threads) if channel.name.lower() == name]
+            named.sort(
+                key=lambda channel: not isinstance(channel, Source)
+            )  # before a category or voice channel of that name
+            return next((channel for channel in named if can_read(actor.user, channel)), None)
+        if (cached := guild.get_channel_or_thread(int(mention[1]))) is not None:
+            return cached
         try:  # a thread that is archived is unknown
             return await guild.fetch_channel(int(mention[1]))
         except (discord.HTTPException, discord.InvalidData) as error:
@@ -163,39 +168,40 @@ class Sources:
 
 
 def is_channel(typed: str) -> bool:
-    """Whether somebody named a channel, and not a text: `#general`, or what Discord's client makes of that."""
+    """Return whether somebody named a channel, and not a text: `#general`, or Discord's mention of it."""
     return typed.strip().startswith("#") or _MENTION.fullmatch(typed.strip()) is not None
 
 
 def own_channel(typed: str, user_id: int) -> str | None:
-    """The channel after `@me`, or a mention of oneself; None: no person is named.
+    """Return the channel after `@me`, or after a mention of oneself; None: no person is named.
 
     Raises UserError: it is somebody else, or no channel, or several.
     """
-    if (found := _PERSON.match(typed.strip())) is None:
+    if (match := _PERSON.match(typed.strip())) is None:
         return None
-    if found[1].lower() not in ("@me", f"<@{user_id}>", f"<@!{user_id}>"):
+    person, channel = match.groups()
+    if person.lower() not in ("@me", f"<@{user_id}>", f"<@!{user_id}>"):
         raise UserError(
             "Nobody can have me learn the messages of another member alone.",
             "They can do that themselves; `@me #general` after the command is for your own.",
         )
-    if not is_channel(found[2]) or found[2].count("#") > 1:
+    if not is_channel(channel) or channel.count("#") > 1:
         raise UserError(
             "Which messages of yours should I learn?",
             "Name one channel: `@me #general`. `@me #lounge --from NAME` then teaches that model another one.",
         )
-    return found[2]
+    return str(channel)
 
 
 def require_readable(room: Room) -> None:
-    """Raises UserError: says which permissions the bot lacks."""
+    """Check that the bot can read a channel. Raises UserError: it names the permissions that the bot lacks."""
     have = room.permissions_for(room.guild.me)
     if missing := [name for name in _NEEDED if not getattr(have, name)]:
         raise lacking(room.mention, missing)
 
 
 def room_of(channel: Source) -> Room:
-    """Whose readers may read it: the channel, for a public thread its parent. Raises UserError: that is gone."""
+    """Return a channel, or the parent of a public thread: it decides who may read. Raises UserError: that is gone."""
     if not isinstance(channel, discord.Thread):
         return channel
     if channel.parent is None:
@@ -204,7 +210,7 @@ def room_of(channel: Source) -> Room:
 
 
 def can_read(user: discord.User | discord.Member | None, channel: object) -> bool:
-    """Whether a person can read a channel and its history. Of a private thread nobody surely can."""
+    """Return whether a person surely can read a channel and its history. A private thread counts as unreadable."""
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread) or not isinstance(user, discord.Member):
         return False
     if isinstance(channel, discord.Thread) and (channel.parent is None or channel.is_private()):

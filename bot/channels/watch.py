@@ -106,8 +106,8 @@ class Watch(commands.Cog):
         """Find channels that were deleted or forbidden unheard. Only what Discord says is gone counts as gone."""
         if (guild := self._available(guild_id)) is None:
             return
-        known = {note.source_id for note in await self.notes.all(guild_id)}
-        for channel_id in sorted(known | (await self.consents.allowed(guild_id)).keys()):
+        learned = {note.source_id for note in await self.notes.all(guild_id)}
+        for channel_id in sorted(learned | (await self.consents.allowed(guild_id)).keys()):
             if guild.get_channel_or_thread(channel_id) is None and await was_deleted(self.client, channel_id):
                 self.chores.add(self.forget_channel, guild_id, channel_id)
         self.chores.add(self.withdrawals.forbid, guild_id)
@@ -125,8 +125,8 @@ class Watch(commands.Cog):
             if (await self.consents.of(guild_id)).agreed or await self.consents.allowed(guild_id)
         }
         noted = await self.notes.guilds()
-        there = {guild.id for guild in self.client.guilds}  # at the start Discord names all
-        for guild_id in (noted | asked) - there:
+        present = {guild.id for guild in self.client.guilds}  # at the start Discord names all
+        for guild_id in (noted | asked) - present:
             self.chores.add(self.forget_server, guild_id)
 
     async def _look_for_members(self, guild_id: int) -> None:

@@ -1,4 +1,4 @@
-"""Withdrawals: members take their words back. Consent ends first, then trainings lose the words, then models go."""
+"""Let members take their words back. Consent ends first, then trainings lose the words, then models go."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Withdrawals:
         Their consent ends first, for this run of the bot also while Redis is away. Then time is running for each
         reading with their words, and trainings lose them in the background. `resume` makes up for a crash in between.
         """
-        now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
+        newest = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         for user_id in user_ids:
-            await self.consents.refuse(guild_id, user_id, now)
+            await self.consents.refuse(guild_id, user_id, newest)
         notes = dict[str, ReadingNote]()
         for user_id in user_ids:
             notes |= {note.reading_id: note for note in await self.notes.with_member(user_id, guild_id)}
@@ -73,13 +73,12 @@ class Withdrawals:
         """Withdraw somebody who left the server; if nothing is known of them, nothing is noted either."""
         consents = await self.consents.of(guild_id)
         # With opt-out a reading may have words of theirs that no note tells of yet.
-        unasked = consents.mode == "opt-out" and user_id not in consents.answers and await self._is_reading(guild_id)
-        if unasked or user_id in consents.agreed or await self.notes.with_member(user_id, guild_id):
+        is_unasked = consents.mode == "opt-out" and user_id not in consents.answers
+        may_be_read = is_unasked and any(
+            job.is_unread and job.place.guild_id == guild_id for job in await self.core.snapshots.trainings()
+        )
+        if may_be_read or user_id in consents.agreed or await self.notes.with_member(user_id, guild_id):
             await self.withdraw(guild_id, [user_id], why="left")
-
-    async def _is_reading(self, guild_id: int) -> bool:
-        trainings = (await self.core.snapshots.look(now=True)).trainings
-        return any(one.job.is_unread and one.job.place.guild_id == guild_id for one in trainings)
 
     async def resume(self) -> None:
         """Make up for what an earlier run of the bot, or an outage, cut off; the operator may have become stricter."""
@@ -100,7 +99,7 @@ class Withdrawals:
             return
         if await self.notes.note_withdrawn(reading_id):
             self.core.bot.dispatch("words_withdrawn")
-        for job in [training.job for training in (await self.core.snapshots.look(now=True)).trainings]:
+        for job in await self.core.snapshots.trainings():
             if job.reading is not None and job.reading.reading_id == reading_id:
                 if await self._take_out(job, {members[user_id].number for user_id in refused}):
                     await self.notes.take_out(reading_id, refused)
@@ -111,18 +110,22 @@ class Withdrawals:
                 )
 
     async def forbid(self, guild_id: int) -> int:
-        """Delete the models of channels that may no longer be learned from, and end trainings on them; how many."""
+        """Delete the models of channels that may no longer be learned from, and end trainings on them.
+
+        Return how many models were deleted.
+        """
         allowed = await self.consents.allowed(guild_id)
         return await self.removal.forget_words(guild_id, lambda ref: ref.channel_id not in allowed)
 
     async def _take_out(self, job: TrainJob, numbers: Collection[int]) -> bool:
         """Take lines out of a training's text; a worker that had begun begins anew. False: the training is over."""
-        if (found := await self.core.jobs.channel_text(job.job_id)) is None:
+        if (learned := await self.core.jobs.channel_text(job.job_id)) is None:
             return False
-        text, authors = await asyncio.to_thread(without, found[0], found[1], numbers)
+        text, authors = await asyncio.to_thread(without, *learned, numbers)
         if len(text) < LEAST_CHARS:
-            left = f"What is left of the channel's messages is too short: {count(len(text), 'character')}, and at least"
-            await self._end(job, f"{left} {LEAST_CHARS:,} are needed.", "Words in it were withdrawn.")
+            size = f"{count(len(text), 'character')}, and at least {LEAST_CHARS:,} are needed"
+            problem = f"What is left of the channel's messages is too short: {size}."
+            await self._end(job, problem, "Words in it were withdrawn.")
             return False
         packed = await asyncio.to_thread(pack, text)
         state = await self.core.jobs.replace_text(with_text(job, text), packed, authors)

@@ -1,8 +1,8 @@
-"""Brings the result of each job to whoever asked for it, once.
+"""Posts the result of each job for the person who asked for it, once.
 
-Who asks waits for it (`ask`); what Discord's or Redis' trouble delays, and what an earlier run of the bot left, is
-delivered in the background. Trainings have a card, which is kept current until it shows the end. How an answer or a
-card looks is up to those who register it (`present`, `keep_card`).
+A command waits for its result (`ask`). If Discord or Redis is in trouble, or the bot was restarted, the result is
+posted in the background. Trainings have a card, which is kept current until it shows the end. Features register how
+answers and cards look (`present`, `present_trainings`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import Service, backoff, is_transient, reserve, retry, run_forever, unless_refused, wait_for
-from bot.errors import CLOSED, AlreadyReported, code_of, post_error
+from bot.background import Service, backoff, is_transient, reserve, retry, run_forever, wait_for
+from bot.errors import AlreadyReported, code_of, post_error
 from bot.jobs.client import JobClient
 from bot.responder import addressed
 from bot.servers.access import keep_cooldown
 from bot.types import Send
-from bot.words import NOBODY
 from galvanic.errors import UserError
 from shared.events import TERMINAL, Event, Failed, answer_of
 from shared.jobs import GENERATE_QUEUE, Asked, Job, TrainJob
@@ -56,15 +55,15 @@ class Presenter(Protocol[J, E]):
     """
 
     def __call__(self, send: Send, job: J, event: E, **options: Any) -> Awaitable[None]:
-        """Post it."""
+        """Post the event."""
 
 
 @dataclass(eq=False, repr=False)
 class Delivery(Service):
     """Sends jobs that people ask for, and posts how they end.
 
-    `typing` shows in a channel (its id) that somebody waits there. `written` is told that what was asked for is there,
-    or failed. The event `job_delivered` tells of each job whose end was shown, with the seconds that its person waited
+    `typing` shows in a channel (its id) that somebody waits there. `written` is called when a job has ended: has it
+    failed? The event `job_delivered` tells of each job whose end was shown, with the seconds that its person waited
     (None: it was delayed).
     """
 
@@ -225,7 +224,7 @@ class Delivery(Service):
             raise AlreadyReported(event.problem, event.remedy)
 
     def deliver_later(self, job: Asked, event: Event | None = None) -> None:
-        """Post how a job ended (None: not known yet) once Discord and Redis are well, be it after the next start."""
+        """Post how a job ended (None: not known yet) once Discord and Redis are well, at the latest after a restart."""
         otherwise = _too_slow()
         if job.job_id not in self._asking:  # one that was asked for in this run is reserved
             otherwise = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
@@ -251,13 +250,10 @@ class Delivery(Service):
         try:
             await retry(post, pauses_s=backoff(_RETRY_S, _RETRY_AT_MOST_S, for_s=LATE_ANSWER_S))
         except Exception as error:
-            transient, code = is_transient(error), code_of(error)
-            if event is None and not transient:
+            if event is None and not is_transient(error):
                 raise
-            told = log.warning if transient or isinstance(error, discord.HTTPException) else log.exception
-            told("answer_too_late" if transient else "answer_not_posted", error=type(error).__name__, code=code)
-            if not transient and code not in CLOSED:
-                await self._say_lost(job, send)
+            tell = log.warning if is_transient(error) or isinstance(error, discord.HTTPException) else log.exception
+            tell("answer_not_posted", error=type(error).__name__, code=code_of(error))
             self.delivered(job.job_id)
         else:
             self._tell(job, None)
@@ -270,15 +266,6 @@ class Delivery(Service):
             await presenter(send, job, event, **options)
         except UserError as problem:
             await post_error(send, problem, **options)
-
-    async def _say_lost(self, job: Asked, send: Send) -> None:
-        """Tell who asked that their answer cannot be posted."""
-        problem = UserError(
-            f"I couldn't post what <@{job.place.user_id}> asked for.",
-            "A server admin can check my permissions in this channel. If they are right, the cause is in my log.",
-        )
-        with unless_refused(log.warning, "loss_not_told", job_id=job.job_id):
-            await post_error(send, problem, nonce=job.job_id, allowed_mentions=NOBODY)
 
     # ------------------------------------------------------------------ in the background
 
@@ -324,10 +311,10 @@ class Delivery(Service):
 
         Later only those that the look before found, too: others are just being entered or taken back.
         """
-        found = await self.jobs.undelivered()
-        for job_id in sorted(found if self._seen is None else found & self._seen):
+        undelivered = await self.jobs.undelivered()
+        for job_id in sorted(undelivered if self._seen is None else undelivered & self._seen):
             await self.take_up(job_id)
-        self._seen = found
+        self._seen = undelivered
 
     async def take_up(self, job_id: str) -> None:
         """Deliver a job of an earlier run, unless this one does already. Raises redis.RedisError."""
@@ -347,7 +334,7 @@ class Delivery(Service):
             self.delivered(job_id)
 
     def _is_ours(self, job_id: str) -> bool:
-        """Whether this run delivers or has delivered a job, or somebody is asking for it now."""
+        """Return whether this run delivers or has delivered a job, or somebody is asking for it now."""
         return job_id in self._asking or job_id in self.in_background or job_id in self._to_note
 
 

@@ -52,8 +52,10 @@ class QueuedTraining:
 
 @dataclass(frozen=True)
 class QueueSnapshot:
-    """`trainings`: those that workers have, then those that wait, the next one first, then those whose channel is being
-    read."""
+    """All trainings that are not over.
+
+    `trainings`: those that workers have, then those that wait, the next one first, then those whose channel is read.
+    """
 
     trainings: tuple[QueuedTraining, ...]
 
@@ -88,6 +90,10 @@ class Snapshots:
                 self._at = time.monotonic()
             return self._seen
 
+    async def trainings(self) -> list[TrainJob]:
+        """Return the trainings that are not over now. Raises redis.RedisError."""
+        return [training.job for training in (await self.look(now=True)).trainings]
+
     async def _read(self) -> QueueSnapshot:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hkeys(keys.ACTIVE)
@@ -101,14 +107,12 @@ class Snapshots:
                 pipe.hmget(keys.job(job_id), "state", "attempt", "card")
                 pipe.get(keys.asked(job_id))
                 pipe.eval(*events_of(job_id, count=_LAST_EVENTS, newest=True).call)
-            found = await redis_call(pipe.execute())
+            answers = await redis_call(pipe.execute())
         order = {task_id: place for place, task_id in enumerate(ids_in_order(lists))}
         begun, waiting, reading = list[QueuedTraining](), list[tuple[int, QueuedTraining]](), list[QueuedTraining]()
         # The younger a training is, the larger its id, or the longer.
-        rows = sorted(
-            zip(ids, found[::3], found[1::3], found[2::3], strict=True), key=lambda row: (len(row[0]), row[0])
-        )
-        for job_id, (state, attempt, card), data, stream in rows:
+        rows = zip(ids, answers[::3], answers[1::3], answers[2::3], strict=True)
+        for job_id, (state, attempt, card), data, stream in sorted(rows, key=lambda row: (len(row[0]), row[0])):
             job = _train_job(job_id, data) if data is not None else None
             if job is None or state in (None, b"over"):
                 continue
@@ -171,7 +175,7 @@ async def cancel_trainings(
 
     Raises redis.RedisError.
     """
-    for job in [training.job for training in (await snapshots.look(now=True)).trainings]:
+    for job in await snapshots.trainings():
         if guild_id in (None, job.place.guild_id) and any(map(concerns, job.readings)):
             await jobs.cancel(job.job_id)
             log.info(
