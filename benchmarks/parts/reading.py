@@ -55,7 +55,7 @@ def reading(context: Context) -> None:
 async def _agree(product: Product, client: PlaygroundClient, channel: str) -> None:
     """An admin allows the channel, and people agree."""
     world, connection = client.world(), connect_async(product.settings)
-    consents, guild_id = ConsentStore(product.settings, connection), int(world.guild_id)
+    consents, guild_id = ConsentStore(settings=product.settings, client=connection), int(world.guild_id)
     await consents.allow(guild_id, int(channel), int(world.users["ada"]))
     for person in _PEOPLE:
         await consents.agree(guild_id, int(world.users[person]))

@@ -88,7 +88,7 @@ class ConsentStore:
     Any method raises `redis.RedisError` while Redis cannot be reached: nothing is taken for a yes then.
     """
 
-    def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
+    def __init__(self, *, settings: Settings, client: redis.asyncio.Redis) -> None:
         self._mode: Mode = settings.channel_training
         self._redis = client
         self._refusing: dict[tuple[int, int], ConsentAnswer] = {}

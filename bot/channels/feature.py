@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.background import Chores
 from bot.channels.cog import Privacy
+from bot.channels.cog_allow import AllowedChannels
 from bot.channels.consent import ConsentStore
 from bot.channels.member_data import MemberDataService
 from bot.channels.pages import PageStore
@@ -34,8 +35,9 @@ class Channels:
 
 
 async def setup(core: Core, *, models: Models) -> Channels:
+    """Add the commands of privacy, and follow the channels and members that models learned from."""
     registry, looks = models.registry, Chores("looks")
-    consents = ConsentStore(core.settings, core.redis)
+    consents = ConsentStore(settings=core.settings, client=core.redis)
     withdrawals = Withdrawals(
         core=core, consents=consents, notes=registry.notes, registry=registry, removal=models.removal
     )
@@ -50,6 +52,7 @@ async def setup(core: Core, *, models: Models) -> Channels:
         withdrawals=withdrawals,
     )
     privacy = Privacy(core=core, consents=consents, sources=sources, withdrawals=withdrawals, member_data=member_data)
+    allowing = AllowedChannels(core=core, consents=consents, sources=sources, withdrawals=withdrawals)
     watch = Watch(
         client=core.bot,
         consents=consents,
@@ -60,7 +63,7 @@ async def setup(core: Core, *, models: Models) -> Channels:
         looks=looks,
     )
     privacy.register(core.components)
-    await core.add(watch, privacy)
+    await core.add(watch, privacy, allowing)
     core.run(looks, readings)
     return Channels(
         consents=consents,

@@ -59,8 +59,10 @@ class ChannelText:
 
 @dataclass(frozen=True)
 class StoredJob:
+    """What Redis holds of a job."""
+
     job: Job
-    card: tuple[int, int] | None  # channel id, message id; None: there is none yet
+    card: tuple[int, int] | None  # channel id, message id; None: no card was posted yet
     entered_at: float  # seconds since the epoch
 
 
@@ -94,9 +96,11 @@ class JobClient(Service):
     async def submit_train(self, job: TrainJob, text: str | None, limits: tuple[int, int]) -> Entry:
         """Send a training; its text goes to Redis with it, compressed.
 
-        `text` None: a channel's messages, which are yet to be read; `text_read` is to follow.
-        `limits`: as of `quotas.refused`; two that come at once cannot both pass one. Returns `entered`; `known` when
-        this very job is there already (the message came twice); `user` or `guild` when that limit is reached.
+        `text` None: the channel is read first, and `text_read` follows. `limits`: as for `quotas.refused`; two
+        trainings that come at once cannot both pass one.
+
+        Returns `entered`; `known`: this job was entered before (the message came twice); `user` or `guild`: that limit
+        is reached.
         """
         packed = b"" if text is None else await asyncio.to_thread(pack, text)
         if job.corpus.source == "upload":
@@ -139,7 +143,7 @@ class JobClient(Service):
             await redis_call(self._redis.delete(*(keys.upload(guild_id, sha256.decode()) for sha256 in oldest)))
 
     async def unread(self, job_id: str) -> TrainJob | None:
-        """Return a training whose channel is to be read; None: there is no such training, or it is read or over."""
+        """Return a training whose channel is still to be read; None: it was read, is over or unknown."""
         state = await redis_call(self._redis.hget(keys.job(job_id), "state"))
         stored = await self.load(job_id) if state == b"reading" else None
         return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
@@ -172,9 +176,9 @@ class JobClient(Service):
     async def replace_text(self, job: TrainJob, text: bytes, authors: bytes) -> Literal["waiting", "begun", "over"]:
         """Give a training another text, packed, because words of the first were withdrawn.
 
-        `job`: with what is known of the new text. `authors`: as for `text_read`. `begun`: a worker may have read the
-        first text, so the training begins anew; nothing that was made of that text is registered. `over`: nothing was
-        done, because it has ended.
+        `job`: with the length and hash of the new text. `authors`: as in `ChannelText`. Returns `begun`: a worker may
+        have read the first text, so the training begins anew, and no model of the first text is registered; `over`:
+        nothing was done, because the training has ended.
         """
         nonce = lifecycle.new_nonce()
         answer = (await self.run(lifecycle.replace_text(job, text, authors, nonce))).decode()
@@ -187,9 +191,9 @@ class JobClient(Service):
         return "begun"
 
     async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
-        """Send a job that is no training; it expires unread: after `generate_timeout_s` if somebody waits for it.
+        """Send a job that is no training. Its message expires after `generate_timeout_s`.
 
-        `files`: what the worker needs, by name. False: this very job is known already (the message came twice).
+        `files`: what the worker needs, by name. False: this job was entered before (the message came twice).
         """
         for name, data in (files or {}).items():
             ttl_s = 10 * self._settings.generate_timeout_s
@@ -216,7 +220,7 @@ class JobClient(Service):
         await asyncio.to_thread(messages.send, self._celery, job, attempt, nonce, priority=priority, expires=expires)
 
     async def send_again(self, job_id: str, attempt: int, nonce: str, how: Literal["died", "lapsed", "lost"]) -> bool:
-        """Have a job wait again, and send its next attempt; False: it is no longer as it was, or was cancelled."""
+        """Have a job wait again, and send its next attempt; False: it has changed meanwhile, or was cancelled."""
         if (stored := await self.load(job_id)) is None:  # what only the bot knows of it is gone, or damaged
             await redis_call(self._redis.hdel(keys.ACTIVE, job_id))
             return False
@@ -241,7 +245,7 @@ class JobClient(Service):
             self._roll_back_later(job_id, key)
 
     def _roll_back_later(self, job_id: str, key: str) -> None:
-        """Should the bot end first, the job stays, and is shown and goes on after the next start."""
+        """Roll back in the background. If the bot ends first, the job stays, and goes on after the next start."""
 
         async def insist() -> None:
             script = lifecycle.roll_back(job_id, key)
@@ -253,7 +257,7 @@ class JobClient(Service):
     # ------------------------------------------------------------------ ending
 
     async def give_up(self, job: Job, event: Failed, outcome: str = "expired") -> bool:
-        """End a job, be it that it took too long, with what its person is told; False: it had ended already."""
+        """End a job with an event that its person is shown; False: it had ended already."""
         if await self.run(lifecycle.give_up(job.job_id, event.model_dump_json())) != b"given up":
             return False
         JOBS.labels(job.kind, outcome).inc()
@@ -282,14 +286,14 @@ class JobClient(Service):
         await redis_call(self._redis.set(keys.job_control(job_id), "finish", ex=keys.JOB_TTL_S, nx=True))
 
     async def control(self, job_id: str) -> str | None:
-        """Return what was asked of a training: `cancel`, `finish` or nothing."""
+        """Return what a person last asked of a training: `cancel`, `finish` or None."""
         value = cast(bytes | None, await redis_call(self._redis.get(keys.job_control(job_id))))
         return None if value is None else value.decode()
 
     # ------------------------------------------------------------------ what is known of a job
 
     async def load(self, job_id: str) -> StoredJob | None:
-        """Return what is stored of a job; None if there is nothing (any more), or it is damaged."""
+        """Return what is stored of a job; None: it has expired, or is damaged."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.get(keys.asked(job_id))
             pipe.hmget(keys.job(job_id), "card", "entered_at")
@@ -298,17 +302,19 @@ class JobClient(Service):
         return StoredJob(job, card_of(card), float(entered_at or 0)) if job is not None else None
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
+        """Keep the ids of the channel and the message that show a training."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}")
             pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # it may have been taken back meanwhile
             await redis_call(pipe.execute())
 
     async def undelivered(self) -> set[str]:
+        """Return the ids of the jobs whose end was not shown yet."""
         members = {member.decode(errors="replace") for member in await redis_call(self._redis.smembers(keys.OUTBOX))}
         return set(filter(is_id, members))
 
     async def delivered(self, job_id: str) -> None:
-        """Note that a job's end was shown. If it made no model, whose that would be is forgotten."""
+        """Note that a job's end was shown. If it made no model, the note of that model's owner is deleted."""
         state, model_id = await redis_call(self._redis.hmget(keys.job(job_id), "state", "model_id"))
         model = (model_id or b"").decode(errors="replace")
         if state == b"over" and is_id(model) and not await redis_call(self._redis.exists(keys.model(model))):
@@ -353,7 +359,7 @@ class JobClient(Service):
         return await asyncio.to_thread(unpack, packed, unpacked_limit(self._settings)), authors
 
     async def keep_text(self, job: TrainJob) -> None:
-        """Extend the life of a training's text, and of what only the bot knows of it: it may wait for long."""
+        """Extend the life of a training's text and of its request: it may wait for long."""
         async with self._redis.pipeline(transaction=True) as pipe:
             for key in (keys.job_text(job.job_id), keys.job_authors(job.job_id)):
                 pipe.expire(key, lifecycle.TEXT_TTL_S)
@@ -364,7 +370,7 @@ class JobClient(Service):
 
     @contextmanager
     def news_of(self, job_id: str) -> Iterator[asyncio.Event]:
-        """Give an event that is set when there is news of a job; with an empty id of any job or worker."""
+        """Give an event that is set when there is news of a job; with an empty id, of any job or worker."""
         news = asyncio.Event()
         self._news.setdefault(job_id, set()).add(news)
         try:

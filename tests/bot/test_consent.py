@@ -25,7 +25,7 @@ def _settings(mode: str) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings, client: redis.asyncio.Redis) -> ConsentStore:
-    return ConsentStore(settings, client)
+    return ConsentStore(settings=settings, client=client)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def store(settings: Settings, client: redis.asyncio.Redis) -> ConsentStore:
 async def test_whose_words_count_is_the_operators_choice(
     client: redis.asyncio.Redis, redis_url: str, mode: str, silent: bool, agreed: bool, refused: bool
 ) -> None:
-    store = ConsentStore(_settings(mode), client)
+    store = ConsentStore(settings=_settings(mode), client=client)
     assert (await store.of(GUILD)).includes(ADA, 100) is silent
     await store.agree(GUILD, ADA)
     await store.refuse(GUILD, BEN, 50)
@@ -49,14 +49,14 @@ async def test_whose_words_count_is_the_operators_choice(
 async def test_whoever_said_no_and_agrees_again_begins_with_that_yes(
     client: redis.asyncio.Redis, redis_url: str, mode: str
 ) -> None:
-    store = ConsentStore(_settings(mode), client)
+    store = ConsentStore(settings=_settings(mode), client=client)
     await store.agree(GUILD, ADA)
     assert (await store.of(GUILD)).includes(ADA, 1), "the first yes is also for what was written before"
     await store.refuse(GUILD, ADA, 1_000)
     assert not (await store.of(GUILD)).includes(ADA, 2_000)
     now = discord.utils.time_snowflake(discord.utils.utcnow())
     await store.agree(GUILD, ADA)
-    for consents in (await store.of(GUILD), await ConsentStore(_settings(mode), client).of(GUILD)):
+    for consents in (await store.of(GUILD), await ConsentStore(settings=_settings(mode), client=client).of(GUILD)):
         assert not consents.includes(ADA, 1_001), "written between the no and the yes"
         assert not consents.includes(ADA, now)
         assert consents.includes(ADA, now + (60_000 << 22))
@@ -76,7 +76,7 @@ async def test_it_survives_a_restart_and_stays_in_its_server(
     await store.agree(GUILD, ADA)
     await store.refuse(GUILD, BEN, 1_000)
     await store.allow(GUILD, 5, ADA)
-    again = ConsentStore(settings, client)
+    again = ConsentStore(settings=settings, client=client)
     assert (await again.of(GUILD)).agreed == {ADA}
     assert (await again.allowed(GUILD)).keys() == {5}
     answer = await again.answer(GUILD, BEN)
