@@ -119,10 +119,13 @@ class Delivery(Service):
         with job_context(job), self.reserved(job.job_id) as ours:
             if not ours:
                 return  # Discord delivered this message before
-            if (type(job), Failed) in self._presenters and not await self.jobs.has_worker(GENERATE_QUEUE):
-                await self.post(job, _no_worker(), send, **options)
-                raise AlreadyReported(_no_worker().problem, _no_worker().remedy)
-            await self._require_worker()
+            try:
+                await self._require_worker()
+            except UserError as error:
+                if (type(job), Failed) not in self._presenters:
+                    raise
+                await self.post(job, Failed(problem=error.problem, remedy=error.remedy), send, **options)
+                raise AlreadyReported(error.problem, error.remedy) from error
             if await self.jobs.submit(job, files=files):  # else it did so before the bot was started
                 await self._deliver(job, send, options)
 
@@ -146,7 +149,10 @@ class Delivery(Service):
 
     async def _require_worker(self) -> None:
         if not await self.jobs.has_worker(GENERATE_QUEUE):
-            raise UserError(_no_worker().problem, _no_worker().remedy)
+            raise UserError(
+                "No generate worker is running, so I can't do this now.",
+                "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
+            )
 
     def reserved(self, job_id: str) -> AbstractContextManager[bool]:
         """Keep a job from being taken for one of an earlier run while it is entered and first shown.
@@ -342,13 +348,6 @@ def _not_shown() -> Failed:
     return Failed(
         problem="This has ended in a way that I can't show.",
         remedy="Run the command again. If it stays so, the bot's operator should look at the worker.",
-    )
-
-
-def _no_worker() -> Failed:
-    return Failed(
-        problem="No generate worker is running, so I can't do this now.",
-        remedy="The bot's operator can start one with `make run` or `python -m worker serve generate`.",
     )
 
 
