@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, cast
 
 import redis.asyncio
 import structlog
-from pydantic import BaseModel, ValidationError
 from redis.asyncio.client import Pipeline
 
 from bot.background import redis_call
@@ -20,6 +19,8 @@ from galvanic.options import ReadingId
 from shared import keys
 from shared.jobs import ChannelReading, Snowflake
 
+_MARKS = ("withdrawn_at", "outdated_at")
+"""Fields of a note that are set later, beside it."""
 # Set a field once, of a note that is there. KEYS: the note. ARGV: the field, its value.
 _MARK = "return redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) or 0"
 log = structlog.get_logger()
@@ -52,13 +53,6 @@ class ReadingNote(ChannelReading, frozen=True, extra="ignore"):
         return min(since) + within_s if since else None
 
 
-class _Stored(BaseModel):
-    """The parts of a note that change."""
-
-    withdrawn_at: float | None = None
-    outdated_at: float | None = None
-
-
 class ReadingNotes:
     """Reading notes in Redis. Any method raises `redis.RedisError` while Redis cannot be reached."""
 
@@ -69,7 +63,7 @@ class ReadingNotes:
         """Queue a new note and its members."""
         fields = {str(user_id): f"{member.number} {member.name or ''}".strip() for user_id, member in members.items()}
         pipe.hset(keys.READINGS, note.reading_id, str(note.guild_id))
-        pipe.hset(keys.reading(note.reading_id), "note", note.model_dump_json(exclude=set(_Stored.model_fields)))
+        pipe.hset(keys.reading(note.reading_id), "note", note.model_dump_json(exclude=set(_MARKS)))
         pipe.hset(keys.reading_members(note.reading_id), mapping=cast(Any, fields))
 
     async def load(self, reading_id: ReadingId) -> ReadingNote | None:
@@ -160,8 +154,9 @@ def _note(reading_id: ReadingId, fields: Mapping[bytes, bytes]) -> ReadingNote |
         return None
     try:
         note = ReadingNote.model_validate_json(fields[b"note"])
-        marks = {name: fields[name.encode()] for name in _Stored.model_fields if name.encode() in fields}
-        return note.model_copy(update=dict(_Stored.model_validate(marks)))
-    except ValidationError as error:
-        log.error("reading_not_understood", reading_id=reading_id, fields=error.error_count())
+        return note.model_copy(
+            update={name: float(fields[name.encode()]) for name in _MARKS if name.encode() in fields}
+        )
+    except ValueError:
+        log.error("reading_not_understood", reading_id=reading_id)
         return None

@@ -152,8 +152,8 @@ def test_a_long_list_is_paged_and_fits_a_message() -> None:
         assert embed.description.count("`n") == (4 if page == 2 else 8)
         assert len(embed.description) <= DESCRIPTION_LIMIT
         assert len(embed) <= 6_000
-    assert "▶️ **`" in (model_embeds.model_list(models, models[0], [CHANNEL], 0, "!").description or "")
-    assert "▶️ **`" not in (model_embeds.model_list(models, models[0], [CHANNEL], 1, "!").description or "")
+    assert "▶️ **`" in (model_embeds.model_list(models, models[0], 0, "!").description or "")
+    assert "▶️ **`" not in (model_embeds.model_list(models, models[0], 1, "!").description or "")
 
 
 def test_a_models_card_is_whole_with_and_without_a_picture() -> None:
