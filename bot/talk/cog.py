@@ -132,51 +132,66 @@ class Speaks(commands.Cog):
         require_permissions(ctx)
         await ctx.defer()
         actor = Actor.of(ctx)
-        personas, admin = await self._visible(actor), is_admin(ctx.author)
-        viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it
+        call = call.strip().removeprefix("@").lower()
         if what == "list":
-            usable = await self.registry.by_ids(viewer, [persona.model_id for persona in personas.values()])
-            names = {model.model_id: f"`{model.name}`" for model in usable}
-            lines = []
-            for each, persona in personas.items():
-                writes = names.get(persona.model_id, "a model that can't be used here")
-                line = f"`@{each}` **{plain(persona.title)}**{MARK}, which writes with {writes}"
-                lines.append(f"{line} in {mentions(persona.channels) or 'no channel'}" if admin else line)
-            prefix, example = await self.core.servers.prefix(actor.guild_id), ("call", "mary", "model", "frankenstein")
-            how = as_typed(prefix, "persona", "what", "add", *example)
-            none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
-            listing = listed(lines, "and {} more") or none
-            await ctx.send(embed=discord.Embed(description=listing, colour=GREEN), **replying(ctx))
+            await ctx.send(embed=await self._list(actor), **replying(ctx))
             return
         require_admin(ctx.author)
-        call = call.strip().removeprefix("@").lower()
-        old = (await self.store.of(actor.guild_id)).get(call)
         if not call:
             command = as_typed(await self.core.servers.prefix(actor.guild_id), "persona", "what", what, "call", "mary")
             raise UserError("Which persona?", f"Say what people call it, as in `{command}`.")
-        if what == "remove" and old is None:
+        if what == "remove":
+            answer = await self._remove(actor, call)
+        else:
+            answer = await self._add(ctx, call, model or None, name.removeprefix("--name "), picture)
+        await ctx.send(answer, **replying(ctx))
+
+    async def _list(self, actor: Actor) -> discord.Embed:
+        personas, admin = await self._visible(actor), is_admin(actor.user)
+        viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it
+        usable = await self.registry.by_ids(viewer, [persona.model_id for persona in personas.values()])
+        names = {model.model_id: f"`{model.name}`" for model in usable}
+        lines = []
+        for call, persona in personas.items():
+            writes = names.get(persona.model_id, "a model that can't be used here")
+            line = f"`@{call}` **{plain(persona.title)}**{MARK}, which writes with {writes}"
+            lines.append(f"{line} in {mentions(persona.channels) or 'no channel'}" if admin else line)
+        prefix, example = await self.core.servers.prefix(actor.guild_id), ("call", "mary", "model", "frankenstein")
+        how = as_typed(prefix, "persona", "what", "add", *example)
+        none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
+        return discord.Embed(description=listed(lines, "and {} more") or none, colour=GREEN)
+
+    async def _remove(self, actor: Actor, call: str) -> str:
+        """Remove a persona from the server; the answer. Raises UserError: there is none."""
+        personas = await self.store.of(actor.guild_id)
+        if call not in personas:
             named = " or ".join(f"`@{other}`" for other in personas)
             raise UserError(
                 f"No persona is called {code(call)}.", f"Take {named}." if personas else "There is none yet."
             )
-        if what == "remove":
-            await self.store.remove(actor.guild_id, call)
-            await ctx.send(f"`@{call}` no longer speaks in this server.", **replying(ctx))
-            return
-        call, title = checked(call, name.removeprefix("--name ") or (old.title if old else call))
+        await self.store.remove(actor.guild_id, call)
+        return f"`@{call}` no longer speaks in this server."
+
+    async def _add(
+        self, ctx: Context, call: str, model: str | None, name: str, picture: discord.Attachment | None
+    ) -> str:
+        """Add a persona, or change one; the answer. Raises UserError: it can't be."""
+        actor, guild = Actor.of(ctx), ctx.guild
+        assert guild is not None
+        old = (await self.store.of(actor.guild_id)).get(call)
+        call, title = checked(call, name or (old.title if old else call))
         if picture is not None and not (picture.content_type or "").startswith("image/"):
             raise UserError("This file isn't a picture.", "Attach an image.")
-        if old is not None and not model:
+        viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it
+        if old is not None and model is None:
             record = await self.registry.by_id(viewer, old.model_id)
         else:
-            record, _ = await self.registry.choose_to_write(viewer, model or None)
-        assert ctx.guild is not None
-        await self.personas.refuse_members_names(ctx.guild, call, title)
-        channels = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != actor.here[-1]]
+            record, _ = await self.registry.choose_to_write(viewer, model)
+        await self.personas.refuse_members_names(guild, call, title)
+        channels = [at for at in (old.channels if old else ()) if guild.get_channel(at) and at != actor.here[-1]]
         persona = Persona(
             title=title,
             model_id=record.model_id,
-            model=record.name,
             channels=(*channels, actor.here[-1]),
             picture=picture.url if picture is not None else old.picture if old else None,
         )
@@ -190,7 +205,7 @@ class Speaks(commands.Cog):
                 "\nIt speaks under my own name: I lack Manage Webhooks here, or the channel has 15 webhooks, Discord's "
                 "limit."
             )
-        await ctx.send(answer, **replying(ctx))
+        return answer
 
     @hybrid_command(
         "talk FIRST SECOND [TURNS]|stop",

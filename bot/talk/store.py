@@ -26,7 +26,6 @@ class Persona(BaseModel, frozen=True, extra="ignore"):
 
     title: str
     model_id: str
-    model: str
     channels: tuple[int, ...]
     picture: str | None = None
 

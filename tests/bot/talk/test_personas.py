@@ -163,7 +163,7 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
     assert "`@mary` no longer speaks in this server" in await live.ask("!persona remove mary")
     assert "@mary" not in await live.ask("!persona")
     for number in range(MOST_PERSONAS - 1):
-        one = Persona(title="x", model_id="m", model="m", channels=(LAB,))
+        one = Persona(title="x", model_id="m", channels=(LAB,))
         await store(live).put(GUILD_ID, f"p{number}", one)
     assert "Remove one" in await live.ask(ADD)
 
