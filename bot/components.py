@@ -1,7 +1,7 @@
 """Buttons, menus and forms: a table of actions, each the bound method of a service, and one generic dynamic item.
 
-A control works after a restart, since all it needs is in its custom id, `galvanic:ACTION:ARGUMENT:...`. `app` fills
-the table; whoever shows a control only needs its action's name.
+A control works after a restart, since all it needs is in its custom id, `galvanic:ACTION:ARGUMENT:...`. Features
+fill the table; what shows a control only needs its action's name.
 """
 
 from __future__ import annotations

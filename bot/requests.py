@@ -47,7 +47,7 @@ class Requests:
         """Build a job, have it done, and post its end with `send`. All that fails before the job began costs nothing.
 
         Args:
-            who: asks.
+            actor: asks.
             build: returns the job.
             send: posts the answer.
             **options: `may`: the right that it takes; None: no role is needed. `cooldown`: its name, or one that the

@@ -137,7 +137,7 @@ class Estimate:
 
 
 def some(names: Sequence[str], most: int = 10) -> str:
-    """Join names: `a, b and 3 more`."""
+    """Join names, as in `a, b and 3 more`."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
