@@ -101,8 +101,7 @@ class Privacy(commands.Cog):
         await press.update(embed=embeds.agreed(guild.name, answer, terms), view=None)
 
     async def _decline(self, press: Press) -> None:
-        """Change nothing. Raises UserError: it is too late."""
-        _asked_at(press, f"Ask again: `{(await self._terms(press)).prefix}privacy`.")
+        """Take the question away, and change nothing."""
         await press.update(embed=discord.Embed(description="Nothing was changed.", colour=GREY), view=None)
 
     # ------------------------------------------------------------------ a no

@@ -50,8 +50,7 @@ class Terms:
 
     @property
     def forget_within(self) -> str:
-        hours = self.settings.forget_within_hours
-        return f"{hours:g} hour" + ("" if hours == 1 else "s")
+        return _number(self.settings.forget_within_hours, "hour")
 
 
 _MODES: dict[Mode, str] = {
@@ -279,12 +278,14 @@ def _page(title: str, description: str | None, fields: Mapping[str, str]) -> dis
 
 
 def _retention(terms: Terms) -> str:
-    days = terms.settings.channel_model_days
-    age = f"{days:g} day" + ("" if days == 1 else "s")
     return (
         "The text that I read is deleted when its training ends. A model is made again, or deleted, when what it "
-        f"learned is {age} old."
+        f"learned is {_number(terms.settings.channel_model_days, 'day')} old."
     )
+
+
+def _number(number: float, unit: str) -> str:
+    return f"{number:g} {unit}" + ("" if number == 1 else "s")
 
 
 def _list(lines: Sequence[str], otherwise: str = "None") -> str:

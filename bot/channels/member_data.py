@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -25,7 +24,6 @@ from shared.models import ModelRecord
 ANSWERED_AFTER_S = 10.0
 """Seconds until the next look whether a request is answered."""
 _KEYS_AT_ONCE = 500
-_ASKED_AT_ONCE = 5
 _FILES = (LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
 
 log = structlog.get_logger()
@@ -213,15 +211,13 @@ class MemberDataService:
 
 async def _shared_servers(user: User, guilds: list[discord.Guild]) -> set[int]:
     """Return the servers where Discord finds a person, or says nothing."""
-    turns = asyncio.Semaphore(_ASKED_AT_ONCE)
-
-    async def is_member(guild: discord.Guild) -> bool:
-        async with turns:
-            try:
-                return await member_in(guild, user) is not None
-            except DISCORD_ERRORS as error:
-                log.warning("member_not_looked_up", guild_id=guild.id, error=type(error).__name__)
-                return True
-
-    answers = await asyncio.gather(*map(is_member, guilds))
-    return {guild.id for guild, is_shared in zip(guilds, answers, strict=True) if is_shared}
+    shared = set()
+    for guild in guilds:
+        try:
+            is_member = await member_in(guild, user) is not None
+        except DISCORD_ERRORS as error:
+            log.warning("member_not_looked_up", guild_id=guild.id, error=type(error).__name__)
+            is_member = True
+        if is_member:
+            shared.add(guild.id)
+    return shared

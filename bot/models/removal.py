@@ -39,9 +39,9 @@ class Removal:
     async def delete(self, model: ModelRecord) -> bool:
         """Delete a model for good, with what is being made, or waits, to take its place. False: it was gone already."""
         removed = await self.registry.remove(model)
-        for training in (await self.core.snapshots.look(now=True)).trainings:
-            if training.job.replaces == model.model_id:
-                await self.core.jobs.cancel(training.job.job_id)
+        for job in await self.core.snapshots.trainings():
+            if job.replaces == model.model_id:
+                await self.core.jobs.cancel(job.job_id)
         for other in await self.registry.all(model.guild_id):
             if other.replaces == model.model_id:
                 await self.registry.remove(other)

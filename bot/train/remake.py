@@ -147,8 +147,7 @@ class Remaking(Service, commands.Cog):
 
         `limited`: within the quotas. Raises UserError: that can't be done, or not now; DISCORD_ERRORS.
         """
-        trainings = (await self.core.snapshots.look(now=True)).trainings
-        if any(training.job.replaces == model.model_id for training in trainings):
+        if any(job.replaces == model.model_id for job in await self.core.snapshots.trainings()):
             raise UserError(f"`{model.name}` is being made again.", "The card of that training shows how far it is.")
         await self.trainings.begin_again(model, await self.plan(guild, model), limited=limited)
         log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
