@@ -15,13 +15,12 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-END_TO_END = {"talk": ("personas", "speaks"), "play": ("game",)}
-"""Tests in `tests/e2e` of a feature."""
+REMOVABLE = ("play", "talk")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("features", nargs="+", choices=sorted(END_TO_END), help="folders of bot/ to leave out")
+    parser.add_argument("features", nargs="+", choices=REMOVABLE, help="folders of bot/ to leave out")
     parser.add_argument("--tests", nargs="+", default=["tests/bot"], help="what to run in the copy")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="galvanic-without-") as folder:
@@ -42,15 +41,13 @@ def copy_repository(to: Path) -> None:
 
 
 def remove(copy: Path, feature: str) -> None:
-    """Remove a feature's folder, its tests, its rows on the usage pages, and its lines in the list of features."""
+    """Remove a feature's folder, its tests in `tests/bot`, its rows on the usage pages, and its lines in the list."""
     source = "".join(path.read_text("utf-8") for path in (copy / "bot" / feature).glob("*.py"))
     commands = "|".join(re.findall(r'@hybrid_command\(\s*f?"([\w-]+)', source))
     for page in (copy / "docs/usage").glob("*.md"):
         drop_lines(page, rf"^\| `!({commands})\b")
     shutil.rmtree(copy / "bot" / feature)
     shutil.rmtree(copy / "tests/bot" / feature)
-    for name in END_TO_END[feature]:
-        (copy / f"tests/e2e/test_{name}.py").unlink()
     dropped = drop_lines(copy / "bot/features.py", rf"\bbot\.{feature}\.feature\b")
     print(f"Removed bot/{feature} ({commands.replace('|', ', ')}) and {dropped} lines of bot/features.py.", flush=True)
 
