@@ -32,7 +32,6 @@ from galvanic.results import Generation, Score
 from galvanic.sampling import Sampling
 from galvanic.streams import Streams
 from galvanic.text import CharVocabulary, Ids, ScoringText, Seed, Vocabulary, get_recipe, make_vocabulary
-from galvanic.text.classic import pad
 from galvanic.text.edges import LOOK, cut, joins, pick_line, whole_words
 from galvanic.text.recipe import UNICODE_SCALARS
 from galvanic.units import count
@@ -306,8 +305,8 @@ class TextModel(Author):
         - what the recipe's pipeline loses is charged as well (`galvanic.text.recipe`).
 
         The nats of a symbol of several characters are spread evenly over these, and the pipeline's losses over the
-        characters that it dropped or replaced; losses of line breaks, and of case if nothing was dropped, over all.
-        Raises UserError if nothing of the text can be read, or it is not done by `until` (`time.monotonic`).
+        characters that it replaced; losses of line breaks over all. Raises UserError if the model is of the recipe
+        `classic`, nothing of the text can be read, or it is not done by `until` (`time.monotonic`).
         """
         scoring = get_recipe(self.recipe).scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
         read = scoring.ids >= 0
@@ -315,8 +314,7 @@ class TextModel(Author):
         unseen = self.description.unseen
         nats = np.full(len(read), math.log(UNICODE_SCALARS) - math.log(unseen))
         if len(ids):
-            lead = pad(ids[:0]) if self.description.network.window else ids[:0]
-            log_probs = self.predictor.read(np.concatenate([lead, ids]), until)[len(lead) :]
+            log_probs = self.predictor.read(ids, until)
             nats[read] = -log_probs.astype(np.float64) - math.log1p(-unseen)
         notes = scoring.notes
         if len(ids) < len(read):

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Mapping
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,8 +49,6 @@ _MOST_SUM = 1e8
 the logit of forbidden symbols (`galvanic.sampling.NEVER`)."""
 _MOST_LSTMS = 16
 """Most layers of all members in an import: a training that goes on from it compiles each."""
-_CLOCKS_APART_S = 86_400
-_LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
 
 Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any], "Companion | None"]
 
@@ -80,8 +76,6 @@ class Description(BaseModel, frozen=True):
     lineage: tuple[Ancestor, ...] = ()  # models that this one goes back to, the oldest first
     options: TrainOptions | None = None
     training: TrainingRecord
-    versions: dict[str, str] = Field(default_factory=dict)
-    created_at: float = Field(default_factory=time.time, ge=0, allow_inf_nan=False)
     weights_sha256: str  # hash of the arrays as they are stored, hexadecimal
 
     @property
@@ -116,12 +110,6 @@ def path_for(name: str | Path) -> Path:
     return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions of the installed libraries that a model depends on, by name."""
-    installed = {name: [library.version for library in distributions(name=name)] for name in _LIBRARIES}
-    return {name: versions[0] for name, versions in installed.items() if versions}
-
-
 def save(
     path: Path,
     weights: Arrays,
@@ -134,7 +122,7 @@ def save(
     """Write a model file atomically; on return it is on the disk.
 
     `weights`: float32, by name. `windows`: pieces of the corpus to start texts from, ids [windows, symbols]. `fields`:
-    those of `Description`; without versions, these are the installed ones. Raises UserError if a weight is too large
+    those of `Description`. Raises UserError if a weight is too large
     for the packing, and OSError if the file cannot be written.
     """
     arrays = {**_packed(weights, packing), WINDOWS: windows, **(companion.arrays if companion else {})}
@@ -143,7 +131,7 @@ def save(
             "This model's file is too large to be sent, and its weights are too large numbers for a smaller one.",
             "The bot's operator can export it on the machine, with `galvanic export`.",
         )
-    fields = {"versions": library_versions(), **fields, "packed": packing, "weights_sha256": _digest(arrays)}
+    fields = {**fields, "packed": packing, "weights_sha256": _digest(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, arrays, {_KEY: Description(**fields).model_dump_json(ensure_ascii=True)})
 
@@ -308,7 +296,7 @@ def memory(network: NetworkConfig) -> int:
 def _check_import(description: Description, file_bytes: int) -> None:
     """Check an import by its description, before its weights are read.
 
-    Raises UserError if the model is too large or too slow, and ValueError if no training leaves such a description.
+    Raises UserError if the model is too large or too slow.
     """
     network = description.network
     # Packed weights take up to four times their bytes in memory.
@@ -326,7 +314,6 @@ def _check_import(description: Description, file_bytes: int) -> None:
             f"This model's network has {layers} layers, and imports may have {_MOST_LSTMS}.",
             "Import a model with fewer layers.",
         )
-    _require(description.created_at <= time.time() + _CLOCKS_APART_S, "made at a time that cannot be")
 
 
 def check_weights(weights: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -76,7 +76,9 @@ class TrainOptions(_Frozen):
         "that of the model to start from, else char",
         otherwise="char",
     )
-    epochs: int | None = _option("Epochs: how many times to read the text", "as many as the minutes allow", ge=1)
+    epochs: int | None = _option(
+        "Epochs: how many times to read the text", "as many as the minutes allow", ge=1, le=99_999
+    )
     minutes: float | None = _option(
         "Maximum training time in minutes", "TRAIN_MINUTES (8); classic: none, but 4 epochs", gt=0
     )
@@ -204,7 +206,7 @@ class TrainLimits:
 
     minutes: float = 8.0  # time limit if a person names neither minutes nor epochs
     most_minutes: float = math.inf  # that a person may name
-    most_epochs: int = 1_000_000  # that a person may name
+    most_epochs: int = 99_999  # that a person may name
     checkpoint_s: float = 60.0  # seconds between two checkpoints, the most that a killed training loses
 
 

@@ -94,15 +94,6 @@ def slugify(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain.replace("'", "")).strip("-")[:MAX_NAME].strip("-")
 
 
-def check_length(characters: int, least: int) -> None:
-    """Refuse a text that is too short to learn from. Raises UserError."""
-    if characters < least:
-        raise UserError(
-            f"The text is too short: {characters:,} characters, and at least {least:,} are needed.",
-            "Give a longer text; 100,000 characters and more give good results.",
-        )
-
-
 def of_memory(text: str) -> Text:
     """Return a text from memory, without changing it."""
     return Text(text, len(text), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())

@@ -15,7 +15,7 @@ Writer = Literal["network", "table", "both"]
 """The author of a sample: a network, a table of n-grams (`galvanic.companion`), or both mixed."""
 Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
 Difficulty = Literal["disk full", "store away"]  # what keeps a training from saving
-MOST_POINTS = 100_000  # of a curve
+MOST_POINTS = 100_000  # of a curve: the most epochs (`TrainOptions`), and epoch 0
 _MOST_NATS = 999.0
 _BEHIND_NATS = 0.1  # by which the network's loss on its own text exceeds the mixture's on new text
 
@@ -109,13 +109,6 @@ class CurvePoint(NamedTuple):
 def best_point(curve: Sequence[CurvePoint]) -> CurvePoint:
     """Return the first point with the lowest watched loss. Raises ValueError if the curve is empty."""
     return min(curve, key=lambda point: point.watched)
-
-
-def thinned(curve: Sequence[CurvePoint]) -> tuple[CurvePoint, ...]:
-    """Return at most `MOST_POINTS` of a curve's points, the best and the last among them."""
-    every = 1 + len(curve) // max(1, MOST_POINTS - 3)
-    kept = {best_point(curve), curve[-1]} if curve else set()
-    return tuple(point for index, point in enumerate(curve) if index % every == 0 or point in kept)
 
 
 def per_char(loss: float, density: float) -> float:

@@ -15,7 +15,6 @@ import numpy.typing as npt
 import structlog
 
 from galvanic.errors import UserError
-from galvanic.model_file import load
 from galvanic.options import STARTER, TrainOptions
 from galvanic.parent import Parent, load_parent
 from galvanic.sampling import Sampling
@@ -63,12 +62,6 @@ def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, 
     if options.start == STARTER:
         if path is None or not path.exists():
             raise UserError("The starter isn't installed here.", "Leave out `--from starter`.")
-        try:
-            load(path)
-        except UserError as error:
-            raise UserError(
-                f"The starter can't be used. {error.problem}", "Install Galvanic again, or leave out `--from starter`."
-            ) from error
         return load_starter(path, options), ()
     if path is None or not path.exists() or options.start is not None or options.recipe == "classic":
         return None, ()

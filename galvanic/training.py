@@ -51,7 +51,7 @@ from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
 from galvanic.plan import Budget, Plan, Weights, apply_options, fit_to_text, make_plan, spare_memory
-from galvanic.results import CurvePoint, Hooks, Stopped, TrainResult, best_point, per_char, thinned
+from galvanic.results import CurvePoint, Hooks, Stopped, TrainResult, best_point, per_char
 from galvanic.samples import SAMPLE_CHARS, SAMPLES, SampleWriter, first_sample, line_start
 from galvanic.starter import NO_HELP, candidate, judge
 from galvanic.text import Prepared, TextOptions, prepare
@@ -346,7 +346,7 @@ class _Training:
             known_words=known_share,
             usual_known_words=usual_known_share,
             copy_share=copied_share(samples, self.prepared.parts()),
-            curve=thinned(loop.curve),
+            curve=tuple(loop.curve),
             samples=tuple(writer.cut(sample, SAMPLE_CHARS) for sample in samples[:SAMPLES]),
             seconds=loop.position.seconds,
             stopped=stopped,

@@ -10,7 +10,7 @@ from typing import Any
 
 from galvanic.errors import UserError
 from galvanic.options import DRAWN, CorpusInfo, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
-from galvanic.reading import check_length, read_file
+from galvanic.reading import read_file
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -24,7 +24,6 @@ class Cli:
 
     def __init__(self, program: str) -> None:
         self.named: Callable[[str], tuple[str, CorpusInfo]] = _no_text  # finds a text by its name
-        self.least_chars: Callable[[], int] = lambda: 0  # in a text to learn from
         self.limits: Callable[[], TrainLimits] = TrainLimits
         self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text, by default
         self._parser = argparse.ArgumentParser(prog=program, description="Learns to write from any text.")
@@ -56,12 +55,6 @@ class Cli:
         if path.suffix or path.is_dir() or len(path.parts) > 1:
             raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
         return self.named(name)
-
-    def find_source(self, name: str, workdir: Path) -> tuple[str | Path, CorpusInfo]:
-        """Find a text to learn from, as `find_text`. Raises UserError also if it is too short."""
-        body, info = self.find_text(name, workdir)
-        check_length(info.chars, self.least_chars())
-        return body, info
 
 
 def add_options(

@@ -21,13 +21,10 @@ from galvanic.verdict import Verdict, verdict
 if TYPE_CHECKING:
     from galvanic.generate import TextModel
 
-DEMONSTRATION_LENGTH = 1_000  # characters that the tutorial writes from a window of its corpus
-
 
 def generate(options: argparse.Namespace, cli: Cli) -> int:
     model, seed = _load(options.model), options.seed
-    default = DEMONSTRATION_LENGTH if options.from_corpus else cli.length()
-    chosen = {"length": default, **typed_options(GenerateOptions, options)}
+    chosen = {"length": cli.length(), **typed_options(GenerateOptions, options)}
     written = model.generate(seed, from_line=not seed.strip() and not options.from_corpus, **chosen)
     least = "" if written.min_p is None else f"min-p {written.min_p:g}, "
     how = f"[temperature {written.temperature:g}, {least}random seed {written.random_seed}, {written.seconds:.2f} s]"
@@ -100,7 +97,7 @@ def train(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> int:
-    text, info = cli.find_source(options.text, workdir)
+    text, info = cli.find_text(options.text, workdir)
     if options.name:
         info = info.model_copy(update={"name": options.name})
     typed = typed_options(TrainOptions, options)

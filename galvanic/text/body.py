@@ -14,10 +14,9 @@ from galvanic.errors import UserError
 from galvanic.source import Source, clean, pieces
 from galvanic.text.recipe import Body, Recipe, ScoringText, Seed, adaptive_nats, known_seed
 from galvanic.text.signs import in_known_signs
-from galvanic.text.vocabulary import Vocabulary, split, to_points
+from galvanic.text.vocabulary import Vocabulary, split
 from galvanic.units import count
 
-_NEWLINE = ord("\n")
 LEAST_CHARS = 200  # with fewer, nothing can be held out, and little learned
 SAMPLE = 4_000_000  # characters at the beginning of a text that its width is measured on
 # A line break comes from wrapping if the next line's first word would not have fitted into the line. In prose that a
@@ -121,11 +120,10 @@ class CharRecipe(Recipe):
         return known_seed(in_known_signs(cleaned, vocabulary).text, vocabulary)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-        r"""Turn a text to be scored into ids, and charge for what the model reads in another way.
+        """Turn a text to be scored into ids, and charge for what the model reads in another way.
 
-        It charges for which spaces were line breaks, if a model of unwrapped text reads wrapped text; for which way a
-        sign was written, if the model has it in another way; and for the choice between `\r\n` and `\n`, if the text
-        has `\r\n` throughout.
+        It charges for which spaces were line breaks, if a model of unwrapped text reads wrapped text, and for which way
+        a sign was written, if the model has it in another way.
         """
         if not text:
             raise UserError("The text to score is empty.", "Give one with some characters.")
@@ -134,10 +132,6 @@ class CharRecipe(Recipe):
         notes: list[str] = []
         if side.any():
             notes.append(f"{side.sum():,.0f} nats of the score are for how quotes, dashes and ellipses are written.")
-        shortened = "\r\n" in body and body.count("\r\n") == body.count("\n")
-        if shortened:
-            body, side = body.replace("\r\n", "\n"), side + math.log(2) / len(text)
-        breaks_at = np.flatnonzero(to_points(body) == _NEWLINE)
         if unwrapped and (measured := wrapping(pieces(body))).hard:
             joined = "".join(unwrap(piece, measured.width) for piece in pieces(body))
             spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
@@ -147,10 +141,7 @@ class CharRecipe(Recipe):
         ids = vocabulary.encode(body)
         lengths = np.where(ids >= 0, vocabulary.lengths[ids], 1)
         ends = np.cumsum(lengths)
-        starts = ends - lengths
-        if shortened:  # each line break before it was two characters
-            starts, ends = (at + np.searchsorted(breaks_at, at) for at in (starts, ends))
-        starts, ends = in_signs.starts[starts], in_signs.ends[ends - 1]
+        starts, ends = in_signs.starts[ends - lengths], in_signs.ends[ends - 1]
         return ScoringText(ids, side, starts, ends - starts, tuple(notes))
 
 

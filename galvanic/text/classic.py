@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from galvanic.errors import UserError
 from galvanic.source import Source, clean
-from galvanic.text.recipe import UNICODE_SCALARS, Body, Recipe, ScoringText, Seed, adaptive_nats, known_seed
+from galvanic.text.recipe import Body, Recipe, ScoringText, Seed, known_seed
 from galvanic.text.vocabulary import AnyIds, Ids, Vocabulary
 from galvanic.units import count
 
@@ -24,12 +21,6 @@ def words_only(text: str) -> str:
     from galvanic.text import tokens
 
     return " ".join(tokens.words(text.lower()))
-
-
-def _kept_spans(lowered: str) -> list[tuple[int, int]]:
-    from galvanic.text import tokens
-
-    return tokens.word_spans(lowered)
 
 
 def _words_of(pieces: Iterator[str]) -> Iterator[str]:
@@ -82,47 +73,7 @@ class ClassicRecipe(Recipe):
         return Seed(pad(result.ids), notes)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:  # noqa: ARG002
-        """Turn a text to be scored into ids, and charge for its case, stop words, punctuation and spaces."""
-        lowered, origin = _lowered(text)
-        spans = _kept_spans(lowered)
-        if not spans:
-            raise UserError("The text to score has only stop words and punctuation.", "Give a longer one.")
-        body = " ".join(lowered[start:end] for start, end in spans)
-        side = _lost_nats(text)
-        note = f"{side:,.0f} nats of the score are for the case, stop words, punctuation and spaces that it leaves out."
-        # A space stands for all between the end of a word and the beginning of the next.
-        places = [place for start, end in spans for place in range(start, end + 1)]
-        starts = origin[places]
-        lengths = np.maximum(1, np.diff(starts, append=0)[:-1])  # "İ" becomes two, which share it
-        dropped = np.ones(len(text), bool)
-        dropped[starts[:-1][lengths == 1]] = False
-        dropped |= not dropped.any()  # nothing was dropped: case alone is spread over all
-        return ScoringText(vocabulary.encode(body), dropped * (side / dropped.sum()), starts[:-1], lengths, (note,))
-
-
-def _lowered(text: str) -> tuple[str, npt.NDArray[np.int64]]:
-    """Return the text in lower case, and the place in the text of each of its characters, [len(lowered) + 1]."""
-    lowered = text.lower()
-    each = np.ones(len(text), np.int64) if len(lowered) == len(text) else [len(char.lower()) for char in text]
-    return lowered, np.append(np.repeat(np.arange(len(text)), each), len(text))
-
-
-def _lost_nats(text: str) -> float:
-    """Return the nats that restore `text` from `words_only(text)`, by three adaptive codes without context.
-
-    They tell which characters were kept, which of these were not in lower case, and what the dropped ones were.
-    """
-    # Lowered character by character, so that places stay the same ("İ" would become two).
-    lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
-    kept = np.zeros(len(text), bool)
-    for start, end in _kept_spans(lowered):
-        kept[start:end] = True
-    changed = sum(1 for char, low, keep in zip(text, lowered, kept, strict=True) if keep and char != low)
-    dropped = Counter(char for char, keep in zip(text, kept, strict=True) if not keep)
-    n_kept = int(kept.sum())
-    return (
-        adaptive_nats((n_kept, len(text) - n_kept))
-        + adaptive_nats((n_kept - changed, changed))
-        + adaptive_nats(dropped.values())
-        + len(dropped) * math.log(UNICODE_SCALARS)  # the naming of each different one, once
-    )
+        raise UserError(
+            "Models of the recipe `classic` can't score a text: they read it without case, stop words and punctuation.",
+            "Take a model of the recipe `char` or `word`.",
+        )

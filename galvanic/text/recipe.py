@@ -106,12 +106,10 @@ class Seed:
 
 @dataclass(frozen=True)
 class ScoringText:
-    r"""A text to be scored, as numbers; `starts` and `lengths` say which characters of the text each id stands for.
+    """A text to be scored, as numbers; `starts` and `lengths` say which characters of the text each id stands for.
 
-    The ids of `char` and `word` cover all of the text, each character once. A `\r\n` has the length 2. If a dash is
-    read as two hyphens, or an ellipsis as three points, these share its character. With `classic`, the space between
-    two words stands for all that was dropped there, and characters before the first and after the last word have no id;
-    the two characters that "İ" becomes in lower case share it.
+    The ids cover all of the text, each character once. If a dash is read as two hyphens, or an ellipsis as three
+    points, these share its character.
     """
 
     ids: Ids  # [symbols]; `UNKNOWN` for a character that the model lacks

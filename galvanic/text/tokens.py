@@ -41,12 +41,6 @@ def words(text: str) -> list[str]:
     return [token for token in _WORDS.tokenize(text) if token not in stop]
 
 
-def word_spans(text: str) -> list[tuple[int, int]]:
-    """Return the tokens of `words` as (start, end) places in the text."""
-    stop = stop_words()
-    return [(start, end) for start, end in _WORDS.span_tokenize(text) if text[start:end] not in stop]
-
-
 def with_spaces(text: str) -> list[str]:
     """Split a text into words and punctuation, each with the space before it, and all other blank space, a character
     each: joined, they are the text."""

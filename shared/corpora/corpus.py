@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
-from galvanic.reading import Text, check_length, read
+from galvanic.reading import Text, read
 from galvanic.units import MEGABYTE
 from shared.corpora.catalogue import CatalogueEntry
 from shared.settings import Settings
@@ -76,7 +76,11 @@ def from_upload(filename: str, data: bytes, settings: Settings) -> Corpus:
 def checked(text: Text, info: CorpusInfo) -> Corpus:
     """Join a text and its description. Raises UserError: too short."""
     assert isinstance(text.body, str)  # what comes from memory stays there
-    check_length(text.chars, LEAST_CHARS)
+    if text.chars < LEAST_CHARS:
+        raise UserError(
+            f"The text is too short: {text.chars:,} characters, and at least {LEAST_CHARS:,} are needed.",
+            "Give a longer text; 100,000 characters and more give good results.",
+        )
     return Corpus(info, text.body)
 
 

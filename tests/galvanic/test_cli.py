@@ -193,7 +193,7 @@ def test_options_out_of_range_name_themselves(
         (("train", "{text}", "--out", "{new}", "--from", "{new}"), "no model"),
         (("train", "{text}", "--out", "{new}", "--from", "{model}", "--recipe", "word"), "recipe `char`"),
         (("export", "{text}", "{new}"), "no model"),
-        (("train", "{short}", "--out", "{new}"), "too short: 999 characters, and at least 1,000 are needed"),
+        (("train", "{short}", "--out", "{new}"), "too few to learn from"),
         (("train", "{chat}", "--out", "{new}"), "looks like data (JSON)"),
         (("evaluate", "{model}", "{chat}"), "looks like data (JSON)"),
         (("train", "{text}", "--out", "{model}"), "is there already"),
@@ -208,7 +208,7 @@ def test_options_out_of_range_name_themselves(
 def test_bad_input_is_told(
     arguments: tuple[str, ...], message: str, text: Path, tmp_path: Path, memorised: Memorised
 ) -> None:
-    (short := tmp_path / "short.txt").write_text("a" * 999)
+    (short := tmp_path / "short.txt").write_text("a" * 199)
     (chat := tmp_path / "chat.txt").write_text('{"author": "ada", "text": "hello"}\n' * 99)
     paths = {"text": text, "model": memorised[0], "new": tmp_path / "new", "short": short, "chat": chat}
     filled = [argument.format(**paths) for argument in arguments]

@@ -16,7 +16,6 @@ from galvanic.request import WriteRequest
 from galvanic.results import Generation
 from shared.settings import Settings
 from tests.worker.small import LETTERS, biased, model, network, save_model
-from tests.worker.texts import babble
 from worker.store import ModelStore
 from worker.warm import WarmModels
 
@@ -78,17 +77,15 @@ def test_classic_loops_unless_the_guard_is_asked_for(classic: Path) -> None:
 
 
 def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, classic: Path) -> None:
-    texts = ["the boat. 7 winds§", "one\r\ntwo\r\nthree", "a", "x" * 700]
+    texts = ["the boat. 7 winds§", "one\ntwo\nthree", "a", "x" * 700]
     words = model((*LETTERS, " red", " boat", "boat"), recipe="word")
     for one, text in [*((small, text) for text in texts), *((words, text) for text in ("boat red boat 7!", "§ red"))]:
         score = one.score(text)
         assert len(score.nats) == score.chars == len(text)
         assert sum(score.nats) == pytest.approx(score.nats_per_char * score.chars)
         assert min(score.nats) > 0
-    text = "The Small red boat, and the storm of the North: " + babble(300)
-    score = load_model(classic).score(text)
-    assert len(score.nats) == len(text)
-    assert any("stop words" in note for note in score.notes)
+    with pytest.raises(UserError, match="can't score"):
+        load_model(classic).score("the boat")
 
 
 def test_a_mixture_draws_from_the_weighted_mean() -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galvanic import checkpoint, loop, results
+from galvanic import checkpoint, loop
 from galvanic.errors import UserError
 from galvanic.learners import Learner
 from galvanic.loop import Loop, Record
 from galvanic.pace import Pace
 from galvanic.plan import make_plan
-from galvanic.results import Control, CurvePoint, Sample, TrainingCancelled, TrainingInterrupted, best_point, thinned
+from galvanic.results import Control, CurvePoint, Sample, TrainingCancelled, TrainingInterrupted, best_point
 from galvanic.text import prepare
 from tests.worker.texts import Recorder, babble
 
@@ -243,17 +243,6 @@ def test_an_interrupted_training_goes_on_at_the_rate_that_it_was_lowered_to(afte
     again.restore(arrays, Record.model_validate(record))
     assert again.run() == "early"
     assert again.curve == whole.curve
-
-
-def test_of_a_long_curve_a_file_takes_a_part_with_the_best_and_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "MOST_POINTS", 10)
-    curve = [CurvePoint(epoch, 1.0, 2.0 - (epoch == 31)) for epoch in range(1, 51)]
-    few = thinned(curve)
-    assert len(few) <= 10
-    assert best_point(few) == best_point(curve)
-    assert few[-1] == curve[-1]
-    assert thinned(curve[:5]) == tuple(curve[:5])
-    assert thinned([]) == ()
 
 
 def test_a_full_disk_is_not_tried_at_the_end_of_each_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

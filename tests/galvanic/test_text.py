@@ -76,9 +76,6 @@ def test_adaptive_code_length_is_that_of_its_predictions() -> None:
 
 def test_a_recipe_pays_for_what_it_drops() -> None:
     vocabulary = CharVocabulary(sorted(set("abcdefghijklmnopqrstuvwxyz ")))
-    scoring = get_recipe("classic").scoring("The boat, the Boat. " * 20, vocabulary, unwrapped=False)
-    assert len(scoring.side_nats) == 400
-    assert scoring.side_nats.sum() > 100
     plain = get_recipe("char").scoring("a boat " * 20, vocabulary, unwrapped=True)
     assert not plain.side_nats.any()
     wrapped = get_recipe("char").scoring(PROSE, CharVocabulary(sorted(set(PROSE))), unwrapped=True)
@@ -92,7 +89,7 @@ def test_a_recipe_pays_for_what_it_drops() -> None:
         ('"I don\'t"', "Idont \u201c\u201d\u2019", "\u201cI don\u2019t\u201d", list('"I don\'t"')),
         ("\u2018a\u2019", "a'", "'a'", list("\u2018a\u2019")),
         ("a--b...", "ab\u2014\u2026", "a\u2014b\u2026", ["a", "--", "b", "..."]),
-        ("a\u2013\r\nb\u2026", "ab-.\n", "a--\nb...", ["a", "\u2013", "\u2013", "\r\n", "b", *3 * "\u2026"]),
+        ("a\u2013\nb\u2026", "ab-.\n", "a--\nb...", ["a", "\u2013", "\u2013", "\n", "b", *3 * "\u2026"]),
         ("\u2019\u00a7", "ab", None, ["\u2019", "\u00a7"]),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from pathlib import Path
 from typing import Any, cast
@@ -101,7 +100,6 @@ def test_a_model_that_the_channel_cannot_take_is_refused(client: redis.Redis) ->
         ("training", {"train_loss": float("nan")}, "damaged"),
         ("training", {"curve": [[1, float("inf"), None]]}, "damaged"),
         ("training", {"epochs": -(10**30)}, "damaged"),
-        *(("", {"created_at": moment}, "damaged") for moment in (1e300, float("nan"), -1e18, time.time() + 1e6)),
     ],
 )
 def test_hostile_descriptions_are_refused(

@@ -11,7 +11,7 @@ from galvanic.cli import main as run
 from galvanic.cli.base import Cli, Run, positive_int, report
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
-from shared.corpora import LEAST_CHARS, UnknownText, names, resolve
+from shared.corpora import UnknownText, names, resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.presence import health_command
@@ -26,7 +26,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def register(cli: Cli) -> None:
     cli.named = _named
-    cli.least_chars = lambda: LEAST_CHARS
     cli.limits = lambda: get_settings().train_limits
     cli.length = lambda: get_settings().generate_length
     cli.add(

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import distributions
 from pathlib import Path
 
 import redis
@@ -22,7 +23,6 @@ import redis
 from galvanic.cli.base import report
 from galvanic.errors import UserError
 from galvanic.machine import self_check
-from galvanic.model_file import library_versions
 from galvanic.units import MEGABYTE, count
 from shared import presence
 from shared.connect import connect_once, explain, where
@@ -44,6 +44,7 @@ _PORTAL = "https://discord.com/developers/applications"
 # Flags of an application; the second of each pair stands for a bot in fewer than 100 servers.
 _MESSAGE_CONTENT = 1 << 18 | 1 << 19
 _SERVER_MEMBERS = 1 << 14 | 1 << 15
+_LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
 
 
 class Level(StrEnum):
@@ -97,7 +98,8 @@ def check_tensorflow() -> Iterator[Finding]:
     if not checked.right:
         yield _not_installed("TensorFlow computes wrongly: a product of matrices is not what it should be.")
         return
-    versions = ", ".join(f"{name} {number}" for name, number in library_versions().items())
+    installed = {name: [library.version for library in distributions(name=name)] for name in _LIBRARIES}
+    versions = ", ".join(f"{name} {numbers[0]}" for name, numbers in installed.items() if numbers)
     yield Finding(Level.OK, f"Python {platform.python_version()}, {versions}; {checked.flops / 1e9:,.0f} GFLOP/s")
     yield from check_gpu(checked.gpus)
     try:
