@@ -250,14 +250,17 @@ class ChannelReadings(Service):
         return True
 
     async def _too_short(self, job: TrainJob, reading: ChannelReading, text: ReadText) -> UserError:
+        """Say how much text there is. More members' consent helps if anybody's messages of all time were read."""
         mode = self.core.settings.channel_training
         prefix = await self.core.servers.prefix(job.place.guild_id)
-        after = discord.utils.format_dt(discord.utils.snowflake_time(reading.after)) if reading.after else ""
-        remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
         if reading.after or reading.author_id or mode == "opt-out":
             remedy = "Try again when more was said."
+        else:
+            remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
         writers = "that member" if reading.author_id else embeds.speakers(len(text.members), mode)
-        since = f" since {after}" if after else ""
+        since = (
+            f" since {discord.utils.format_dt(discord.utils.snowflake_time(reading.after))}" if reading.after else ""
+        )
         return UserError(
             f"I found {count(len(text.text), 'character')}{since} by {writers}; at least {LEAST_CHARS:,} are needed.",
             remedy,
@@ -265,9 +268,8 @@ class ChannelReadings(Service):
 
     async def _fail(self, job_id: str, problem: UserError) -> None:
         """End a training whose channel could not be read. Nothing of the reading is kept."""
-        job = await self.core.jobs.unread(job_id)
-        remedy = f"{problem.remedy}\nNothing of it was kept.".strip()
-        if job is not None:
+        if (job := await self.core.jobs.unread(job_id)) is not None:
+            remedy = f"{problem.remedy}\nNothing of it was kept.".strip()
             await self.core.jobs.give_up(job, Failed(problem=problem.problem, remedy=remedy), "failed")
             if job.reading is not None:
                 await self.notes.forget(job.reading.reading_id)
