@@ -20,6 +20,7 @@ from bot.words import (
     TITLE_LIMIT,
     add_fields,
     as_typed,
+    bar,
     clipped,
     listed,
     mentions,
@@ -78,9 +79,12 @@ def speakers(people: int, mode: Mode) -> str:
 def reading(job: TrainJob, channel: ChannelReading, state: ReadingState, problem: str = "") -> discord.Embed:
     """Show how far the reading of a channel is. `problem`: why it does not go on at the moment."""
     places = len(state.sources) if state.sources is not None else 1
+    began, until = _seconds(channel.after or channel.source_id), _seconds(channel.until)
+    read = max(0, _seconds(state.cursor) - began) / max(1, until - began)
+    share = min(1.0, (state.at + read) / places)  # of the time to read, in all places
     embed = discord.Embed(title=f"Reading {short_title(job)}", colour=AMBER if problem else BLURPLE)
     trouble = f"⚠️ {problem}\n" if problem else ""
-    embed.description = f"{trouble}📖 **Reading**, the oldest messages first"
+    embed.description = f"{trouble}📖 **Reading**, the oldest messages first\n`{bar(share)}` **{100 * share:.0f} %**"
     fields = {
         "Messages read": f"{state.read:,}",
         "Reached": f"<t:{_seconds(state.cursor)}:D>" if state.cursor > channel.after else "…",
