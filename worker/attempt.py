@@ -85,9 +85,10 @@ class Attempt:
             log.warning("copies_not_removed", error=str(error))
 
     def drop_replaced(self) -> None:
-        """Remove what was made of this text if the job has another one now. Raises redis.RedisError."""
-        data = cast(bytes | None, self._client.hget(keys.job(self._job.job_id), "job"))
-        if data is None or text_folder(TrainJob.model_validate_json(data)) != text_folder(self._job):
+        """Remove what was made of this text if the job has another one now, or is over. Raises redis.RedisError."""
+        data, state = cast(list[bytes | None], self._client.hmget(keys.job(self._job.job_id), "job", "state"))
+        over = data is None or state == b"over"
+        if over or text_folder(TrainJob.model_validate_json(data or b"")) != text_folder(self._job):
             self.drop()
 
     def _leave(self) -> None:

@@ -204,8 +204,8 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
         log.warning("leftovers_not_removed", error=str(error))  # the next training looks again
 
 
-def remove_ended(settings: Settings, client: redis.Redis, job_id: str) -> None:
-    """Remove all that a training that is over has left here and in the store; later, if Redis or the store is away."""
+def remove_leftovers_of(settings: Settings, client: redis.Redis, job_id: str) -> None:
+    """Do so for one training. If Redis or the store is away, `remove_leftovers` does it later."""
     try:
         _remove_of(settings, client, ModelStore(settings), job_id)
     except (OSError, redis.RedisError) as error:

@@ -181,7 +181,7 @@ def _require_version(settings: Settings) -> None:
 
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
     """Let a training whose process was killed wait again at once, not when its lease has lapsed."""
-    from worker.checkpoints import remove_ended
+    from worker.checkpoints import remove_leftovers_of
     from worker.events import JobEvents
     from worker.resend import send_again
 
@@ -193,7 +193,7 @@ def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> No
         requeued = JobEvents(client, job_id, attempt, nonce).requeue("died")
         send_again(job, requeued)
         if requeued.cancelled:
-            remove_ended(settings, client, job_id)
+            remove_leftovers_of(settings, client, job_id)
         with job_context(job):
             log.warning("training_died", attempt=attempt)
 

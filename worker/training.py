@@ -12,7 +12,7 @@ from shared.jobs import TrainJob
 from shared.logging import job_context
 from shared.settings import Settings, get_settings
 from worker.attempt import Attempt
-from worker.checkpoints import remove_ended, remove_leftovers
+from worker.checkpoints import remove_leftovers, remove_leftovers_of
 from worker.events import JobEvents
 from worker.jobs import MAX_DEATHS, Died, begin, carry_out
 from worker.resend import send_again
@@ -55,7 +55,7 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
             attempt.drop_replaced()  # who took over with the same text may be on this host
         else:
             attempt.drop()
-            remove_ended(settings, client, job.job_id)
+        remove_leftovers_of(settings, client, job.job_id)
         return outcome
 
 

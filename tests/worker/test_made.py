@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from shared import keys
-from shared.events import Finished, Started
+from shared.events import Failed, Finished, Started
 from shared.jobs import LOSS_FILE
 from shared.settings import Settings
 from tests import lives
@@ -103,6 +103,22 @@ def test_a_training_that_is_given_up_when_its_model_was_saved_leaves_none(
     assert len(ModelStore(settings).ids()) == 1
     client.hset(keys.job("t-1"), "deaths", MAX_DEATHS)
     assert train(client, "t-1", TEXT).kind == "failed"
+    assert ModelStore(settings).ids() == []
+    assert not JobFiles(settings, "t-1").folder.exists()
+
+
+def test_a_training_that_the_bot_ends_when_its_model_was_saved_leaves_none(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once: words that it learned were withdrawn."""
+    attach = JobEvents.attach
+
+    def ended(log: JobEvents, name: str, data: bytes) -> None:
+        lives.end(client, "t-1", Failed(problem="the end", remedy=""))
+        attach(log, name, data)
+
+    monkeypatch.setattr(JobEvents, "attach", ended)
+    assert train(client, "t-1").kind == "failed"
     assert ModelStore(settings).ids() == []
     assert not JobFiles(settings, "t-1").folder.exists()
 
