@@ -157,17 +157,15 @@ class MemberDataService:
         """Delete a person's requests in these servers, and others' with that person's words; return how many.
 
         Their answers go, too, and what other features store of the person. Trainings stay, for their models need them;
-        but not those of the person's words alone, whose samples are theirs.
+        but not those of the person's words alone, whose samples are theirs. One that runs goes once its end is shown.
         """
-        running = {job.job_id for job in await self._trainings(user_id)}
         for section in self.sections.values():
             await section.forget_member(user_id, guild_ids)
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)
             if job.place.guild_id in guild_ids
-            if not isinstance(job, TrainJob)
-            or (job.job_id not in running and user_id in {ref.author_id for ref in job.readings})
+            if not isinstance(job, TrainJob) or user_id in {ref.author_id for ref in job.readings}
         ]
         for job_id in theirs:
             await self._forget_request(job_id)

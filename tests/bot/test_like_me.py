@@ -20,7 +20,7 @@ from shared.lifecycle import enter
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import factories
-from tests.bot.channels import agreed, lines_of, look, members_of, model_of, names, queued, talk, talked
+from tests.bot.channels import agreed, lines_of, look, members_of, model_of, names, queued, talk, talked, until
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import who
 from tests.bot.stand_in import StandIn, lab
@@ -56,6 +56,21 @@ def test_one_names_oneself_and_one_channel() -> None:
     for typed in ("@ada #lab", "@everyone #lab", f"<@{ADA}> #lab", f"<@&{BEN}> #lab", "@me", "@me alice", "@me #a #b"):
         with pytest.raises(UserError, match="another member alone" if "#lab" in typed else "Which messages of yours"):
             own_channel(typed, BEN)
+
+
+async def test_samples_of_a_training_that_forget_me_ends_go_with_it(live: Live) -> None:
+    await talked(live, 450, "ada", "ben")
+    job = await queued(live, live.send("!train @me #lab", person="ben").id)
+    words = Sample(epoch=1, text="ben says so", train_loss=2.0, heldout_loss=None)
+    StandIn(live.bot.settings).tell(job.job_id, words)
+    live.patch.setattr("bot.channels.member_data.ANSWERED_AFTER_S", 0.1)
+    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="forget-me")
+    assert await live.channels.member_data.forget_requests(BEN, [GUILD_ID]) == 1
+
+    async def is_gone() -> bool:
+        return not await live.bot.redis.exists(keys.job_events(job.job_id), keys.asked(job.job_id))
+
+    await until(is_gone)
 
 
 async def test_only_ones_own_lines_are_read(live: Live) -> None:
