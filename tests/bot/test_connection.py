@@ -20,10 +20,11 @@ from bot import gateway
 from bot.__main__ import _serve
 from bot.app import Galvanic
 from bot.gateway import Identifies
-from launcher.system import trouble_of
+from launcher.system import find_since
 from playground.places import GUILD_ID
 from shared import keys
 from shared.connect import connect
+from shared.presence import TROUBLE
 from shared.settings import Settings
 from shared.version import OtherVersion
 from tests.bot.live import Live
@@ -108,7 +109,7 @@ def test_a_bot_that_reaches_no_discord_says_so_in_few_words(settings: Settings, 
     with (tmp_path / "log").open("w") as out:
         bot = subprocess.Popen([sys.executable, "-m", "bot"], cwd=tmp_path, env=environment, stderr=out)
     try:
-        wait_until(lambda: "Discord can't be reached" in str(trouble_of(client)))
+        wait_until(lambda: "Discord can't be reached" in str(find_since(client, 0.0, TROUBLE)))
     finally:
         bot.terminate()
         assert bot.wait(30) == 0
