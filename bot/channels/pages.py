@@ -46,7 +46,7 @@ class ReadingState(BaseModel, frozen=True, extra="ignore"):
     Attributes:
         sources: the channel and its threads in the order of reading; None: they were not looked up yet.
         at: which of them is being read.
-        cursor: the last message read there.
+        first, cursor: the first message read there, and the last one; `first` 0: none was.
         read: messages so far, anybody's.
         lines, bytes: of the pages; bytes in UTF-8.
         left_out: lines, the oldest, that were too many.
@@ -54,6 +54,7 @@ class ReadingState(BaseModel, frozen=True, extra="ignore"):
 
     sources: tuple[Snowflake, ...] | None = None
     at: int = 0
+    first: Snowflake = 0
     cursor: Snowflake = 0
     read: int = 0
     lines: int = 0

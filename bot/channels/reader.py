@@ -90,6 +90,7 @@ class Reader:
             update={
                 "read": state.read + len(messages),
                 "at": state.at + ended,
+                "first": 0 if ended else state.first or messages[0].id,
                 "cursor": self.reading.after if ended else messages[-1].id,
             }
         )
