@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     train_minutes: float = Field(8.0, gt=0, le=_MONTH_MINUTES)
     """Minutes that a training by the recipe `char` takes at most."""
     train_max_minutes: float = Field(180.0, ge=0.1, le=_MONTH_MINUTES)
-    train_max_epochs: int = Field(500, ge=1, le=1_000_000)
+    train_max_epochs: int = Field(500, ge=1, le=99_999)
     checkpoint_every_s: float = Field(60.0, ge=1, le=3_600)
     """Each takes about three times the model's size."""
     generate_length: int = Field(300, ge=1, le=1_000_000)

@@ -26,7 +26,7 @@ from shared import keys
 from shared.connect import connect
 from shared.presence import TROUBLE
 from shared.settings import Settings
-from shared.version import OtherVersion
+from shared.version import DATA_VERSION, OtherVersion
 from tests.bot.live import Live
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
@@ -141,7 +141,7 @@ async def test_data_without_a_number_is_refused(live: Live) -> None:
     await live.bot.presence.stop()  # which write it
     await live.bot.redis.delete(keys.VERSION)
     await live.bot.presence.require_version()
-    assert await live.bot.redis.get(keys.VERSION) == b"1", "an empty Redis gets the number"
+    assert await live.bot.redis.get(keys.VERSION) == b"%d" % DATA_VERSION, "an empty Redis gets the number"
     await live.bot.redis.delete(keys.VERSION)
     register(connect(live.bot.settings), record(guild_id=GUILD_ID))
     with pytest.raises(OtherVersion, match="number unknown"):
@@ -152,4 +152,4 @@ async def test_data_without_a_number_is_refused(live: Live) -> None:
 async def test_a_redis_that_lost_its_data_gets_the_number_again(live: Live) -> None:
     client = connect(live.bot.settings)
     client.flushdb()
-    await live.until(lambda: client.get(keys.VERSION) == b"1", "the number")
+    await live.until(lambda: client.get(keys.VERSION) == b"%d" % DATA_VERSION, "the number")

@@ -25,7 +25,7 @@ def lasting(minutes: float) -> str:
 
     It learns so slowly that each epoch is a little better, so it does not stop early, however many epochs there are.
     """
-    return f"--layers 1 --units 64 --epochs 1000000 --lr 0.00001 --minutes {minutes}"
+    return f"--layers 1 --units 64 --epochs 99999 --lr 0.00001 --minutes {minutes}"
 
 
 # ---------------------------------------------------------------------- looking

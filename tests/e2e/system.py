@@ -96,7 +96,7 @@ class System:
         own = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DISCORD_TOKEN")}
         # A test asks faster than a person; those of the cooldowns set their own.
         own |= {f"{what}_COOLDOWN_S": "0" for what in ("TRAIN", "GENERATE", "CHAT")}
-        own |= {"TRAIN_JOBS_PER_USER": "50", "TRAIN_JOBS_PER_SERVER": "50", "TRAIN_MAX_EPOCHS": "1000000"}
+        own |= {"TRAIN_JOBS_PER_USER": "50", "TRAIN_JOBS_PER_SERVER": "50", "TRAIN_MAX_EPOCHS": "99999"}
         own |= {"DATA_DIR": str(self.data), "CORPORA_DIR": str(self.corpora), "PORT": str(self.port)}
         return own | ENVIRONMENT | self._environment
 

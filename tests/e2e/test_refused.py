@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from shared import keys
+from shared.version import DATA_VERSION
 from tests.driver import BOT_TOKEN
 from tests.playground.processes import Server
 
@@ -47,7 +48,7 @@ def test_a_setting_that_is_missing_or_cannot_be_read(tmp_path: Path, settings: d
     assert words in last
 
 
-@pytest.mark.parametrize("number", ["2", "x", ""])
+@pytest.mark.parametrize("number", [str(DATA_VERSION + 1), "x", ""])
 def test_data_of_another_version(server: Server, tmp_path: Path, redis_url: str, number: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         client.set(keys.VERSION, number)

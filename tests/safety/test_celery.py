@@ -21,6 +21,7 @@ from shared import keys, messages, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.queues import TRANSPORT
 from shared.settings import Settings, read_settings
+from shared.version import DATA_VERSION
 from tests import factories, lives
 from tests.launcher.running import wait_until
 from tests.safety.server import Server
@@ -142,7 +143,7 @@ def test_their_lines_name_their_service(workers: dict[str, Started]) -> None:
 @pytest.mark.parametrize("queue", OPTIONS)
 def test_data_of_another_version_is_refused(queue: str, server: Server, tmp_path: Path) -> None:
     with server.client("admin") as client:
-        client.set(keys.VERSION, "2")
+        client.set(keys.VERSION, DATA_VERSION + 1)
         try:
             done = asked(server, "worker", tmp_path, "worker", *OPTIONS[queue])
         finally:
