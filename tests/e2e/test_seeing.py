@@ -130,7 +130,7 @@ def test_a_running_training_shows_how_far_it_is(system: System, port: int, train
     assert f"'name': 'train for server {system.client.world().guild_id}: " in active
     assert f"'job_id': '{training_of(card)}'" in active
     status = text_of(system.ask("!status"))
-    assert "1 waits" in status
+    assert "1 running, 1 waiting" in status
     assert SECRET not in status
 
     for one, person in ((waiting, "ben"), (card, "ada")):
@@ -188,7 +188,8 @@ def test_every_line_of_a_jobs_life_names_it_and_its_place(system: System, traine
             of_jobs.setdefault(job_id, set()).add(service)
             if job_id == training:
                 events.setdefault(service, set()).add(record["event"])
-    assert events == {"bot": {"job_entered", "job_delivered"}, "train": {"job_begun", "trained", "job_ended"}}
+    train = {"job_begun", "trained", "job_ended", "leftovers_removed"}
+    assert events == {"bot": {"job_entered", "job_delivered"}, "train": train}
     texts = [job_id for job_id, services in of_jobs.items() if job_id.startswith("g-")]
     assert texts
     assert all(of_jobs[job_id] == {"bot", "generate"} for job_id in texts)
