@@ -81,7 +81,7 @@ restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR
 test-fast: $(INSTALLED_DEV)  ## those that start no process (under a minute)
 	$(PY) -m pytest -m "not process and not slow and not long" -n 2 -q $(PYTEST_ARGS)
 
-test: $(INSTALLED_DEV)  ## the tests (about 9 minutes on two cores)
+test: $(INSTALLED_DEV)  ## the tests (about 7 minutes on two cores)
 	$(PY) -m pytest -m "not browser and not faults and not long and not images and (not whole or keeps)" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-all: test test-rest test-faults test-fuzz  ## all there is but soak and containers (over an hour)
