@@ -32,7 +32,7 @@ NOTIFICATIONS = "events"
 # Set: ids of jobs whose result the bot has not shown yet; it delivers them after a restart. No deletions.
 OUTBOX = "jobs:undelivered"
 
-# Set: ids of jobs to be forgotten once they are answered (`bot.channels.held`).
+# Set: ids of jobs to be forgotten once they are answered (`bot.channels.member_data`).
 FORGOTTEN = "withdrawals:requests"
 
 # Sorted set: id of a job that a member asked for, or that has words of theirs -> when it was entered, seconds since the

@@ -28,7 +28,7 @@ from shared.metrics import JOBS
 from shared.queues import FIRST, FURTHER, RESUMED, TRANSPORT, id_of, lists_of
 from shared.settings import Settings
 
-TRAINING = "t-"  # what a training's id begins with
+TRAINING = f"{TrainJob.letter}-"  # what a training's id begins with
 Entry = Literal["entered", "known", "user", "guild"]
 Cancelling = Literal["cancelled", "asked", "over"]
 _TRY_AGAIN_S = 2.0
@@ -307,6 +307,10 @@ class JobClient(Service):
             pipe.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}")
             pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # it may have been taken back meanwhile
             await redis_call(pipe.execute())
+
+    async def is_undelivered(self, job_id: str) -> bool:
+        """Return whether a job's end was not shown yet."""
+        return bool(await redis_call(self._redis.sismember(keys.OUTBOX, job_id)))
 
     async def undelivered(self) -> set[str]:
         """Return the ids of the jobs whose end was not shown yet."""

@@ -55,8 +55,8 @@ class Remaking(Service, commands.Cog):
     sources: Sources
     trainings: Trainings
     before: Sequence[Chore]
-    _wakeup: asyncio.Event = field(default_factory=asyncio.Event)
-    _tried: dict[str, float] = field(default_factory=dict)
+    _wakeup: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _tried: dict[str, float] = field(init=False, default_factory=dict)
 
     def start(self) -> None:
         self.spawn(run_forever("remake", self._look_at_all, every_s=EVERY_S, wakeup=self._wakeup))

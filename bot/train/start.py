@@ -265,7 +265,7 @@ class Trainings:
             if ours:
                 await self.begin(actor, prepare, send, by_message=by_message)
 
-    async def begin_again(self, model: ModelRecord, plan: ReadingPlan, *, limited: bool = False) -> None:
+    async def begin_again(self, model: ModelRecord, plan: ReadingPlan, *, limited: bool) -> None:
         """Read a channel for a model that is to be made again; its card is posted where the model belongs.
 
         `limited`: within the quotas, as its owner's training. Raises UserError: another channel is being read in this
