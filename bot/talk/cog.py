@@ -307,7 +307,7 @@ class Speaks(commands.Cog):
         if ctx.guild is not None:
             with contextlib.suppress(UserError):  # chat tells them
                 await self.core.access.require("generate", Actor.of(ctx))
-                await self.speaker.hear_words(ctx.channel, ctx.author.id, words)
+                await self.speaker.hear_words(ctx.message, words)
 
     @commands.Cog.listener()
     async def on_forgotten(self, user_id: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import discord
 import structlog
@@ -31,12 +32,20 @@ LATE_S = 60.0
 """A text that is ready so long after the message that called for it is not posted."""
 REST_S = 60.0
 """Pause between two texts in a channel: in a busy one an hour's texts would all come in its first minute."""
-WORDS_S = 1_800.0
+WORDS_AGE = timedelta(minutes=30)
 """Time for which words to the bot are kept, in memory, for what it says next there."""
-_WORDS_CHARS = 1_000
+_MESSAGES_KEPT = 10
 _PLACES_KEPT = 1_000
 
 log = structlog.get_logger()
+
+
+class Words(NamedTuple):
+    """Words that a person said to the bot."""
+
+    message_id: int
+    author_id: int
+    text: str
 
 
 @dataclass(eq=False, repr=False)
@@ -47,8 +56,8 @@ class Speaker(Service):
     conversation: Conversation
     rooms: Rooms
     _busy: set[str] = field(init=False, default_factory=set)
-    _words: OrderedDict[int, tuple[int | None, str, float]] = field(init=False, default_factory=OrderedDict)
-    """The last person who spoke to the bot in a channel or thread, their words, and when (monotonic)."""
+    _words: OrderedDict[int, list[Words]] = field(init=False, default_factory=OrderedDict)
+    """Words of the last person who spoke to the bot in a channel or thread, the newest last."""
 
     async def hear(self, message: discord.Message) -> None:
         """Hear anybody's message, and speak if it is time. Raises redis.RedisError."""
@@ -77,23 +86,26 @@ class Speaker(Service):
                 if ours:
                     await self.rooms.put(room_id, heard=room.heard)
 
-    async def hear_words(self, channel: Any, author_id: int, words: str) -> None:
-        """Somebody's words to the bot in a server's channel. Raises redis.RedisError."""
-        places = channel_ids(channel)
+    async def hear_words(self, message: discord.Message, words: str) -> None:
+        """Keep somebody's words to the bot in a server's channel. Raises redis.RedisError."""
+        places = channel_ids(message.channel)
         if words and (await self.rooms.room(places[-1])).speak.on:
-            last_id, before, _ = self._words.pop(places[0], (None, "", 0.0))
-            spoken = f"{before}\n{words}" if last_id == author_id else words
-            self._words[places[0]] = author_id, spoken[-_WORDS_CHARS:], time.monotonic()
+            # Sorted, because an earlier message may have taken longer to get here.
+            kept = sorted([*self._words.pop(places[0], []), Words(message.id, message.author.id, words)])
+            same_person = [entry for entry in kept if entry.author_id == kept[-1].author_id]
+            self._words[places[0]] = same_person[-_MESSAGES_KEPT:]
             self._drop_words()
 
     def _drop_words(self) -> None:
-        """Those that are old, or too many."""
-        oldest = time.monotonic() - WORDS_S
-        while self._words and (len(self._words) > _PLACES_KEPT or next(iter(self._words.values()))[2] < oldest):
+        """Drop words that are old, or of too many places."""
+        oldest = time_snowflake(utcnow() - WORDS_AGE)
+        while self._words and (
+            len(self._words) > _PLACES_KEPT or next(iter(self._words.values()))[-1].message_id < oldest
+        ):
             self._words.popitem(last=False)
 
     def forget(self, user_id: int) -> None:
-        self._words = OrderedDict((place_id, kept) for place_id, kept in self._words.items() if kept[0] != user_id)
+        self._words = OrderedDict((place, kept) for place, kept in self._words.items() if kept[-1].author_id != user_id)
 
     async def _speak(self, message: discord.Message, room_id: int) -> None:
         assert message.guild is not None
@@ -120,10 +132,12 @@ class Speaker(Service):
         """Have a text written and post it, or say in a word why not. Raises UserError: it can't; `speak` says why."""
         assert message.guild is not None
         channel, guild_id = message.channel, message.guild.id
-        author_id, words, _ = self._words.pop(channel.id, (None, "", 0.0))  # they are used once
+        words = self._words.pop(channel.id, [])  # they are used once
+        author_id = words[-1].author_id if words else None
+        turns = [Turn(author_id, "\n".join(entry.text for entry in words), author_id)] if words else []
         actor = Actor(message.guild.me, channel, guild_id, message.id)
         model, _ = await self.registry.choose_to_write(Viewer(guild_id, actor.here), None, starter=False)
-        heard = await self.conversation.after([Turn(author_id, words, author_id)] if words else [], model)
+        heard = await self.conversation.after(turns, model)
         job = await self.generating.answering(actor, model, {**heard, "author_id": author_id}, UNASKED)
         event = await self.core.requests.unasked(guild_id, job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():

@@ -36,20 +36,16 @@ class PersonaStore:
     def __init__(self, connection: redis.asyncio.Redis) -> None:
         self._redis = connection
         self._known: dict[int, dict[str, Persona]] = {}
-        self._changing, self._reading = asyncio.Lock(), asyncio.Lock()
+        self._changing = asyncio.Lock()
 
     async def of(self, guild_id: int) -> dict[str, Persona]:
         """Return a server's personas by what they are called. One that is damaged is left out."""
         if guild_id not in self._known:
-            async with self._reading:  # in turn: what people say to the bot keeps its order
-                if guild_id not in self._known:
-                    self._known[guild_id] = await self._read(guild_id)
+            stored = await redis_call(self._redis.hgetall(keys.personas(guild_id)))
+            read = {call.decode(): _persona(guild_id, data) for call, data in stored.items()}
+            # A change that was made meanwhile is newer.
+            self._known.setdefault(guild_id, {call: persona for call, persona in read.items() if persona is not None})
         return dict(self._known[guild_id])
-
-    async def _read(self, guild_id: int) -> dict[str, Persona]:
-        stored = await redis_call(self._redis.hgetall(keys.personas(guild_id)))
-        read = {call.decode(): _persona(guild_id, data) for call, data in stored.items()}
-        return {call: persona for call, persona in read.items() if persona is not None}
 
     async def put(self, guild_id: int, call: str, persona: Persona) -> bool:
         """Add or replace a persona; False: there are too many."""
@@ -95,7 +91,7 @@ class PersonaStore:
     async def forget_guild(self, guild_id: int) -> None:
         async with self._changing:
             await redis_call(self._redis.delete(keys.personas(guild_id)))
-            self._known.pop(guild_id, None)
+            self._known[guild_id] = {}
 
     async def _write(self, guild_id: int, personas: dict[str, Persona], call: str) -> None:
         data = personas[call].model_dump_json(exclude_defaults=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import discord
@@ -146,6 +147,7 @@ async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, wor
     await live.ask("!speak 100%")
     for person, words in (("ben", "the moon"), ("ada", "a lamp"), ("ben", "the sea"), ("ben", "is cold")):
         live.send(f"<@{BOT_ID}> {words}", person=person)
+        await live.handled()
     live.send("hello", person="ada")
     job = await said(live, worker)
     assert (job["seed"], job["author_id"], job["from_line"]) == ("the sea\nis cold\n", USER_IDS["ben"], False)
@@ -159,14 +161,18 @@ async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, wor
     assert (await said(live, worker))["seed"] == "", "who is forgotten has said nothing"
 
 
-async def test_words_to_it_are_kept_for_half_an_hour(live: Live) -> None:
+async def test_words_to_it_keep_discords_order_and_are_kept_for_half_an_hour(live: Live) -> None:
     await live.ask("!speak 1%")
-    own = cog(live.bot, Speaks).speaker
-    await own.hear_words(live.bot.get_channel(LAB), USER_IDS["ben"], "the sea")
+    own, channel = cog(live.bot, Speaks).speaker, live.bot.get_channel(LAB)
+    assert isinstance(channel, discord.TextChannel)
+    first, second = [await channel.fetch_message(live.send(words, person="ben").id) for words in ("the sea", "is cold")]
+    await own.hear_words(second, "is cold")
+    await own.hear_words(first, "the sea")
+    assert [words.text for words in own._words[LAB]] == ["the sea", "is cold"]
     live.send("hello", channel="library")
     await settled(live)
     assert own._words
-    live.patch.setattr(speaker, "WORDS_S", -1.0)
+    live.patch.setattr(speaker, "WORDS_AGE", timedelta(seconds=-1))
     live.send("hello", channel="library")
     await settled(live)
     assert not own._words
