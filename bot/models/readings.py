@@ -17,7 +17,7 @@ from redis.asyncio.client import Pipeline
 from bot.background import redis_call
 from galvanic.options import ReadingId
 from shared import keys
-from shared.jobs import ChannelReading, Snowflake
+from shared.jobs import ChannelReading, ReadingRef, Snowflake
 
 _MARKS = ("withdrawn_at", "outdated_at")
 """Fields of a note that are set later, beside it."""
@@ -69,6 +69,10 @@ class ReadingNotes:
     async def load(self, reading_id: ReadingId) -> ReadingNote | None:
         """Return a note; None: it is unknown or damaged."""
         return (await self.load_all([reading_id])).get(reading_id)
+
+    async def of(self, readings: Iterable[ReadingRef]) -> dict[ReadingId, ReadingNote]:
+        """Return the notes of a model's readings that are known, by their ids, in one round trip."""
+        return await self.load_all(ref.reading_id for ref in readings)
 
     async def load_all(self, reading_ids: Iterable[ReadingId]) -> dict[ReadingId, ReadingNote]:
         """Return the notes of these readings that are known, in one round trip."""

@@ -69,7 +69,7 @@ class Training(commands.Cog):
             await self._begin(ctx, file, flags)
 
     async def _begin(self, ctx: Context, file: discord.Attachment | None, flags: TrainFlags) -> None:
-        actor, send, by_message = Actor.of(ctx), ctx.send, ctx.interaction is None
+        actor = Actor.of(ctx)
         prefix = await self.core.servers.prefix(actor.guild_id)
         if file is None and flags.source is None:
             raise UserError(
@@ -86,15 +86,15 @@ class Training(commands.Cog):
         if file is None and train_options.is_more(flags):
             parent = await self.trainings.registry.choose(actor.viewer, flags.parent)
             options = train_options.chosen(flags, self.core.settings, parent)
-            await self.trainings.begin_more(actor, parent, options, send, by_message=by_message)
+            await self.trainings.begin_more(actor, parent, options, ctx.send)
             return
         own = own_channel(flags.source or "", actor.user.id)
         if own is not None or is_channel(flags.source or ""):
             plan = functools.partial(self._plan, actor, flags, own)
-            await self.trainings.begin_channel(actor, plan, send, by_message=by_message)
+            await self.trainings.begin_channel(actor, plan, ctx.send)
         else:
             request = functools.partial(self._request, actor, file, flags)
-            await self.trainings.begin(actor, request, send, by_message=by_message)
+            await self.trainings.begin(actor, request, ctx.send)
 
     async def _parent(self, actor: Actor, flags: TrainFlags) -> ModelRecord | None:
         """Return the model to start from, or None. Raises UserError: there is none of that name."""

@@ -48,43 +48,39 @@ class TrainRequest:
         corpus: a text; of a channel that is yet to be read, only what is known of it.
         parent: the model to start from; None: a new model.
         reading: what is to be read of a channel.
+        replaces: id of the model whose place the new one takes.
     """
 
     corpus: Corpus | CorpusInfo
     options: TrainOptions
     parent: ModelRecord | None = None
     reading: ChannelReading | None = None
+    replaces: str | None = None
 
     @property
     def text(self) -> str | None:
         return self.corpus.text if isinstance(self.corpus, Corpus) else None
 
-    @property
-    def author_id(self) -> int:
-        """Return the member whose own messages alone are to be read; 0: it is not so."""
-        return self.reading.author_id if self.reading is not None else 0
-
     def job(self, job_id: str, place: Place) -> TrainJob:
         """Return the job of this request."""
-        job = TrainJob(
+        of_parent: dict[str, Any] = {}
+        if (parent := self.parent) is not None:
+            of_parent = {
+                "parent": parent.ref,
+                "parent_readings": parent.readings,
+                "parent_scope": parent.scope,
+                "parent_origins": parent.origins,
+            }
+        return TrainJob(
             job_id=job_id,
             place=place,
             corpus=self.corpus.info if isinstance(self.corpus, Corpus) else self.corpus,
             options=self.options,
             reading=self.reading,
-            author_id=self.author_id,
+            author_id=self.reading.author_id if self.reading is not None else 0,
+            replaces=self.replaces,
+            **of_parent,
         )
-        return job if self.parent is None else job.model_copy(update=_from(self.parent))
-
-
-def _from(parent: ModelRecord) -> dict[str, Any]:
-    """Return the fields of a training that starts from a model."""
-    return {
-        "parent": parent.ref,
-        "parent_readings": parent.readings,
-        "parent_scope": parent.scope,
-        "parent_origins": parent.origins,
-    }
 
 
 @dataclass(eq=False, repr=False)
@@ -96,13 +92,11 @@ class Trainings:
     cards: TrainingCards
     readings: ChannelReadings
 
-    async def begin(
-        self, actor: Actor, prepare: Callable[[], Awaitable[TrainRequest]], send: Send, *, by_message: bool = False
-    ) -> None:
+    async def begin(self, actor: Actor, prepare: Callable[[], Awaitable[TrainRequest]], send: Send) -> None:
         """Check who may, get the text, send the training on its way, and post its card with `send`.
 
         A request that is refused or fails costs no cooldown. `prepare` is called once all is well so far, for it may
-        take long. `by_message`: `send` takes a nonce, by which Discord posts a card once.
+        take long. Unless a slash command asked, `send` takes a nonce, by which Discord posts a card once.
 
         Raises:
             UserError: they may not, not here, or not yet; or what `prepare` refuses; or Discord is in trouble, and the
@@ -117,12 +111,14 @@ class Trainings:
         await self._require_quota(Owner(actor.guild_id, actor.user.id))
         async with self.core.access.cooldown("train", actor):
             request = await prepare()
+            job = request.job(job_id, actor.place)
             if request.parent is not None:
-                await self.require_current(request.parent)
-            await self._require_own(actor, request.author_id, request.parent)
-            if by_message:
+                await self._require_current(request.parent)
+            await self._require_own(actor, job.author_id, request.parent)
+            by_slash = actor.message_id is None
+            if not by_slash:
                 send = functools.partial(send, nonce=card_nonce(job_id))
-            if not await self._submit(actor, request.job(job_id, actor.place), request.text, send) and not by_message:
+            if not await self._submit(actor, job, request.text, send) and by_slash:
                 raise UserError(
                     "Discord didn't take the card of your training.",
                     "The training goes on all the same: its card comes as soon as Discord takes it.",
@@ -137,38 +133,30 @@ class Trainings:
         """**Train more** under a finished card: once more on its own text, for as long as before."""
         actor = press.actor
         parent = await self.registry.by_id(actor.viewer, press["model"])
-        await self.begin_more(
-            actor, parent, train_options.again(parent, self.core.settings), press.send, by_message=True
-        )
+        await self.begin_more(actor, parent, train_options.again(parent, self.core.settings), press.send)
 
-    async def begin_more(
-        self, actor: Actor, parent: ModelRecord, options: TrainOptions, send: Send, *, by_message: bool
-    ) -> None:
+    async def begin_more(self, actor: Actor, parent: ModelRecord, options: TrainOptions, send: Send) -> None:
         """Train a model further on its own text; a channel is read again. Raises as `begin` and `text_again`."""
-
-        async def plan() -> ReadingPlan:
-            return await self.plan_further(actor, parent, options, newer=False)
 
         async def prepare() -> TrainRequest:
             corpus = await self.text_again(parent)
-            return TrainRequest(corpus, await self.with_name(actor, parent, options), parent)
+            return TrainRequest(corpus, await self._with_name(actor, parent, options), parent)
 
         if parent.corpus is not None and parent.corpus.source == "channel":
-            await self.begin_channel(actor, plan, send, by_message=by_message)
+            plan = functools.partial(self._plan_further, actor, parent, options, newer=False)
+            await self.begin_channel(actor, plan, send)
         else:
-            await self.begin(actor, prepare, send, by_message=by_message)
+            await self.begin(actor, prepare, send)
 
     async def update(self, press: Press) -> None:
         """**Learn new messages** under a finished card: what was said since, for as long as before."""
+        actor = press.actor
+        parent = await self.registry.by_id(actor.viewer, press["model"])
+        options = train_options.again(parent, self.core.settings)
+        plan = functools.partial(self._plan_further, actor, parent, options, newer=True)
+        await self.begin_channel(actor, plan, press.send)
 
-        async def plan() -> ReadingPlan:
-            actor = press.actor
-            parent = await self.registry.by_id(actor.viewer, press["model"])
-            return await self.plan_further(actor, parent, train_options.again(parent, self.core.settings), newer=True)
-
-        await self.begin_channel(press.actor, plan, press.send, by_message=True)
-
-    async def plan_further(
+    async def _plan_further(
         self, actor: Actor, parent: ModelRecord, options: TrainOptions, *, newer: bool
     ) -> ReadingPlan:
         """Plan to read a model's channel again, or (`newer`) only what was said since, and go on from the model.
@@ -176,16 +164,15 @@ class Trainings:
         Raises UserError: it learned no channel, that is gone or may not be used here, or somebody withdrew;
         discord.HTTPException: Discord is in trouble.
         """
-        await self.require_current(parent)
-        own = parent.corpus.reading if parent.corpus is not None else None
-        known = own is not None and own in {ref.reading_id for ref in parent.readings}
-        note = await self.registry.notes.load(own) if own is not None and known else None
+        await self._require_current(parent)
+        notes = await self.registry.notes.of(parent.readings)
+        note = notes.get(parent.corpus.reading or "") if parent.corpus is not None else None
         if note is None:
             raise UserError(f"`{parent.name}` didn't learn from a channel.", "Name the channel that it should learn.")
         source = await self.readings.sources.find(actor, f"<#{note.source_id}>", own=bool(note.author_id))
         return ReadingPlan(
             source,
-            await self.with_name(actor, parent, options),
+            await self._with_name(actor, parent, options),
             speakers=note.speakers,
             parent=parent,
             after=await self.learned_until(parent, source.id) if newer else note.after,
@@ -194,10 +181,10 @@ class Trainings:
 
     async def learned_until(self, model: ModelRecord, source_id: int) -> int:
         """Return the last message that a model has learned of a channel; 0: none."""
-        notes = await self.registry.notes.load_all(ref.reading_id for ref in model.readings)
+        notes = await self.registry.notes.of(model.readings)
         return max((note.until for note in notes.values() if note.source_id == source_id), default=0)
 
-    async def with_name(self, actor: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
+    async def _with_name(self, actor: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
         """Return options with the next name after the parent's, unless somebody chose one."""
         name = options.name or await self.registry.next_name(actor.viewer, parent)
         return options.model_copy(update={"name": name})
@@ -213,9 +200,9 @@ class Trainings:
                 corpus = await corpora.resolve("python-docs", self.core.settings)
             return TrainRequest(corpus, TrainOptions(minutes=min(DEMO_MINUTES, self.core.settings.train_max_minutes)))
 
-        await self.begin(press.actor, prepare, press.send, by_message=True)
+        await self.begin(press.actor, prepare, press.send)
 
-    async def require_current(self, model: ModelRecord) -> None:
+    async def _require_current(self, model: ModelRecord) -> None:
         """Check that no words were withdrawn that a model learned. Raises `UserError`."""
         if await self.registry.is_withdrawn(model.readings):
             raise UserError(
@@ -235,20 +222,13 @@ class Trainings:
                 "Leave out `--from`, or start from a model of your own words with `@me #CHANNEL`.",
             )
         if own:
-            trainings = (await self.core.snapshots.look(now=True)).trainings
-            jobs = [
-                training.job
-                for training in trainings
-                if training.is_of(actor.guild_id, actor.user.id) and training.job.replaces is None
-            ]
-            coming = sum(job.is_private for job in jobs)
+            owner, jobs = Owner(actor.guild_id, actor.user.id), await self.core.snapshots.trainings()
+            coming = sum(Owner.of(job) == owner and job.is_private and job.replaces is None for job in jobs)
             await self.registry.require_few_own(actor.guild_id, actor.user.id, MOST_OWN - 1 - coming)
 
     # ------------------------------------------------------------------ channels, which are yet to be read
 
-    async def begin_channel(
-        self, actor: Actor, plan: Callable[[], Awaitable[ReadingPlan]], send: Send, *, by_message: bool
-    ) -> None:
+    async def begin_channel(self, actor: Actor, plan: Callable[[], Awaitable[ReadingPlan]], send: Send) -> None:
         """Begin a training on a channel, which is read in the background.
 
         Raises as `begin`; UserError: another channel is being read.
@@ -263,7 +243,7 @@ class Trainings:
 
         with self.readings.entering(job_id, actor.guild_id) as ours:
             if ours:
-                await self.begin(actor, prepare, send, by_message=by_message)
+                await self.begin(actor, prepare, send)
 
     async def begin_again(self, model: ModelRecord, plan: ReadingPlan, *, limited: bool) -> None:
         """Read a channel for a model that is to be made again; its card is posted where the model belongs.
@@ -282,8 +262,7 @@ class Trainings:
         with self.readings.entering(job_id, model.guild_id), self.core.delivery.reserved(job_id):
             await self.readings.require_free(job_id, model.guild_id)
             corpus, reading = self.readings.begin(plan)
-            request = TrainRequest(corpus, plan.options, plan.parent, reading)
-            job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
+            job = TrainRequest(corpus, plan.options, plan.parent, reading, plan.replaces).job(job_id, place)
             entry = await self.core.jobs.submit_train(job, None, await self._limits(owner) if limited else _NO_LIMITS)
             if entry in ("user", "guild"):
                 raise await self._no_slot(owner, entry)
@@ -350,9 +329,8 @@ class Trainings:
 
     async def _require_quota(self, owner: Owner) -> None:
         """Refuse if a quota is used up: of trainings at once, or of the models' disk space. Raises UserError."""
-        snapshot, limits = await self.core.snapshots.look(now=True), await self._limits(owner)
-        owners = (Owner.of(training.job) for training in snapshot.trainings)
-        if (limit := refused(owners, owner, limits)) is not None:
+        owners = map(Owner.of, await self.core.snapshots.trainings())
+        if (limit := refused(owners, owner, await self._limits(owner))) is not None:
             raise await self._no_slot(owner, limit)
         limit_mb = self.core.servers.quotas(await self.core.servers.get(owner.guild_id)).disk_mb
         taken = await self.registry.stored_bytes(owner.guild_id)

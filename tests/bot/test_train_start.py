@@ -54,7 +54,7 @@ async def _noted(live: Live, job_id: str) -> tuple[int, int]:
 
 async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     who = await _who(live)
-    await live.train.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
+    await live.train.trainings.begin(who, _lesson, _in_lab(live))
     (card,) = _cards(live, "Learning")
     job_id = f"t-{who.request_id}"
     await live.until(lambda: not live.core.delivery._asking, "the end of the request")
@@ -102,7 +102,7 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
         raise SystemExit  # nothing is tidied up
 
     with pytest.raises(SystemExit):
-        await live.train.trainings.begin(who, _lesson, dies, by_message=True)
+        await live.train.trainings.begin(who, _lesson, dies)
     await live.start_again()
     job_id = f"t-{who.request_id}"
     assert await _noted(live, job_id) == (LAB, posted[0].id)
@@ -114,10 +114,10 @@ async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_ans
     who = await _who(live)
 
     async def slowly() -> TrainRequest:
-        await live.train.trainings.begin(who, _lesson, _in_lab(live), by_message=True)  # the second delivery
+        await live.train.trainings.begin(who, _lesson, _in_lab(live))  # the second delivery
         return await _lesson()
 
-    await live.train.trainings.begin(who, slowly, _in_lab(live), by_message=True)
+    await live.train.trainings.begin(who, slowly, _in_lab(live))
     await live.handled()
     assert len(_cards(live, "Learning")) == 1
     assert not live.shown("❌")
@@ -136,10 +136,10 @@ async def test_a_card_that_discord_does_not_take_now_comes_later(live: Live, fau
     live.faults.add(replace(fault))
     who = await _who(live)
     if by_message:
-        await live.train.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
+        await live.train.trainings.begin(who, _lesson, _in_lab(live))
     else:
         with pytest.raises(UserError, match="goes on all the same"):
-            await live.train.trainings.begin(who, _lesson, _in_lab(live))
+            await live.train.trainings.begin(replace(who, message_id=None), _lesson, _in_lab(live))
     job_id = f"t-{who.request_id}"
     noted = await _noted(live, job_id)
     (card,) = _cards(live, "Learning")
