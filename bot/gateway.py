@@ -37,8 +37,6 @@ _IDENTIFY_SELDOM_S = 100.0
 _DAY_S = 86_400.0
 _UNTOLD_PAUSE_S = 1.0
 """Pause after a refusal that does not say how long to wait."""
-_LOOK_EVERY_S = 0.05
-"""While Discord takes nothing."""
 AWAY_S = 10.0
 """A shorter absence is not reported: Discord itself asks for a reconnect now and then."""
 AWAY = (
@@ -46,7 +44,6 @@ AWAY = (
 )
 
 Tree = app_commands.CommandTree[Any]
-RequestEnded = aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams
 log = structlog.get_logger()
 _delay_of_discord_py = ExponentialBackoff.delay
 
@@ -129,41 +126,30 @@ class Identifies:
 
 
 class Pacing:
-    """Lets no request out during a pause. `trace`: of the HTTP session of all discord.py's requests.
+    """Holds back all requests while a proxy in front of Discord asks for a pause.
 
-    discord.py waits out Discord's own limits. A proxy in front of Discord refuses without the header `Via`, which
-    discord.py raises at once, so that everybody who posts would try again on their own.
+    discord.py waits out Discord's own limits. A proxy's refusal has no header `Via`, and discord.py raises it at once.
     """
 
     def __init__(self, trace: aiohttp.TraceConfig) -> None:
-        self._closed_until: float | None = None
-        self._tried = False
-        trace.on_request_start.append(self._begin)
-        trace.on_request_end.append(self._ended)
-        trace.on_request_exception.append(self._ended)
+        """Watch the requests of an HTTP session."""
+        self._closed_until = 0.0
+        trace.on_request_start.append(self._wait)
+        trace.on_request_end.append(self._look)
 
-    async def _begin(
-        self, _session: aiohttp.ClientSession, context: SimpleNamespace, _begun: aiohttp.TraceRequestStartParams
+    async def _wait(self, *_: object) -> None:
+        if (pause_s := self._closed_until - time.monotonic()) > 0:
+            await asyncio.sleep(pause_s)
+
+    async def _look(
+        self, _: aiohttp.ClientSession, _context: SimpleNamespace, ended: aiohttp.TraceRequestEndParams
     ) -> None:
-        """Wait during a pause. After a refusal, one request at a time tries whether Discord takes them again."""
-        context.tries = False
-        while self._closed_until is not None and not context.tries:
-            if not self._tried and time.monotonic() >= self._closed_until:
-                self._tried = context.tries = True
-            else:
-                await asyncio.sleep(_LOOK_EVERY_S)
-
-    async def _ended(self, _: aiohttp.ClientSession, context: SimpleNamespace, ended: RequestEnded) -> None:
-        if isinstance(ended, aiohttp.TraceRequestEndParams):
-            response, retry_after = ended.response, ended.response.headers.get("Retry-After", "")
-            if response.status == TOO_MANY_REQUESTS and "Via" not in response.headers:
-                pause = float(retry_after) if retry_after.replace(".", "", 1).isdigit() else _UNTOLD_PAUSE_S
-                log.warning("discord_asks_for_a_pause", pause_s=pause)
-                self._closed_until = max(self._closed_until or 0.0, time.monotonic() + pause)
-            elif context.tries:
-                self._closed_until = None
-        if context.tries:
-            self._tried = False
+        headers = ended.response.headers
+        if ended.response.status == TOO_MANY_REQUESTS and "Via" not in headers:
+            retry_after = headers.get("Retry-After", "")
+            pause_s = float(retry_after) if retry_after.replace(".", "", 1).isdigit() else _UNTOLD_PAUSE_S
+            log.warning("discord_asks_for_a_pause", pause_s=pause_s)
+            self._closed_until = max(self._closed_until, time.monotonic() + pause_s)
 
 
 async def sync(tree: Tree, connection: redis.asyncio.Redis) -> int:
