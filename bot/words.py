@@ -196,11 +196,6 @@ def in_minutes(number: float) -> str:
     return f"{number:g} minute" + ("" if number == 1 else "s")
 
 
-def limit(minutes: float) -> str:
-    """Say a limit: `at most 1.5 minutes`."""
-    return f"at most {in_minutes(minutes)}"
-
-
 def _coarse(minutes: int) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f}".removesuffix(".0") + " h"
 

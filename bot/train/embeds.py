@@ -26,7 +26,7 @@ from bot.words import (
     clipped,
     figure,
     in_line,
-    limit,
+    in_minutes,
     quote,
     short_title,
 )
@@ -282,7 +282,7 @@ def how(job: TrainJob, most_minutes: float) -> str:
         {"starter": "starts from the starter", "none": "starts from scratch", None: ""}[options.start],
         "made again from what the channel has now" if job.replaces is not None else "",
         count(options.epochs, "epoch") if options.epochs is not None else "",
-        limit(minutes) if minutes is not None else "",
+        f"at most {in_minutes(minutes)}" if minutes is not None else "",
         count(options.layers, "layer") if options.layers is not None else "",
         f"{options.units:,} units{each}" if options.units is not None else "",
         f"embedding of {options.embedding}" if options.embedding is not None else "",
