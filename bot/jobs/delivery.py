@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import discord
 import structlog
@@ -40,22 +40,13 @@ _LOOK_S = 4.0  # without news
 _RETRY_S = 5.0
 _RETRY_AT_MOST_S = 60.0
 _LOOK_AGAIN_S = 60.0  # between two looks for jobs that nobody delivers
-J = TypeVar("J", bound=Asked, contravariant=True)
-E = TypeVar("E", bound=Event, contravariant=True)
+Presenter = Callable[..., Awaitable[None]]
+"""Posts how a job ended: called with `send`, the job, its last event, and options for `send`. Raises a `UserError` to
+post instead. It checks itself whether the end may be shown there."""
 KeepCard = Callable[[TrainJob, tuple[int, int] | None, asyncio.Event], Awaitable[None]]
 """Keeps a training's card (channel id, message id; None: there is none yet) current until its end was shown. The event
 is set when there is news."""
 log = structlog.get_logger()
-
-
-class Presenter(Protocol[J, E]):
-    """Posts how a job ended with `send`, passing it `options`, or raises a `UserError` to post instead.
-
-    It checks itself whether that may be shown there.
-    """
-
-    def __call__(self, send: Send, job: J, event: E, **options: Any) -> Awaitable[None]:
-        """Post the event."""
 
 
 @dataclass(eq=False, repr=False)
@@ -74,14 +65,14 @@ class Delivery(Service):
     written: Callable[[bool], None]
     in_background: set[str] = field(init=False, default_factory=set)
     """Ids of the jobs that are delivered in the background."""
-    _presenters: dict[tuple[type, type], Presenter[Any, Any]] = field(init=False, default_factory=dict)
+    _presenters: dict[tuple[type, type], Presenter] = field(init=False, default_factory=dict)
     _keep_card: KeepCard | None = field(init=False, default=None)
     _asking: set[str] = field(init=False, default_factory=set)
     _to_note: set[str] = field(init=False, default_factory=set)
     _any_to_note: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _seen: set[str] | None = field(init=False, default=None)
 
-    def present(self, job: type[J], presenter: Presenter[J, Any], failed: Presenter[J, Failed] | None = None) -> None:
+    def present(self, job: type[Asked], presenter: Presenter, failed: Presenter | None = None) -> None:
         """Have jobs of a kind sent, and the event that answers them posted by `presenter`.
 
         `failed`: posts that a job failed; without one that is posted as an error.
@@ -89,10 +80,6 @@ class Delivery(Service):
         self._presenters[job, answer_of(job)] = presenter
         if failed is not None:
             self._presenters[job, Failed] = failed
-
-    def shows(self, job: type[Asked]) -> bool:
-        """Return whether a feature shows what answers jobs of a kind."""
-        return (job, answer_of(job)) in self._presenters
 
     def present_trainings(self, keep_card: KeepCard) -> None:
         self._keep_card = keep_card
@@ -114,7 +101,7 @@ class Delivery(Service):
         no trouble of Discord's loses it); UserError when no worker is there, or Discord refuses the end of a job that
         failed; redis.RedisError when nothing was sent. An outage after that only delays the answer.
         """
-        if not self.shows(type(job)):
+        if (type(job), answer_of(type(job))) not in self._presenters:
             raise RuntimeError(f"nothing could show how a {type(job).__name__} ends: `Delivery.present` is missing")
         with job_context(job), self.reserved(job.job_id) as ours:
             if not ours:
@@ -266,10 +253,15 @@ class Delivery(Service):
 
     async def post(self, job: Asked, event: Event, send: Send, **options: Any) -> None:
         try:
-            if (presenter := self._presenters.get((type(job), type(event)))) is None:
-                failed = event if isinstance(event, Failed) else _not_shown()
-                raise UserError(failed.problem, failed.remedy)
-            await presenter(send, job, event, **options)
+            if (presenter := self._presenters.get((type(job), type(event)))) is not None:
+                await presenter(send, job, event, **options)
+            elif isinstance(event, Failed):
+                raise UserError(event.problem, event.remedy)
+            else:
+                raise UserError(
+                    "This has ended in a way that I can't show.",
+                    "Run the command again. If it stays so, the bot's operator should look at the worker.",
+                )
         except UserError as problem:
             await post_error(send, problem, **options)
 
@@ -342,13 +334,6 @@ class Delivery(Service):
     def _is_ours(self, job_id: str) -> bool:
         """Return whether this run delivers or has delivered a job, or somebody is asking for it now."""
         return job_id in self._asking or job_id in self.in_background or job_id in self._to_note
-
-
-def _not_shown() -> Failed:
-    return Failed(
-        problem="This has ended in a way that I can't show.",
-        remedy="Run the command again. If it stays so, the bot's operator should look at the worker.",
-    )
 
 
 def _too_slow() -> Failed:

@@ -46,11 +46,11 @@ async def test_a_refusal_does_not_tell_others_a_hidden_channels_name(live: Live)
 
 def answers(live: Live, where: int) -> list[tuple[Asked, Event]]:
     """One of each kind of answer that a model has a part in."""
-    shows = live.core.delivery.shows
+    presenters = live.core.delivery._presenters
     here, said = lab(where, "ben"), generated(seed="", text=SECRET)
     mix = tuple(MixPart(model_id=model_id, name=model_id, weight=1) for model_id in ("public", "m1"))
     kinds = examples(here, ("m1", "public"), SECRET)
-    each = [(job, end) for job, end in kinds if isinstance(job, Asked) and shows(type(job))]
+    each = [(job, end) for job, end in kinds if isinstance(job, Asked) and (type(job), type(end)) in presenters]
     return [
         *((job, end) for job, end in each if not isinstance(job, ImportJob)),  # which makes a model
         (generate_job(place=here, model_id="public", mix=mix), said),
