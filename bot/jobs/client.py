@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Service, backoff, redis_call, retry, run_forever
 from bot.jobs.decoding import card_of, entries, events_of, job_from
-from bot.jobs.quotas import Limit, Owner, refused
+from bot.jobs.quotas import Limit, refused
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
@@ -107,13 +107,13 @@ class JobClient(Service):
             await self._keep_upload(job, packed)
         key, nonce = secrets.token_hex(8), lifecycle.new_nonce()
         limit: Limit | None = None
-        owners: list[Owner] = []
+        owners: list[int] = []
 
         async def admit(pipe: Pipeline) -> None:
             nonlocal limit, owners
             is_known = await redis_call(pipe.hexists(keys.job(job.job_id), "job"))
             owners = [] if is_known else await _owners(pipe, job.place.guild_id)
-            limit = refused(owners, Owner.of(job), limits)
+            limit = refused(owners, job.place.user_id, limits)
             pipe.multi()
             if limit is None:
                 pipe.eval(*lifecycle.enter(job, key, nonce, packed).call)
@@ -121,7 +121,7 @@ class JobClient(Service):
         try:
             answer = await redis_call(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
         except RedisError:  # nobody knows whether it was carried out
-            self._roll_back_later(job.job_id, key)
+            self.roll_back(job.job_id, key)
             raise
         entry = limit or _entered(job, answer[0])
         if entry == "entered" and not job.is_unread:
@@ -202,7 +202,7 @@ class JobClient(Service):
         try:
             answer = await self.run(lifecycle.enter(job, key, nonce))
         except RedisError:
-            self._roll_back_later(job.job_id, key)
+            self.roll_back(job.job_id, key)
             raise
         if _entered(job, answer) != "entered":
             return False
@@ -233,26 +233,19 @@ class JobClient(Service):
         await self._send(stored.job, int(answer), again, RESUMED)
         return True
 
-    async def roll_back(self, job_id: str, key: str = "") -> None:
-        """Roll back a job of which nobody was told: at once, or as soon as Redis can be reached.
+    def roll_back(self, job_id: str, key: str = "") -> asyncio.Task[None]:
+        """Roll back a job of which nobody was told, in the background: as soon as Redis can be reached.
 
         `key`: only what the call with this idempotency key has entered. A training that a worker has begun is
-        cancelled. Raises nothing in an outage.
+        cancelled. If the bot ends first, the job stays, and goes on after the next start.
         """
-        try:
-            await self.run(lifecycle.roll_back(job_id, key))
-        except RedisError:
-            self._roll_back_later(job_id, key)
-
-    def _roll_back_later(self, job_id: str, key: str) -> None:
-        """Roll back in the background. If the bot ends first, the job stays, and goes on after the next start."""
 
         async def insist() -> None:
             script = lifecycle.roll_back(job_id, key)
             answer = await retry(lambda: self.run(script), "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S))
             log.info("job_taken_back", job_id=job_id, was=answer.decode())
 
-        self.spawn(insist())
+        return self.spawn(insist())
 
     # ------------------------------------------------------------------ ending
 
@@ -374,7 +367,7 @@ class JobClient(Service):
 
     @contextmanager
     def news_of(self, job_id: str) -> Iterator[asyncio.Event]:
-        """Give an event that is set when there is news of a job; with an empty id, of any job or worker."""
+        """Give an event that is set when there is news of a job."""
         news = asyncio.Event()
         self._news.setdefault(job_id, set()).add(news)
         try:
@@ -394,7 +387,7 @@ class JobClient(Service):
             streams = await redis_call(read, READ_BLOCK_MS / 1_000 + REPLY_S)
             notes = streams.get(keys.NOTIFICATIONS.encode(), []) if streams else []
             self._position = notes[-1][0].decode() if notes else position
-            job_ids = {fields.get(b"job", b"").decode() for _, fields in notes} | ({""} if notes else set())
+            job_ids = {fields.get(b"job", b"").decode() for _, fields in notes}
         for news in (news for job_id in job_ids for news in self._news.get(job_id, ())):
             news.set()
 
@@ -416,13 +409,12 @@ class JobClient(Service):
         return await redis_call(self._redis.eval(*script.call))
 
 
-async def _owners(pipe: Pipeline, guild_id: int) -> list[Owner]:
+async def _owners(pipe: Pipeline, guild_id: int) -> list[int]:
     """Return the owners of a server's trainings that are not over."""
     active = cast(dict[bytes, bytes], await redis_call(pipe.hgetall(keys.ACTIVE)))
     ids = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
     records = await redis_call(pipe.mget([keys.asked(job_id) for job_id in ids])) if ids else []
-    jobs = map(job_from, ids, records)
-    return [Owner(guild_id, job.place.user_id if job is not None else NOBODY) for job in jobs]
+    return [job.place.user_id if job is not None else NOBODY for job in map(job_from, ids, records)]
 
 
 def _entered(job: Job, answer: bytes) -> Entry:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
-
-from shared.jobs import TrainJob
+from collections.abc import Sequence
+from typing import Literal
 
 Limit = Literal["user", "guild"]
 
 
-class Owner(NamedTuple):
-    guild_id: int
-    user_id: int
+def refused(owners: Sequence[int], user_id: int, limits: tuple[int, int]) -> Limit | None:
+    """Return the limit that one more training of a member would exceed, or None.
 
-    @classmethod
-    def of(cls, job: TrainJob) -> Owner:
-        return cls(job.place.guild_id, job.place.user_id)
-
-
-def refused(active: Iterable[Owner], owner: Owner, limits: tuple[int, int]) -> Limit | None:
-    """Return the limit that one more training would exceed, or None.
-
-    `active`: the owners of the trainings that are not over. `limits`: how many may be active at once, of this member in
-    this server, and of all its members together.
+    `owners`: of the server's trainings that are not over. `limits`: how many may be active at once, of this member, and
+    of all members together.
     """
-    own = [other for other in active if other.guild_id == owner.guild_id]
-    if own.count(owner) >= limits[0]:
+    if owners.count(user_id) >= limits[0]:
         return "user"
-    return "guild" if len(own) >= limits[1] else None
+    return "guild" if len(owners) >= limits[1] else None

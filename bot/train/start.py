@@ -15,7 +15,7 @@ from bot.channels.reading import ChannelReadings, ReadingPlan
 from bot.components import MODEL, Components, Press
 from bot.core import Core
 from bot.jobs.client import TRAINING, card_nonce
-from bot.jobs.quotas import Limit, Owner, refused
+from bot.jobs.quotas import Limit, refused
 from bot.models.registry import MOST_OWN, Registry
 from bot.servers import access
 from bot.servers.access import Actor
@@ -108,7 +108,7 @@ class Trainings:
         if await self.core.jobs.load(job_id) is not None:
             return  # Discord delivered this request before
         await self.core.access.require("train", actor)
-        await self._require_quota(Owner(actor.guild_id, actor.user.id))
+        await self._require_quota(actor.guild_id, actor.user.id)
         async with self.core.access.cooldown("train", actor):
             request = await prepare()
             job = request.job(job_id, actor.place)
@@ -222,8 +222,11 @@ class Trainings:
                 "Leave out `--from`, or start from a model of your own words with `@me #CHANNEL`.",
             )
         if own:
-            owner, jobs = Owner(actor.guild_id, actor.user.id), await self.core.snapshots.trainings()
-            coming = sum(Owner.of(job) == owner and job.is_private and job.replaces is None for job in jobs)
+            of_actor = (actor.guild_id, actor.user.id)
+            coming = sum(
+                (job.place.guild_id, job.place.user_id) == of_actor and job.is_private and job.replaces is None
+                for job in await self.core.snapshots.trainings()
+            )
             await self.registry.require_few_own(actor.guild_id, actor.user.id, MOST_OWN - 1 - coming)
 
     # ------------------------------------------------------------------ channels, which are yet to be read
@@ -251,9 +254,8 @@ class Trainings:
         `limited`: within the quotas, as its owner's training. Raises UserError: another channel is being read in this
         server, or a quota is used up; redis.RedisError: Redis cannot be reached.
         """
-        owner = Owner(model.guild_id, model.owner_id)
         if limited:
-            await self._require_quota(owner)
+            await self._require_quota(model.guild_id, model.owner_id)
         where = self.core.bot.get_channel(model.channel_id)
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
         if isinstance(where, discord.Thread):
@@ -263,9 +265,10 @@ class Trainings:
             await self.readings.require_free(job_id, model.guild_id)
             corpus, reading = self.readings.begin(plan)
             job = TrainRequest(corpus, plan.options, plan.parent, reading, plan.replaces).job(job_id, place)
-            entry = await self.core.jobs.submit_train(job, None, await self._limits(owner) if limited else _NO_LIMITS)
+            limits = await self._limits(model.guild_id) if limited else _NO_LIMITS
+            entry = await self.core.jobs.submit_train(job, None, limits)
             if entry in ("user", "guild"):
-                raise await self._no_slot(owner, entry)
+                raise await self._no_slot(model.guild_id, entry)
             self.core.delivery.follow(job, None)
 
     # ------------------------------------------------------------------ texts of earlier trainings
@@ -303,12 +306,12 @@ class Trainings:
         ever. While Discord is in trouble the job stays, too: Discord may have taken the card without saying so.
         """
         with job_context(job), self.core.delivery.reserved(job.job_id) as ours:
-            owner = Owner(actor.guild_id, actor.user.id)
-            entry = await self.core.jobs.submit_train(job, text, await self._limits(owner)) if ours else "known"
+            limits = await self._limits(actor.guild_id)
+            entry = await self.core.jobs.submit_train(job, text, limits) if ours else "known"
             if entry == "known":
                 return True
             if entry != "entered":  # another one was entered since the first look
-                raise await self._no_slot(owner, entry)
+                raise await self._no_slot(actor.guild_id, entry)
             card = None
             try:
                 message = await self.cards.post(job, send)
@@ -318,36 +321,37 @@ class Trainings:
                     log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
                     return True
                 if not is_transient(error) or isinstance(error, REDIS_DOWN):
-                    await self.core.jobs.roll_back(job.job_id)
+                    self.core.jobs.roll_back(job.job_id)
                     raise
                 log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
             self.core.delivery.follow(job, card)
             return card is not None
 
-    async def _limits(self, owner: Owner) -> tuple[int, int]:
-        return self.core.servers.quotas(await self.core.servers.get(owner.guild_id))[:2]
+    async def _limits(self, guild_id: int) -> tuple[int, int]:
+        return self.core.servers.quotas(await self.core.servers.get(guild_id))[:2]
 
-    async def _require_quota(self, owner: Owner) -> None:
+    async def _require_quota(self, guild_id: int, user_id: int) -> None:
         """Refuse if a quota is used up: of trainings at once, or of the models' disk space. Raises UserError."""
-        owners = map(Owner.of, await self.core.snapshots.trainings())
-        if (limit := refused(owners, owner, await self._limits(owner))) is not None:
-            raise await self._no_slot(owner, limit)
-        limit_mb = self.core.servers.quotas(await self.core.servers.get(owner.guild_id)).disk_mb
-        taken = await self.registry.stored_bytes(owner.guild_id)
+        places = [job.place for job in await self.core.snapshots.trainings()]
+        owners = [place.user_id for place in places if place.guild_id == guild_id]
+        quotas = self.core.servers.quotas(await self.core.servers.get(guild_id))
+        if (limit := refused(owners, user_id, quotas[:2])) is not None:
+            raise await self._no_slot(guild_id, limit)
+        limit_mb, taken = quotas.disk_mb, await self.registry.stored_bytes(guild_id)
         if taken >= limit_mb * MEGABYTE:
-            prefix = await self.core.servers.prefix(owner.guild_id)
+            prefix = await self.core.servers.prefix(guild_id)
             raise UserError(
                 f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
                 f"Delete one you no longer need with `{as_typed(prefix, 'model delete', 'name', 'NAME')}`; "
                 f"`{prefix}models` lists them.",
             )
 
-    async def _no_slot(self, owner: Owner, limit: Limit) -> UserError:
-        for_one, for_all = await self._limits(owner)
+    async def _no_slot(self, guild_id: int, limit: Limit) -> UserError:
+        for_one, for_all = await self._limits(guild_id)
         problem = f"This server already has {count(for_all, 'training')} waiting or running, the most it may have."
         if limit == "user":
             problem = (
                 f"You already have {count(for_one, 'training')} waiting or running here, the most one person may have."
             )
-        prefix = await self.core.servers.prefix(owner.guild_id)
+        prefix = await self.core.servers.prefix(guild_id)
         return UserError(problem, f"Try again when one of them has ended. `{prefix}jobs` lists them.")
