@@ -74,9 +74,9 @@ class AllowedChannels(commands.Cog):
                 channel_id = _room(ctx.author, channel).id
             await self.consents.disallow(guild.id, channel_id, ctx.author.id)
             try:
-                deleted = await self.withdrawals.forbid(guild.id)
+                deleted = await self.withdrawals.forget_disallowed(guild.id)
             except redis.RedisError:
-                self.core.chores.add(self.withdrawals.forbid, guild.id)
+                self.core.chores.add(self.withdrawals.forget_disallowed, guild.id)
                 raise
             models = f" I deleted {count(deleted, 'model')} of it." if deleted else ""
             await ctx.send(f"I don't learn from <#{channel_id}> now.{models}", ephemeral=True)

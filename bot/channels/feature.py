@@ -20,27 +20,19 @@ from bot.models.feature import Models
 
 @dataclass(frozen=True)
 class Channels:
-    """The services that other features need to learn from channels.
+    """The services that other features need to learn from channels."""
 
-    Attributes:
-        looks: chores that ask Discord, of which many take long.
-    """
-
-    consents: ConsentStore
     withdrawals: Withdrawals
     member_data: MemberDataService
     sources: Sources
     readings: ChannelReadings
-    looks: Chores
 
 
 async def setup(core: Core, *, models: Models) -> Channels:
     """Add the commands of privacy, and follow the channels and members that models learned from."""
-    registry, looks = models.registry, Chores("looks")
+    registry, removal, looks = models.registry, models.removal, Chores("looks")
     consents = ConsentStore(settings=core.settings, client=core.redis)
-    withdrawals = Withdrawals(
-        core=core, consents=consents, notes=registry.notes, registry=registry, removal=models.removal
-    )
+    withdrawals = Withdrawals(core=core, consents=consents, registry=registry, removal=removal)
     member_data = MemberDataService(core=core, consents=consents, registry=registry)
     sources = Sources(core=core, consents=consents, audience=models.audience)
     readings = ChannelReadings(
@@ -54,22 +46,9 @@ async def setup(core: Core, *, models: Models) -> Channels:
     privacy = Privacy(core=core, consents=consents, sources=sources, withdrawals=withdrawals, member_data=member_data)
     allowing = AllowedChannels(core=core, consents=consents, sources=sources, withdrawals=withdrawals)
     watch = Watch(
-        client=core.bot,
-        consents=consents,
-        notes=registry.notes,
-        withdrawals=withdrawals,
-        removal=models.removal,
-        chores=core.chores,
-        looks=looks,
+        core=core, consents=consents, registry=registry, withdrawals=withdrawals, removal=removal, looks=looks
     )
     privacy.register(core.components)
     await core.add(watch, privacy, allowing)
     core.run(looks, readings)
-    return Channels(
-        consents=consents,
-        withdrawals=withdrawals,
-        member_data=member_data,
-        sources=sources,
-        readings=readings,
-        looks=looks,
-    )
+    return Channels(withdrawals=withdrawals, member_data=member_data, sources=sources, readings=readings)

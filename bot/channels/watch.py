@@ -16,8 +16,9 @@ from discord.ext import commands
 from bot.background import Chores
 from bot.channels.consent import ConsentStore
 from bot.channels.withdrawals import Withdrawals
-from bot.models.readings import ReadingNotes
-from bot.models.removal import Removal
+from bot.core import Core
+from bot.models.registry import Registry
+from bot.models.removal import Removal, existing_channels
 from bot.servers.access import member_in, was_deleted
 
 EVERY_S = 86_400.0
@@ -32,23 +33,22 @@ log = structlog.get_logger()
 class Watch(commands.Cog):
     """Hears of deletions and leavers. `looks`: chores that ask Discord, of which many take long."""
 
-    client: discord.Client
+    core: Core
     consents: ConsentStore
-    notes: ReadingNotes
+    registry: Registry
     withdrawals: Withdrawals
     removal: Removal
-    chores: Chores
     looks: Chores
 
     # ------------------------------------------------------------------ what happens
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        self.chores.add(self.removal.forget_channel, payload.guild_id, payload.thread_id)
+        self.core.chores.add(self.forget_channel, payload.guild_id, payload.thread_id)
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        self.chores.add(self.forget_channel, channel.guild.id, channel.id)
+        self.core.chores.add(self.forget_channel, channel.guild.id, channel.id)
 
     @commands.Cog.listener()
     async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:
@@ -60,33 +60,30 @@ class Watch(commands.Cog):
         self._leave(guild.id, user.id)
 
     def _leave(self, guild_id: int, user_id: int) -> None:
-        if self.client.user is None or user_id != self.client.user.id:
-            self.chores.add(self.withdrawals.leave, guild_id, user_id)
+        if self.core.bot.user is None or user_id != self.core.bot.user.id:
+            self.core.chores.add(self.withdrawals.leave, guild_id, user_id)
 
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Forget a server. discord.py does not call this in an outage."""
-        self.chores.add(self.forget_server, guild.id)
+        self.core.chores.add(self.forget_server, guild.id)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
         """Look at everything: what happened before this session was not heard. One that is resumed lost nothing."""
-        self.chores.add(self.withdrawals.resume)
-        for guild in self.client.guilds:
-            self.looks.add(self._look_for_channels, guild.id)
-        self.looks.add(self.look_for_leavers)
+        self.looks.add(self.look)
 
     @commands.Cog.listener()
     async def on_guild_available(self, guild: discord.Guild) -> None:
-        self.looks.add(self._look_for_channels, guild.id)
+        self.looks.add(self.look_for_channels, guild.id)
 
     # ------------------------------------------------------------------ what is done
 
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
         """Drop all of a channel that was deleted: it is not allowed any more, and its models go."""
         if channel_id in await self.consents.allowed(guild_id):
-            assert self.client.user is not None
-            await self.consents.disallow(guild_id, channel_id, self.client.user.id)
+            assert self.core.bot.user is not None
+            await self.consents.disallow(guild_id, channel_id, self.core.bot.user.id)
         await self.removal.forget_channel(guild_id, channel_id)
 
     async def forget_server(self, guild_id: int) -> None:
@@ -95,58 +92,55 @@ class Watch(commands.Cog):
         In this order: after a crash in between, the server is found by what is left.
         """
         await self.removal.forget_words(guild_id)
-        for reading_id in await self.notes.ids(guild_id):
-            await self.notes.forget(reading_id)
+        for reading_id in await self.registry.notes.ids(guild_id):
+            await self.registry.notes.forget(reading_id)
         await self.consents.forget_guild(guild_id)
         log.info("server_forgotten", guild_id=guild_id)
 
     # ------------------------------------------------------------------ what nobody told the bot of
 
-    async def _look_for_channels(self, guild_id: int) -> None:
-        """Find channels that were deleted or forbidden unheard. Only what Discord says is gone counts as gone."""
-        if (guild := self._available(guild_id)) is None:
-            return
-        learned = {note.source_id for note in await self.notes.all(guild_id)}
-        for channel_id in sorted(learned | (await self.consents.allowed(guild_id)).keys()):
-            if guild.get_channel_or_thread(channel_id) is None and await was_deleted(self.client, channel_id):
-                self.chores.add(self.forget_channel, guild_id, channel_id)
-        self.chores.add(self.withdrawals.forbid, guild_id)
-
-    async def look_for_leavers(self) -> None:
-        """Look for servers and members that are gone, and again a day later."""
-        self.looks.add(self.look_for_leavers, after_s=EVERY_S)
-        # A training may have ended just after a channel that it learned from was deleted.
-        self.chores.add(self.removal.forget_lost_channels)
-        for guild in self.client.guilds:
+    async def look(self) -> None:
+        """Look for servers, channels and members that are gone, and again a day later."""
+        self.looks.add(self.look, after_s=EVERY_S)
+        for guild in self.core.bot.guilds:
+            self.looks.add(self.look_for_channels, guild.id)
             self.looks.add(self._look_for_members, guild.id)
-        asked = {
-            guild_id
-            for guild_id in await self.consents.guilds()
-            if (await self.consents.of(guild_id)).agreed or await self.consents.allowed(guild_id)
-        }
-        noted = await self.notes.guilds()
-        present = {guild.id for guild in self.client.guilds}  # at the start Discord names all
-        for guild_id in (noted | asked) - present:
-            self.chores.add(self.forget_server, guild_id)
+        present = {guild.id for guild in self.core.bot.guilds}  # at the start Discord names all
+        for guild_id in (await self.registry.notes.guilds() | await self.consents.guilds()) - present:
+            self.core.chores.add(self.forget_server, guild_id)
+
+    async def look_for_channels(self, guild_id: int) -> None:
+        """Find channels that were deleted or disallowed unheard. Only what Discord says is gone counts as gone.
+
+        A thread that is archived is unknown as well. Raises Discord's errors that pass.
+        """
+        existing = existing_channels(self.core.bot.get_guild(guild_id))
+        if not existing:
+            return
+        needed = set(await self.consents.allowed(guild_id))
+        for note in await self.registry.notes.all(guild_id):
+            needed |= {note.source_id, note.channel_id}
+        for model in await self.registry.all(guild_id):
+            if not model.usable_in(existing, model.owner_id):
+                needed.add(model.channel_id)
+        for channel_id in sorted(needed - existing):
+            if await was_deleted(self.core.bot, channel_id):
+                self.core.chores.add(self.forget_channel, guild_id, channel_id)
+        self.core.chores.add(self.withdrawals.forget_disallowed, guild_id)
 
     async def _look_for_members(self, guild_id: int) -> None:
         """Ask Discord about each member who agreed or whose words were read. A member who has left withdraws.
 
         Raises discord.HTTPException: Discord is in trouble, or the bot is not in the server.
         """
-        if (guild := self._available(guild_id)) is None:
+        guild = self.core.bot.get_guild(guild_id)
+        if guild is None or guild.unavailable:
             return
-        noted = set[int]()
-        for reading_id in await self.notes.ids(guild_id):
-            noted |= (await self.notes.members(reading_id)).keys()
-        others = (await self.consents.of(guild_id)).agreed - noted
-        for user_id in (*sorted(noted), *sorted(others)):
+        people = set((await self.consents.of(guild_id)).agreed)
+        for reading_id in await self.registry.notes.ids(guild_id):
+            people |= (await self.registry.notes.members(reading_id)).keys()
+        for user_id in sorted(people):
             if await member_in(guild, discord.Object(user_id)) is None:
-                self.chores.add(self.withdrawals.leave, guild_id, user_id)
+                self.core.chores.add(self.withdrawals.leave, guild_id, user_id)
             await asyncio.sleep(PAUSE_S)
-        log.info("leavers_looked_up", guild_id=guild_id, people=len(noted) + len(others))
-
-    def _available(self, guild_id: int) -> discord.Guild | None:
-        """Return a server, unless it is gone, or Discord does not show it now."""
-        guild = self.client.get_guild(guild_id)
-        return guild if guild is not None and not guild.unavailable else None
+        log.info("leavers_looked_up", guild_id=guild_id, people=len(people))

@@ -12,7 +12,7 @@ import structlog
 from bot.channels.consent import ConsentStore
 from bot.channels.pages import with_text, without
 from bot.core import Core
-from bot.models.readings import ReadingNote, ReadingNotes
+from bot.models.readings import ReadingNote
 from bot.models.registry import Registry
 from bot.models.removal import Removal
 from galvanic.units import count
@@ -41,7 +41,6 @@ class Withdrawals:
 
     core: Core
     consents: ConsentStore
-    notes: ReadingNotes
     registry: Registry
     removal: Removal
     _tidying: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
@@ -58,9 +57,9 @@ class Withdrawals:
             await self.consents.refuse(guild_id, user_id, newest)
         notes = dict[str, ReadingNote]()
         for user_id in user_ids:
-            notes |= {note.reading_id: note for note in await self.notes.with_member(user_id, guild_id)}
+            notes |= {note.reading_id: note for note in await self.registry.notes.with_member(user_id, guild_id)}
         for reading_id in notes:
-            await self.notes.note_withdrawn(reading_id)
+            await self.registry.notes.note_withdrawn(reading_id)
             self.core.chores.add(self.tidy, reading_id)
         log.info("members_withdrew", guild_id=guild_id, user_ids=sorted(user_ids), why=why, readings=len(notes))
         if notes:
@@ -77,12 +76,12 @@ class Withdrawals:
         may_be_read = is_unasked and any(
             job.is_unread and job.place.guild_id == guild_id for job in await self.core.snapshots.trainings()
         )
-        if may_be_read or user_id in consents.agreed or await self.notes.with_member(user_id, guild_id):
+        if may_be_read or user_id in consents.agreed or await self.registry.notes.with_member(user_id, guild_id):
             await self.withdraw(guild_id, [user_id], why="left")
 
     async def resume(self) -> None:
         """Make up for what an earlier run of the bot, or an outage, cut off; the operator may have become stricter."""
-        for reading_id in await self.notes.ids():
+        for reading_id in await self.registry.notes.ids():
             await self.tidy(reading_id)
 
     async def tidy(self, reading_id: str) -> None:
@@ -91,25 +90,26 @@ class Withdrawals:
             await self._tidy(reading_id)
 
     async def _tidy(self, reading_id: str) -> None:
-        if (note := await self.notes.load(reading_id)) is None:
+        notes = self.registry.notes
+        if (note := await notes.load(reading_id)) is None:
             return
-        members = await self.notes.members(reading_id)
+        members = await notes.members(reading_id)
         refused = (await self.consents.of(note.guild_id, members)).refused(members, note.until)
         if not refused:
             return
-        if await self.notes.note_withdrawn(reading_id):
+        if await notes.note_withdrawn(reading_id):
             self.core.bot.dispatch("words_withdrawn")
         for job in await self.core.snapshots.trainings():
             if job.reading is not None and job.reading.reading_id == reading_id:
                 if await self._take_out(job, {members[user_id].number for user_id in refused}):
-                    await self.notes.take_out(reading_id, refused)
+                    await notes.take_out(reading_id, refused)
             elif any(ref.reading_id == reading_id for ref in job.parent_readings):
                 problem = "The model to start from learned words that have since been withdrawn."
                 await self._end(
                     job, problem, "It is made again without them: start from that one, or train without it."
                 )
 
-    async def forbid(self, guild_id: int) -> int:
+    async def forget_disallowed(self, guild_id: int) -> int:
         """Delete the models of channels that may no longer be learned from, and end trainings on them.
 
         Return how many models were deleted.

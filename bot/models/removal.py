@@ -10,7 +10,6 @@ import discord
 from bot.core import Core
 from bot.jobs.snapshot import cancel_trainings
 from bot.models.registry import Registry
-from bot.servers.access import was_deleted
 from shared.jobs import ReadingRef
 from shared.models import ModelRecord
 
@@ -31,7 +30,7 @@ class Removal:
         await self.registry.forget_channel(channel_id)
         read = {note.reading_id for note in await self.registry.notes.all(guild_id) if note.source_id == channel_id}
         await self.forget_words(guild_id, lambda ref: ref.channel_id == channel_id or ref.reading_id in read)
-        existing = _existing(self.core.bot.get_guild(guild_id)) - {channel_id}
+        existing = existing_channels(self.core.bot.get_guild(guild_id)) - {channel_id}
         for model in await self.registry.all(guild_id):
             if model.channel_id == channel_id and existing and not model.usable_in(existing, model.owner_id):
                 await self.registry.remove(model)
@@ -55,22 +54,8 @@ class Removal:
             await self.registry.remove(model)
         return len(models)
 
-    async def forget_lost_channels(self) -> None:
-        """Do as `forget_channel` for what was deleted while the bot was away.
 
-        Only what Discord says is gone counts as gone: a thread that is archived is unknown as well.
-        """
-        for guild in self.core.bot.guilds:
-            if existing := _existing(guild):
-                models = await self.registry.all(guild.id)
-                needed = {model.channel_id for model in models if not model.usable_in(existing, model.owner_id)}
-                needed.update(*(model.source_channels for model in models))
-                for channel_id in needed - existing:
-                    if await was_deleted(self.core.bot, channel_id):
-                        await self.forget_channel(guild.id, channel_id)
-
-
-def _existing(guild: discord.Guild | None) -> set[int]:
+def existing_channels(guild: discord.Guild | None) -> set[int]:
     """Return the ids of a server's channels and threads; none in an outage of Discord, when nothing is known."""
     if guild is None or guild.unavailable:
         return set()

@@ -30,9 +30,9 @@ MESSAGES = rf"/channels/{LAB}/messages"
 
 async def agreed(live: Live, *people: str, channel_id: int = LAB) -> None:
     """Let an admin allow a channel, and people agree."""
-    await live.channels.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
+    await live.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
     for person in people:
-        await live.channels.consents.agree(GUILD_ID, USER_IDS[person])
+        await live.consents.agree(GUILD_ID, USER_IDS[person])
 
 
 def talk(live: Live, count: int, *, channel_id: int = LAB, words: str = "word") -> list[int]:

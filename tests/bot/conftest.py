@@ -15,6 +15,7 @@ import yarl
 from bot import background
 from bot.app import Galvanic
 from bot.channels import watch
+from bot.channels.watch import Watch
 from bot.core import Core
 from bot.jobs.client import JobClient
 from bot.models.audience import Audience
@@ -28,7 +29,7 @@ from playground.server import Playground, open_port
 from shared.connect import connect, connect_async
 from shared.settings import Settings
 from tests.bot.channels import worked_off
-from tests.bot.live import Live
+from tests.bot.live import Live, cog
 from tests.bot.offline import TextAgain
 from tests.bot.stand_in import StandIn
 from tests.driver import BOT_TOKEN
@@ -147,7 +148,7 @@ async def live(
     assert ready in done, running.exception() if running.done() else "the bot did not get ready"
     live = Live(bot, driver, monkeypatch)
     await live.until(lambda: _has_begun(bot), "the bot to look for jobs of an earlier run")
-    for queue in (bot.features.channels.looks, bot.core.chores):  # and for what happened to channels meanwhile
+    for queue in (cog(bot, Watch).looks, bot.core.chores):  # and for what happened to channels meanwhile
         await worked_off(queue)
     yield live
     await bot.close()

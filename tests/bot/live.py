@@ -13,6 +13,7 @@ from simcord.backend.models import Interaction, Message, Overwrite
 from simcord.enums import OverwriteType
 
 from bot.app import Galvanic
+from bot.channels.consent import ConsentStore
 from bot.channels.feature import Channels
 from bot.core import Core
 from bot.models.feature import Models
@@ -55,6 +56,10 @@ class Live:
     @property
     def channels(self) -> Channels:
         return self.bot.features.channels
+
+    @property
+    def consents(self) -> ConsentStore:
+        return self.channels.sources.consents
 
     @property
     def train(self) -> Train:

@@ -19,7 +19,7 @@ ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"
 async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: int = GUILD_ID) -> ReadingNote:
     """A reading with words of these, who agreed."""
     for who in people:
-        await live.channels.consents.agree(guild_id, who)
+        await live.consents.agree(guild_id, who)
     return await noted(live.models.registry.notes, *people, guild_id=guild_id, channel_id=channel_id)
 
 
@@ -35,7 +35,7 @@ def model_of(live: Live, note: ReadingNote, name: str = "chatter", channel_id: i
 
 async def answer_of(live: Live, who: int, guild_id: int = GUILD_ID) -> str | None:
     """Whether somebody said yes or no to being learned from, if anything."""
-    answer = await live.channels.consents.answer(guild_id, who)
+    answer = await live.consents.answer(guild_id, who)
     return answer and answer.state
 
 

@@ -37,7 +37,7 @@ def heard(live: Live, source: int = CELLAR, **fields: Any) -> ModelRecord:
 
 async def standing(live: Live) -> None:
     """The reading of #cellar is known, and nobody has withdrawn anything."""
-    await live.channels.consents.agree(GUILD, ADA)
+    await live.consents.agree(GUILD, ADA)
     put_note(connect(live.bot.settings), ref(), GUILD, ADA)
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("opted_in")
 
 async def test_an_admin_allows_a_channel_and_its_members_are_told_there(live: Live) -> None:
     assert "I told its members there" in await live.ask("!allow-training #tavern")
-    assert (await live.channels.consents.allowed(GUILD_ID)).keys() == {TAVERN}
+    assert (await live.consents.allowed(GUILD_ID)).keys() == {TAVERN}
     notice = text_of(await live.until(lambda: live.showing("may learn from this channel", channel="tavern"), "it"))
     for words in ("!optin", "!optout", "!privacy", "only from members who say yes"):
         assert words in notice
@@ -28,11 +28,11 @@ async def test_an_admin_allows_a_channel_and_its_members_are_told_there(live: Li
 
 async def test_off_deletes_the_models_of_the_channel_and_no_others(live: Live) -> None:
     for channel in (TAVERN, LAB):
-        await live.channels.consents.allow(GUILD_ID, channel, ADA)
+        await live.consents.allow(GUILD_ID, channel, ADA)
     model_of(live, await stored(live, BEN))
     model_of(live, await stored(live, BEN, channel_id=LAB), "other", LAB)
     assert "I deleted 1 model of it" in await live.ask("!allow-training #tavern off")
-    assert (await live.channels.consents.allowed(GUILD_ID)).keys() == {LAB}
+    assert (await live.consents.allowed(GUILD_ID)).keys() == {LAB}
     assert await names(live) == ["other"]
     assert "don't learn from" in await live.ask("!allow-training #tavern off")
 
@@ -44,7 +44,7 @@ async def test_off_ends_what_waits_to_learn_the_channel(live: Live) -> None:
 
 
 async def test_what_redis_kept_off_from_deleting_is_deleted_later(live: Live) -> None:
-    await live.channels.consents.allow(GUILD_ID, TAVERN, ADA)
+    await live.consents.allow(GUILD_ID, TAVERN, ADA)
     model_of(live, await stored(live, BEN))
     remove, tries = live.models.registry.remove, 0
 
@@ -62,17 +62,17 @@ async def test_what_redis_kept_off_from_deleting_is_deleted_later(live: Live) ->
 
 
 async def test_a_channel_that_is_gone_can_be_taken_back(live: Live) -> None:
-    await live.channels.consents.allow(GUILD_ID, 4_711, ADA)
+    await live.consents.allow(GUILD_ID, 4_711, ADA)
     assert "don't learn from" in await live.ask("!allow-training 4711 off")
-    assert await live.channels.consents.allowed(GUILD_ID) == {}
+    assert await live.consents.allowed(GUILD_ID) == {}
 
 
 @pytest.mark.parametrize("typed", ["!allow-training", "!allow-training #tavern", "!allow-training #tavern off"])
 async def test_members_allow_nothing(live: Live, typed: str) -> None:
-    await live.channels.consents.allow(GUILD_ID, LAB, ADA)
+    await live.consents.allow(GUILD_ID, LAB, ADA)
     for person in ("ben", "dora"):
         assert "Only members with Manage Server" in await live.ask(typed, person=person)
-    assert (await live.channels.consents.allowed(GUILD_ID)).keys() == {LAB}
+    assert (await live.consents.allowed(GUILD_ID)).keys() == {LAB}
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ async def test_members_allow_nothing(live: Live, typed: str) -> None:
 )
 async def test_what_cannot_be_allowed_is_explained(live: Live, typed: str, problem: str) -> None:
     assert problem in await live.ask(typed)
-    assert await live.channels.consents.allowed(GUILD_ID) == {}
+    assert await live.consents.allowed(GUILD_ID) == {}
 
 
 async def test_an_admin_who_cannot_post_there_for_the_bot_is_told(live: Live) -> None:
     live.faults.add(Fault("POST", rf".*/channels/{TAVERN}/messages", 403, 50_013))
     assert "couldn't post a notice" in await live.ask("!allow-training #tavern")
-    assert (await live.channels.consents.allowed(GUILD_ID)).keys() == {TAVERN}
+    assert (await live.consents.allowed(GUILD_ID)).keys() == {TAVERN}

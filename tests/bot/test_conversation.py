@@ -173,7 +173,7 @@ async def test_bots_and_webhooks_get_no_answer_to_a_reply(live: Live, worker: St
 async def of_speakers(live: Live, names: dict[int, str]) -> None:
     """#lab's model learned with `--speakers`, of members by these names, who agreed."""
     for who in names:
-        await live.channels.consents.agree(GUILD_ID, who)
+        await live.consents.agree(GUILD_ID, who)
     where = {"guild_id": GUILD_ID, "channel_id": LAB}
     note = await noted(live.models.registry.notes, *names, names=names, speakers=True, **where)
     text = factories.channel_corpus(note.reading_id)

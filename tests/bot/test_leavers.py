@@ -29,7 +29,7 @@ from tests.bot.channels import (
     until,
     worked_off,
 )
-from tests.bot.live import Live
+from tests.bot.live import Live, cog
 from tests.driver.faults import Fault
 from tests.readings import noted
 
@@ -49,20 +49,19 @@ def settings(opted_in: None, at_once: None, members_intent: bool) -> Settings:
 
 
 async def nothing_of(live: Live, guild_id: int) -> bool:
-    return not await live.channels.consents.allowed(guild_id) and not (await live.channels.consents.of(guild_id)).agreed
+    return not await live.consents.allowed(guild_id) and not (await live.consents.of(guild_id)).agreed
 
 
 async def looked(live: Live) -> None:
-    """The daily look, and what follows from it, is over."""
-    watch = live.bot.get_cog("Watch")
-    assert isinstance(watch, Watch)
-    live.channels.looks.add(watch.look_for_leavers)
-    await worked_off(live.channels.looks)
+    """Have the bot look at everything, as after a start and once a day, and wait for what follows."""
+    watch = cog(live.bot, Watch)
+    await watch.on_ready()
+    await worked_off(watch.looks)
     await worked_off(live.core.chores)
 
 
 async def has_withdrawn(live: Live, user_id: int, job: TrainJob) -> bool:
-    answer = await live.channels.consents.answer(GUILD_ID, user_id)
+    answer = await live.consents.answer(GUILD_ID, user_id)
     return answer is not None and answer.state == "out" and user_id not in await members_of(live, job)
 
 
@@ -72,9 +71,9 @@ async def has_withdrawn(live: Live, user_id: int, job: TrainJob) -> bool:
 async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: Live) -> None:
     bot = live.bot
     talk(live, 900, channel_id=ATRIUM)
-    await bot.features.channels.consents.allow(ANNEX_ID, ATRIUM, BEN)
-    await bot.features.channels.consents.agree(ANNEX_ID, BEN)
-    await bot.features.channels.consents.refuse(ANNEX_ID, CLEO, 1)
+    await live.consents.allow(ANNEX_ID, ATRIUM, BEN)
+    await live.consents.agree(ANNEX_ID, BEN)
+    await live.consents.refuse(ANNEX_ID, CLEO, 1)
     notes = bot.features.models.registry.notes
     annex = await noted(notes, BEN, guild_id=ANNEX_ID, channel_id=ATRIUM)
     job = await read(live)
@@ -85,7 +84,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     await until(lambda: nothing_of(live, ANNEX_ID))
     assert await names(live, ANNEX_ID) == [f"book-{ANNEX_ID}"]
     assert await notes.ids(ANNEX_ID) == []
-    answers = (await bot.features.channels.consents.of(ANNEX_ID)).answers
+    answers = (await live.consents.of(ANNEX_ID)).answers
     assert {who: answer.state for who, answer in answers.items()} == {CLEO: "out"}, "a no is kept, should it return"
     assert await names(live) == [f"book-{GUILD_ID}", f"of-{GUILD_ID}"]
     assert len((await text_of(live, job.job_id)).splitlines()) == 200
@@ -94,12 +93,12 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
 
 async def test_removed_while_the_bot_was_off(live: Live) -> None:
     gone = 1_297_000_000_000_000_099
-    await live.channels.consents.allow(gone, 5, ADA)
-    await live.channels.consents.agree(gone, ADA)
-    await live.channels.consents.agree(GUILD_ID, ADA)
+    await live.consents.allow(gone, 5, ADA)
+    await live.consents.agree(gone, ADA)
+    await live.consents.agree(GUILD_ID, ADA)
     await looked(live)
     assert await nothing_of(live, gone)
-    assert (await live.channels.consents.of(GUILD_ID)).agreed == {ADA}
+    assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
 
 
 # ---------------------------------------------------------------------- members
@@ -113,7 +112,7 @@ async def test_whoever_leaves_withdraws_at_once_with_the_intent(live: Live, memb
     live.world.remove_member(GUILD_ID, BEN)
     await until(lambda: has_withdrawn(live, BEN, job))
     assert "ben" not in await text_of(live, job.job_id)
-    assert await live.channels.consents.answer(GUILD_ID, CLEO) is None, "of whom nothing was known nothing is known now"
+    assert await live.consents.answer(GUILD_ID, CLEO) is None, "of whom nothing was known nothing is known now"
 
 
 async def test_whoever_left_is_found_without_the_intent(live: Live) -> None:
@@ -123,7 +122,7 @@ async def test_whoever_left_is_found_without_the_intent(live: Live) -> None:
     await live.handled()
     await looked(live)
     assert await has_withdrawn(live, BEN, job)
-    assert (await live.channels.consents.of(GUILD_ID)).agreed == {ADA}
+    assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
     assert len((await text_of(live, job.job_id)).splitlines()) == 100
 
 
@@ -161,12 +160,12 @@ async def test_a_server_that_is_half_forgotten_is_found_again(live: Live) -> Non
 
 
 async def test_an_outage_of_a_server_is_no_removal(live: Live) -> None:
-    await live.channels.consents.agree(GUILD_ID, ADA)
+    await live.consents.agree(GUILD_ID, ADA)
     model_of(live, "sea")
     live.world.emit("GUILD_DELETE", {"id": str(GUILD_ID), "unavailable": True})
     await live.until(lambda: live.guild.unavailable, "the outage")
     await looked(live)
-    assert (await live.channels.consents.of(GUILD_ID)).agreed == {ADA}
+    assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
     assert await names(live) == ["sea"]
 
 
@@ -181,7 +180,7 @@ async def test_a_deleted_channel_is_forbidden_and_its_models_go(live: Live) -> N
     live.remove_channel(LAB)
     await until(lambda: no_models(live))
     await worked_off(live.core.chores)
-    assert LAB not in await live.channels.consents.allowed(GUILD_ID)
+    assert LAB not in await live.consents.allowed(GUILD_ID)
     assert await live.core.jobs.channel_text(job.job_id) is None, "and trainings on it end"
 
 
@@ -214,11 +213,7 @@ async def test_what_was_deleted_or_forbidden_meanwhile_is_found_at_a_start(live:
     job = await read(live)
     model_of(live, "sea", *job.readings)
     await live.bot.redis.delete(f"guild:{GUILD_ID}:allowed")
-    cog = live.bot.get_cog("Watch")
-    assert isinstance(cog, Watch)
-    await cog.on_ready()
-    await worked_off(live.channels.looks)
-    await worked_off(live.core.chores)
+    await looked(live)
     assert await names(live) == []
 
 
@@ -242,14 +237,14 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
         live.faults.clear()
         live.faults.add(Fault("GET", path, status, times=20))  # the bot may look as well, as it does after its start
         with pytest.raises(discord.HTTPException):  # so it is asked again
-            await live.models.removal.forget_lost_channels()
+            await cog(live.bot, Watch).look_for_channels(GUILD_ID)
         assert "lost" in {model.name for model in await live.models.registry.all(GUILD_ID)}
     live.faults.clear()
     live.faults.add(Fault("GET", path, 404, 404, times=20))  # a proxy's, or of another server of the protocol
-    await live.models.removal.forget_lost_channels()
+    await looked(live)
     assert "lost" in {model.name for model in await live.models.registry.all(GUILD_ID)}
     live.faults.clear()
-    await live.models.removal.forget_lost_channels()
+    await looked(live)
     left = {model.name for model in await live.models.registry.all(GUILD_ID)}
     assert left == {"lent", "public", "here", "archived"}
     assert await live.bot.redis.smembers(keys.DELETING) == {b"lost"}

@@ -109,9 +109,9 @@ async def test_a_worker_reads_only_what_was_agreed(
     channel_id = seeded(live, messages)
     await live.until(lambda: bot.get_channel(channel_id), "the channel to be known")
     await bot.redis.delete(keys.consent(GUILD_ID))  # what the last example left
-    await bot.features.channels.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
+    await live.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
     for person in agreed:
-        await bot.features.channels.consents.agree(GUILD_ID, USER_IDS[person])
+        await live.consents.agree(GUILD_ID, USER_IDS[person])
     job = await learned(live, channel_id)
     if job is None:
         return

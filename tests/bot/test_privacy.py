@@ -51,20 +51,20 @@ def mode(name: str) -> Any:
 
 
 async def test_nothing_counts_before_the_button_is_pressed(live: Live) -> None:
-    await live.channels.consents.allow(GUILD_ID, TAVERN, ADA)
-    await live.channels.consents.allow(GUILD_ID, CELLAR, ADA)
+    await live.consents.allow(GUILD_ID, TAVERN, ADA)
+    await live.consents.allow(GUILD_ID, CELLAR, ADA)
     assert await live.ask("!optin", person="dora") == "📬 I sent you a direct message."
     question = await live.directly("dora", "May models learn")
     said = text_of(question)
     for words in ("What is learned", f"<#{TAVERN}>", "word for word", "!optout", "24 hours", "30 days", "export"):
         assert words in said, words
     assert f"<#{CELLAR}>" not in said, "a channel that she can't read"
-    assert (await live.channels.consents.of(GUILD_ID)).agreed == frozenset()
+    assert (await live.consents.of(GUILD_ID)).agreed == frozenset()
     live.press("dora", question, "I agree")
     await live.directly("dora", "You agreed")
-    consents = await live.channels.consents.of(GUILD_ID)
+    consents = await live.consents.of(GUILD_ID)
     assert consents.agreed == {DORA}
-    assert not (await live.channels.consents.of(ANNEX_ID)).agreed
+    assert not (await live.consents.of(ANNEX_ID)).agreed
     assert not [row for row in live.world.messages[question.channel_id][question.id].components if row["components"]]
 
 
@@ -85,7 +85,7 @@ async def test_what_was_withdrawn_stays_out_and_the_question_says_so(live: Live)
     await live.until(lambda: live.whispered("ben", "to what you write after"), "the answer")
     live.slash("ben", "privacy")
     await live.until(lambda: live.whispered("ben", "**Yes**, to what you wrote after"), "what he said")
-    assert not (await live.channels.consents.of(GUILD_ID)).includes(BEN, LAB)
+    assert not (await live.consents.of(GUILD_ID)).includes(BEN, LAB)
 
 
 @pytest.mark.parametrize("label", ["I agree", "Forget me", "No, leave it"])
@@ -130,7 +130,7 @@ async def test_closed_direct_messages_are_told_of_the_slash_command(live: Live) 
 async def test_while_it_is_off_nobody_is_asked_and_everybody_can_leave(live: Live) -> None:
     assert "CHANNEL_TRAINING=opt-in" in await live.ask("!optin", person="ben")
     assert "turned off" in await live.ask(f"!allow-training <#{TAVERN}>")
-    assert await live.channels.consents.allowed(GUILD_ID) == {}
+    assert await live.consents.allowed(GUILD_ID) == {}
     assert "Done." in await live.ask("!optout", person="ben")
     assert await answer_of(live, BEN) == "out"
     assert "turned it off" in await live.ask("!allow-training")
@@ -160,7 +160,7 @@ async def test_a_direct_message_says_no_in_all_servers(live: Live) -> None:
 
 
 async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
-    await live.channels.consents.allow(GUILD_ID, TAVERN, ADA)
+    await live.consents.allow(GUILD_ID, TAVERN, ADA)
     note = await ben_and_dora(live)
     live.slash("ben", "forget-me")
     question = await live.until(lambda: live.whispered("ben", "Shall I forget you?"), "the question")
@@ -197,7 +197,7 @@ async def test_an_old_question_does_not_outlive_a_no(live: Live) -> None:
     await live.ask("!optout", person="ben")
     live.press("ben", question, "I agree")
     await live.until(lambda: live.whispered("ben", "said no after this question"), "a refusal")
-    assert (await live.channels.consents.of(GUILD_ID)).agreed == frozenset()
+    assert (await live.consents.of(GUILD_ID)).agreed == frozenset()
 
 
 @mode("opt-out")
@@ -208,8 +208,8 @@ async def test_a_server_that_cannot_be_asked_counts(live: Live) -> None:
 
 
 async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> None:
-    await live.channels.consents.allow(GUILD_ID, TAVERN, ADA)
-    await live.channels.consents.allow(GUILD_ID, CELLAR, ADA)
+    await live.consents.allow(GUILD_ID, TAVERN, ADA)
+    await live.consents.allow(GUILD_ID, CELLAR, ADA)
     model_of(live, await stored(live, BEN, DORA))
     live.slash("dora", "privacy")
     shown = text_of(await live.until(lambda: live.whispered("dora", "What I store about you"), "the answer"))

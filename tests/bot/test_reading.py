@@ -81,7 +81,7 @@ async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: 
     await live.channels.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
     live.send("ben says this in between, and it is nobody's to learn", person="ben")
     await asyncio.sleep(0.002)  # an id has milliseconds
-    await live.channels.consents.agree(GUILD_ID, USER_IDS["ben"])
+    await live.consents.agree(GUILD_ID, USER_IDS["ben"])
     await asyncio.sleep(0.002)
     live.world.edit_message(LAB, ids[1], {"content": "ben says this of old in other words"})
     live.send("ben says this after all", person="ben")
@@ -94,7 +94,7 @@ async def test_who_has_left_the_server_is_not_in_it(live: Live) -> None:
     live.world.remove_member(GUILD_ID, USER_IDS["ben"])
     lines = await lines_of(live, live.send("!train #lab"))
     assert len(lines) == 100
-    consents = await live.channels.consents.of(GUILD_ID)
+    consents = await live.consents.of(GUILD_ID)
     assert not consents.includes(USER_IDS["ben"], 1), "whoever left has withdrawn"
 
 

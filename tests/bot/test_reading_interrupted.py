@@ -118,7 +118,7 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         await pages.begin()
-        await live.channels.consents.disallow(GUILD_ID, LAB, USER_IDS["ada"])
+        await live.consents.disallow(GUILD_ID, LAB, USER_IDS["ada"])
         card = await live.until(lambda: live.showing("Could not learn"), "the end")
     assert "haven't allowed" in text_of(card)
     await nothing_kept(live)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import discord
 import pytest
 
+from bot.channels.watch import Watch
 from bot.components import JOB, MODEL, USER
 from bot.models import embeds as model_embeds
 from bot.servers import access
@@ -23,7 +24,7 @@ from shared.jobs import (
     ImportJob,
     MixPart,
 )
-from tests.bot.channels import model_of
+from tests.bot.channels import model_of, worked_off
 from tests.bot.declared import custom_ids, options_with_choices, slash_commands
 from tests.bot.live import Live, cog, text_of
 from tests.bot.offline import context
@@ -187,7 +188,7 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
 
 async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it(live: Live) -> None:
     heard(live)
-    await live.channels.consents.allow(GUILD, CELLAR, ADA)
+    await live.consents.allow(GUILD, CELLAR, ADA)
     said = await live.ask(f"!allow-training {CELLAR} off", channel="lab")
     assert "whispers" not in said
     assert "I deleted 1 model" in said
@@ -208,7 +209,9 @@ async def test_it_goes_with_a_channel_that_was_deleted_while_the_bot_was_away(li
     await live.until(lambda: live.bot.get_channel(archived), "the bot to hear of the channel")
     live.guild._channels.pop(archived)  # as an archived thread
     heard(live, archived, model_id="m2", name="kept")
-    await live.models.removal.forget_lost_channels()
+    await live.consents.allow(GUILD, archived, ADA)
+    await cog(live.bot, Watch).look_for_channels(GUILD)
+    await worked_off(live.core.chores)
     assert [model.name for model in await live.models.registry.all(GUILD)] == ["kept"]
     assert await live.models.registry.usable(Viewer(GUILD, [CELLAR])) == []  # while nobody knows who reads it
 

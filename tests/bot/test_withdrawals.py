@@ -37,9 +37,9 @@ def settings(opted_in: None, at_once: None, monkeypatch: pytest.MonkeyPatch) -> 
 
 async def note(live: Live, *members: int, channel_id: int = LAB, **fields: Any) -> ReadingNote:
     """A reading with these members' words, in a channel that is allowed; they agreed."""
-    await live.channels.consents.allow(GUILD_ID, channel_id, ADA)
+    await live.consents.allow(GUILD_ID, channel_id, ADA)
     for member in members:
-        await live.channels.consents.agree(GUILD_ID, member)
+        await live.consents.agree(GUILD_ID, member)
     where = {"guild_id": GUILD_ID, "channel_id": channel_id}
     return await noted(live.models.registry.notes, *members, **{**where, **fields})
 
@@ -151,7 +151,7 @@ async def test_all_readings_of_the_server_with_their_words_are_marked_and_no_oth
     learned, other = model_of(live, "learned", theirs), model_of(live, "innocent", innocent)
     done = await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     assert (done.readings, [model.name for model in done.models]) == (1, [learned.name])
-    consents = await live.channels.consents.of(GUILD_ID)
+    consents = await live.consents.of(GUILD_ID)
     assert not consents.includes(BEN, 10**18)
     assert consents.includes(ADA, 10**18)
     assert [(await loaded(live, one)).withdrawn_at is None for one in (theirs, innocent, elsewhere)] == [
@@ -223,8 +223,8 @@ async def test_a_model_whose_reading_is_unknown_cannot_be_used_and_goes(live: Li
 
 async def test_who_agrees_again_at_once_has_withdrawn_all_the_same(live: Live) -> None:
     reading = await note(live, ADA, BEN)
-    await live.channels.consents.refuse(GUILD_ID, BEN, reading.until + 1)  # and then the bot ended
-    await live.channels.consents.agree(GUILD_ID, BEN)
+    await live.consents.refuse(GUILD_ID, BEN, reading.until + 1)  # and then the bot ended
+    await live.consents.agree(GUILD_ID, BEN)
     await live.channels.withdrawals.resume()
     assert (await loaded(live, reading)).withdrawn_at is not None
 
@@ -235,8 +235,8 @@ async def test_who_agrees_again_at_once_has_withdrawn_all_the_same(live: Live) -
 async def test_what_a_crash_cut_off_is_made_up_for(live: Live) -> None:
     job = await read(live)
     learned = await note(live, ADA, CLEO)
-    await live.channels.consents.refuse(GUILD_ID, BEN, 10**18)  # and then the bot ended, before anything else
-    await live.channels.consents.refuse(GUILD_ID, CLEO, 10**18)
+    await live.consents.refuse(GUILD_ID, BEN, 10**18)  # and then the bot ended, before anything else
+    await live.consents.refuse(GUILD_ID, CLEO, 10**18)
     await live.channels.withdrawals.resume()
     assert "ben" not in await text_of(live, job.job_id)
     assert (await loaded(live, learned)).withdrawn_at is not None
@@ -255,7 +255,7 @@ async def test_for_what_cannot_be_read_nothing_is_destroyed(live: Live) -> None:
     await live.bot.redis.hset(keys.consent(GUILD_ID), str(BEN), '{"state": "in"}')
     await live.channels.withdrawals.resume()
     assert (await loaded(live, reading)).withdrawn_at is None
-    assert not (await live.channels.consents.of(GUILD_ID)).includes(BEN, 1_000)
+    assert not (await live.consents.of(GUILD_ID)).includes(BEN, 1_000)
 
 
 async def test_what_redis_did_not_take_out_is_taken_out_later(live: Live) -> None:
@@ -285,7 +285,7 @@ async def test_an_outage_is_told_and_leaves_a_no(live: Live) -> None:
         broken.setattr(live.bot.redis, "hset", _lost)
         with pytest.raises(RedisError):
             await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    assert not (await live.channels.consents.of(GUILD_ID)).includes(BEN, 10**18)
+    assert not (await live.consents.of(GUILD_ID)).includes(BEN, 10**18)
     await live.channels.withdrawals.resume()
     assert (await loaded(live, reading)).withdrawn_at is not None
 
