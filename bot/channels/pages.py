@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
+import random
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -16,7 +16,7 @@ from redis.asyncio.client import Pipeline
 
 from bot.background import redis_call
 from bot.channels.consent import Consents
-from bot.channels.pseudonyms import pseudonym
+from bot.channels.pseudonyms import pseudonyms
 from bot.models.readings import ReadingMember
 from galvanic.options import ReadingId
 from shared import keys
@@ -26,6 +26,7 @@ PAGES_TTL_S = 24 * 3600
 """A reading may be interrupted for so long; after that it begins with the first page again."""
 _SPEAKER_ENDS = ": "
 """Stands between a speaker's invented name and their words."""
+_RANDOM = random.SystemRandom()
 
 
 class PagesMoved(Exception):
@@ -144,7 +145,7 @@ class PageStore:
 # ---------------------------------------------------------------------- texts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ReadText:
     """A channel's text, a line for each message. Its words are not in its `repr`.
 
@@ -158,28 +159,22 @@ class ReadText:
     authors: bytes
     members: Mapping[int, ReadingMember]
 
-    def __repr__(self) -> str:
-        return f"ReadText(members={len(self.members)})"
-
 
 def read_text(pages: Sequence[bytes], consents: Consents, *, speakers: bool) -> ReadText:
     """Join the lines of members who agree now.
 
     `speakers`: begin each line with an invented name for its author.
     """
-    members, names, taken = dict[int, ReadingMember](), dict[int, str](), set[int]()
+    lines = [line for page in pages for line in _unpack(page) if consents.includes(line.author_id, line.message_id)]
+    author_ids = list(dict.fromkeys(line.author_id for line in lines))
+    numbers = _RANDOM.sample(range(256**AUTHOR_BYTES), len(author_ids))
+    names = pseudonyms(len(author_ids)) if speakers else [None] * len(author_ids)
+    members = dict(zip(author_ids, map(ReadingMember, numbers, names), strict=True))
     parts, authors = list[str](), bytearray()
-    for line in _lines(pages):
-        if not consents.includes(line.author_id, line.message_id):
-            continue
-        if (member := members.get(line.author_id)) is None:
-            while (number := secrets.randbits(8 * AUTHOR_BYTES)) in taken:
-                pass
-            taken.add(number)
-            member = ReadingMember(number, pseudonym(names, line.author_id) if speakers else None)
-            members[line.author_id] = member
-        parts.append(f"{line_by(member.name, line.text) if member.name else line.text}\n")
-        authors += member.number.to_bytes(AUTHOR_BYTES, "little")
+    for line in lines:
+        number, name = members[line.author_id]
+        parts.append(f"{line_by(name, line.text) if name else line.text}\n")
+        authors += number.to_bytes(AUTHOR_BYTES, "little")
     return ReadText("".join(parts), bytes(authors), members)
 
 
@@ -205,11 +200,6 @@ def line_by(name: str, text: str) -> str:
 
 def _split(text: str) -> list[str]:
     return [f"{line}\n" for line in text.removesuffix("\n").split("\n")] if text else []
-
-
-def _lines(pages: Sequence[bytes]) -> Iterator[Line]:
-    for page in pages:
-        yield from _unpack(page)
 
 
 def _pack(lines: Sequence[Line]) -> bytes:

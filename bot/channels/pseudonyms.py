@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 
 _NAMES = """
@@ -20,17 +19,13 @@ Uma Vale Vera Vesper Vic Viola Wes Willa Winter Wren Xan Yael Yara Yuki Zane Zel
 """
 NAMES = tuple(_NAMES.split())
 """Common and invented first names, in no language more than in others."""
-_DRAWN = random.SystemRandom()
+_RANDOM = random.SystemRandom()
 
 
-def pseudonym(names: dict[int, str], speaker_id: int) -> str:
-    """Return a speaker's name in a text, drawn at random and added to `names` when they speak first.
-
-    No two have the same ("Robin 2" comes when all are taken). Only this table connects a name with a person.
-    """
-    if speaker_id not in names:
-        taken = set(names.values())
-        rounds = (NAMES if number == 1 else [f"{name} {number}" for name in NAMES] for number in itertools.count(1))
-        free = ([name for name in candidates if name not in taken] for candidates in rounds)
-        names[speaker_id] = _DRAWN.choice(next(filter(None, free)))
-    return names[speaker_id]
+def pseudonyms(count: int) -> list[str]:
+    """Return different names for so many speakers, drawn at random; once all are taken, "Robin 2" and so on."""
+    names = list[str]()
+    for number in range(1, 2 + count // len(NAMES)):
+        ending = "" if number == 1 else f" {number}"
+        names += _RANDOM.sample([f"{name}{ending}" for name in NAMES], len(NAMES))
+    return names[:count]

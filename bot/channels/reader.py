@@ -16,9 +16,11 @@ from bot.channels.cleaning import clean, is_command
 from bot.channels.consent import ConsentStore
 from bot.channels.pages import Line, PageStore, ReadingState
 from bot.channels.sources import Room, ServerAway
+from bot.core import Core
 from bot.errors import is_gone
 from bot.servers.access import member_in
 from bot.servers.settings import GuildSettingsStore
+from shared.corpora import size_limit
 from shared.jobs import ChannelReading
 
 PAGE = 100
@@ -36,17 +38,14 @@ class Reader:
     Attributes:
         reading: what is read.
         state: how far that is.
-        most_bytes: of the text; if it gets longer, its oldest pages go.
     """
 
-    client: discord.Client
+    core: Core
     pages: PageStore
     consents: ConsentStore
-    servers: GuildSettingsStore
     guild_id: int
     reading: ChannelReading
     state: ReadingState
-    most_bytes: int
     _present: dict[int, bool] = field(init=False, default_factory=dict)
 
     @property
@@ -68,13 +67,13 @@ class Reader:
             messages = [message for message in messages if message.id <= self.reading.until]
             lines = await self._lines(messages)
             state = self._after(messages)
-        self.state = await self.pages.append(
-            self.guild_id, self.reading.reading_id, before, state, lines, self.most_bytes
-        )
+        most_bytes = size_limit(self.core.settings)
+        reading_id = self.reading.reading_id
+        self.state = await self.pages.append(self.guild_id, reading_id, before, state, lines, most_bytes)
 
     async def _fetch(self, source_id: int) -> list[discord.Message]:
         """Return the next messages of the channel or a thread; none of a thread that was deleted meanwhile."""
-        place = self.client.get_partial_messageable(source_id, guild_id=self.guild_id)
+        place = self.core.bot.get_partial_messageable(source_id, guild_id=self.guild_id)
         try:
             messages = place.history(limit=PAGE, after=discord.Object(self.state.cursor), oldest_first=True)
             return [message async for message in messages]
@@ -97,7 +96,7 @@ class Reader:
 
     async def _sources(self) -> tuple[int, ...]:
         """Return the channel and its public threads (private ones have fewer readers), oldest first; or one thread."""
-        channel = await self.client.fetch_channel(self.reading.source_id)
+        channel = await self.core.bot.fetch_channel(self.reading.source_id)
         if isinstance(channel, discord.Thread):
             return (channel.id,)
         if not isinstance(channel, Room):
@@ -109,25 +108,27 @@ class Reader:
 
     async def _lines(self, messages: Sequence[discord.Message]) -> list[Line]:
         """Return what is to be kept of a page. Whose consent ends later, the text leaves out."""
-        prefixes = await prefixes_of(self.servers, self.client, self.guild_id)
+        prefixes = await prefixes_of(self.core.servers, self.core.bot, self.guild_id)
         consents = await self.consents.of(self.guild_id, {message.author.id for message in messages})
         lines = []
         for number, message in enumerate(messages):
             if number % 10 == 0 or len(message.content) > _LONG:
                 await asyncio.sleep(0)  # messages built to take long must not hold up the bot
             author_id = message.author.id
-            agreed = not message.author.bot and consents.includes(author_id, message.id)
-            agreed = agreed and self.reading.author_id in (0, author_id)
-            if not (agreed and await self._is_present(author_id) and is_speech(message, prefixes)):
-                continue
-            if text := clean(message.content):
+            if (
+                self.reading.author_id in (0, author_id)
+                and consents.includes(author_id, message.id)
+                and is_speech(message, prefixes)
+                and await self._is_present(author_id)
+                and (text := clean(message.content))
+            ):
                 lines.append(Line(message.id, author_id, text))
         return lines
 
     async def _is_present(self, author_id: int) -> bool:
         """Return whether they are still in the server; Discord is asked once about each who agreed."""
         if author_id not in self._present:
-            if (guild := self.client.get_guild(self.guild_id)) is None:
+            if (guild := self.core.bot.get_guild(self.guild_id)) is None:
                 raise ServerAway
             self._present[author_id] = await member_in(guild, discord.Object(author_id)) is not None
         return self._present[author_id]

@@ -35,7 +35,7 @@ from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.reading import slugify
 from galvanic.units import count
-from shared.corpora import LEAST_CHARS, pack, size_limit
+from shared.corpora import LEAST_CHARS, pack
 from shared.events import Failed
 from shared.jobs import ChannelReading, TrainJob
 from shared.models import ModelRecord
@@ -199,16 +199,8 @@ class ChannelReadings(Service):
         if job is None or job.reading is None:
             return
         reading, guild_id = job.reading, job.place.guild_id
-        reader = Reader(
-            client=self.core.bot,
-            pages=self.pages,
-            consents=self.consents,
-            servers=self.core.servers,
-            guild_id=guild_id,
-            reading=reading,
-            state=await self.pages.state(reading.reading_id),
-            most_bytes=size_limit(self.core.settings),
-        )
+        state = await self.pages.state(reading.reading_id)
+        reader = Reader(self.core, self.pages, self.consents, guild_id, reading, state)
         while job is not None and not reader.state.done:
             await self.sources.require_still(guild_id, reading.channel_id, job.place)
             await reader.page()
