@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,6 +38,8 @@ _MOST_PAGES = 10
 _OPTIN_AGAIN = "use `/optin` in that server again"
 """Its question may stand in direct messages, where the command does not work."""
 
+_privacy_command = functools.partial(hybrid_command, heading="Your privacy", anywhere=True)
+
 log = structlog.get_logger()
 
 
@@ -61,7 +64,7 @@ class Privacy(commands.Cog):
 
     # ------------------------------------------------------------------ a yes
 
-    @hybrid_command("optin", about="Let models learn from your messages here", heading="Your privacy", anywhere=True)
+    @_privacy_command("optin", about="Let models learn from your messages here")
     async def optin(self, ctx: Context) -> None:
         """Read what it means that models learn from your messages, and agree with a button if you want that.
 
@@ -106,13 +109,7 @@ class Privacy(commands.Cog):
 
     # ------------------------------------------------------------------ a no
 
-    @hybrid_command(
-        "optout",
-        about="Let nothing learn from your messages any more",
-        heading="Your privacy",
-        anywhere=True,
-        direct=True,
-    )
+    @_privacy_command("optout", about="Let nothing learn from your messages any more", direct=True)
     async def optout(self, ctx: Context) -> None:
         """From now on nothing learns from your messages on this server.
 
@@ -127,13 +124,7 @@ class Privacy(commands.Cog):
         is_told = await answer_privately(ctx, embed=embeds.withdrawn("You opted out", taken, closing, terms))
         await note_sent(ctx, f"Done. {SENT}" if is_told else f"Done. `/{ctx.command}` would tell you the details.")
 
-    @hybrid_command(
-        "forget-me",
-        about="Have me forget you: your words, and what you asked me for",
-        heading="Your privacy",
-        anywhere=True,
-        direct=True,
-    )
+    @_privacy_command("forget-me", about="Have me forget you: your words, and what you asked me for", direct=True)
     async def forget_me(self, ctx: Context) -> None:
         """Have me forget you, after asking: as `optout`, and the requests for texts that you sent me are deleted.
 
@@ -188,13 +179,7 @@ class Privacy(commands.Cog):
 
     # ------------------------------------------------------------------ what is held
 
-    @hybrid_command(
-        "privacy",
-        about="What I store about you, and where it is used",
-        heading="Your privacy",
-        anywhere=True,
-        direct=True,
-    )
+    @_privacy_command("privacy", about="What I store about you, and where it is used", direct=True)
     async def privacy(self, ctx: Context) -> None:
         """Show what I store about you: whether you agreed, and the models that learned from your words.
 
@@ -210,13 +195,7 @@ class Privacy(commands.Cog):
         for page in pages[1:]:  # only in a direct message
             await ctx.send(embed=page, ephemeral=True)
 
-    @hybrid_command(
-        "export-data",
-        about="Get all that I store about you as a file",
-        heading="Your privacy",
-        anywhere=True,
-        direct=True,
-    )
+    @_privacy_command("export-data", about="Get all that I store about you as a file", direct=True)
     async def export_data(self, ctx: Context) -> None:
         """Get all that I store about you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)

@@ -64,16 +64,10 @@ _MODES: dict[Mode, str] = {
 # ---------------------------------------------------------------------- readings
 
 
-_SPEAKERS: dict[Mode, str] = {
-    "off": "nobody",
-    "opt-in": "members who agreed",
-    "opt-out": "members who didn't say no",
-}
-
-
 def speakers(people: int, mode: Mode) -> str:
     """Count members whose words may be learned."""
-    return count(people, "member") + _SPEAKERS[mode].removeprefix("members")
+    which = "who agreed" if mode == "opt-in" else "who didn't say no"
+    return f"{count(people, 'member')} {which}"
 
 
 def reading(job: TrainJob, channel: ChannelReading, state: ReadingState, problem: str = "") -> discord.Embed:

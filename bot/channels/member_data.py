@@ -128,16 +128,17 @@ class MemberDataService:
             allowances={channel: allowed for channel, allowed in allowances.items() if allowed.by == user.id},
             learned=await self._learned(guild_id, user.id, models),
             owned=tuple(model for model in models if model.owner_id == user.id),
-            trainings=tuple(job for job in await self._trainings(user.id) if job.place.guild_id == guild_id),
+            trainings=tuple(
+                job
+                for job in await self.core.snapshots.trainings()
+                if (job.place.guild_id, job.place.user_id) == (guild_id, user.id)
+            ),
             sections=await self._in_sections(guild_id, user.id),
         )
 
     async def _in_sections(self, guild_id: int, user_id: int) -> dict[str, str]:
         stored = {title: await section.of_member(guild_id, user_id) for title, section in self.sections.items()}
         return {title: data for title, data in stored.items() if data is not None}
-
-    async def _trainings(self, user_id: int) -> list[TrainJob]:
-        return [job for job in await self.core.snapshots.trainings() if job.place.user_id == user_id]
 
     async def _learned(self, guild_id: int, user_id: int, models: list[ModelRecord]) -> tuple[LearnedModel, ...]:
         notes = self.registry.notes
