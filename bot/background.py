@@ -54,6 +54,20 @@ def unless_refused(tell: Callable[..., Any], event: str, **where: Any) -> Iterat
         tell(event, **where, error=type(error).__name__)
 
 
+@contextlib.contextmanager
+def failure_logged(event: str) -> Iterator[None]:
+    """Log a failure, and go on: it must not keep others from their turn.
+
+    Raises what says that Redis cannot be reached, so that the others could do nothing either.
+    """
+    try:
+        yield
+    except REDIS_DOWN:
+        raise
+    except Exception:
+        log.exception(event)
+
+
 async def redis_call(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
     """Return the reply to a Redis command. redis-py types it as `Awaitable | value`; here it is awaitable.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import discord
 
 from bot.servers.access import Readable, channel_ids
-from shared.jobs import ReadingRef, TrainJob
+from shared.jobs import TrainJob
 from shared.settings import Settings
 
 _VIEW = discord.Permissions(view_channel=True).value
@@ -32,11 +32,10 @@ class Audience:
 
     def may_quote(self, job: TrainJob, channel_ids: Sequence[int]) -> bool:
         """Whether all who read a place of the training's server could have read what the training learns from."""
-        guild_id = job.place.guild_id
-        return self.could_read(guild_id, channel_ids, sources_of(guild_id, job.readings))
+        return self.could_read(job.place.guild_id, channel_ids, [ref.channel_id for ref in job.readings])
 
-    def could_read(self, guild_id: int, channel_ids: Sequence[int], sources: frozenset[tuple[int, int]]) -> bool:
-        """Whether all who read a place could have read what was learned from: ids of servers and their channels.
+    def could_read(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[int]) -> bool:
+        """Whether all who read a place could have read what was learned from: the server's channels of these ids.
 
         `channel_ids`: the channel, and for a thread also its parent.
         """
@@ -44,17 +43,14 @@ class Audience:
             return True
         return self._settings.channel_training != "off" and self.can_read(guild_id, channel_ids, sources)
 
-    def can_read(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[tuple[int, int]]) -> bool:
+    def can_read(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[int]) -> bool:
         """Return the same, whether or not anything may be learned."""
         guild = self._client.get_guild(guild_id)
         if guild is None or guild.unavailable:
             return False
         # The first that is known of a thread and its parent: a thread has no reader that its parent has not.
         place = next(filter(None, map(guild.get_channel_or_thread, channel_ids)), None)
-        return all(
-            source_guild == guild_id and self._reads(guild, place, guild.get_channel_or_thread(source_id))
-            for source_guild, source_id in sources
-        )
+        return all(self._reads(guild, place, guild.get_channel_or_thread(source_id)) for source_id in sources)
 
     def all_can_read(self, guild: discord.Guild, place: Any, source: discord.abc.Snowflake) -> bool:
         """Whether every possible reader of a channel or thread can read another one.
@@ -73,7 +69,7 @@ class Audience:
         age-restricted stays in such places. What is said in a channel can be read there and in its threads, even where
         some may not see its history. Of the place only the id and, of a thread, the parent's is believed.
         """
-        return self.could_read(guild.id, channel_ids(place), frozenset({(guild.id, source.id)}))
+        return self.could_read(guild.id, channel_ids(place), [source.id])
 
     def _reads(self, guild: discord.Guild, place: Any, source: Any) -> bool:
         if isinstance(source, discord.Thread) and source.is_private():
@@ -140,11 +136,6 @@ def _holds(granted: bool, everyone: bool | None, roles: Collection[bool | None],
     if True in roles or False in roles:
         return True in roles
     return granted if everyone is None else everyone
-
-
-def sources_of(guild_id: int, readings: Iterable[ReadingRef]) -> frozenset[tuple[int, int]]:
-    """Return the server and channel of each of a server's readings."""
-    return frozenset((guild_id, ref.channel_id) for ref in readings)
 
 
 def _root(channel: Any) -> Any:

@@ -80,7 +80,8 @@ class ModelCommands(commands.Cog):
 
     async def _page(self, actor: Actor, page: int) -> dict[str, Any]:
         """One page of the models that everybody in a channel may use, to send or to edit a message to."""
-        models, current = await self.registry.channel_models(Viewer(actor.guild_id, actor.here))
+        viewer = Viewer(actor.guild_id, actor.here)
+        models, current = await self.registry.usable(viewer), await self.registry.current(viewer)
         prefix = await self.core.servers.prefix(actor.guild_id)
         kept = (await self.core.servers.channel(actor.here)).keep
         if not models:
@@ -139,12 +140,11 @@ class ModelCommands(commands.Cog):
         """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
         place = job.place
         (model,) = await self.registry.require_may_use(place, [job.model.model_id])
-        _, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids, place.user_id))
         picture = await self.core.jobs.artifact(job.job_id, LOSS_FILE) if isinstance(event, Pictured) else None
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
         embed = embeds.model_info(
             model,
-            current=model == current,
+            current=model == await self.registry.current(Viewer(place.guild_id, place.channel_ids)),
             kept=(await self.core.servers.channel(place.channel_ids)).keep,
             prefix=await self.core.servers.prefix(place.guild_id),
             facts=event.facts if isinstance(event, Pictured) else (),

@@ -22,7 +22,7 @@ from discord import app_commands
 from bot.background import redis_call
 from bot.errors import nearest
 from bot.jobs.decoding import read
-from bot.models.audience import Audience, sources_of
+from bot.models.audience import Audience
 from bot.models.readings import ReadingNotes
 from bot.options.autocomplete import choices, in_time
 from bot.servers.access import Viewer, channel_ids
@@ -84,26 +84,21 @@ class Registry:
             if record.guild_id == guild_id
             and record.checked
             and record.usable_in(channel_ids, user_id)
-            and could_read(sources_of(guild_id, record.readings))
+            and could_read(record.source_channels)
         ]
-        notes = await self.notes.load_all(ref.reading_id for record in usable for ref in record.readings)
+        notes = await self.notes.of(ref for record in usable for ref in record.readings)
         now, within_s = time.time(), self.forget_within_s
         standing = {note_id for note_id, note in notes.items() if (note.gone_by(within_s) or math.inf) > now}
         return [record for record in usable if all(ref.reading_id in standing for ref in record.readings)]
 
-    async def channel_models(self, viewer: Viewer) -> tuple[list[ModelRecord], ModelRecord | None]:
-        """Return the models that a channel may use, newest first, and its current one if everybody there may use it."""
-        records, hashes = await self._ask(viewer)
-        models = sorted(await self.among(viewer, records), key=lambda model: model.created_at, reverse=True)
-        # A thread whose own choice is gone has its parent's.
-        chosen = (fields.get(b"model", b"").decode() for fields in hashes)
-        by_id = {model.model_id: model for model in await self.among(viewer._replace(user_id=None), models)}
-        current = next((by_id[model_id] for model_id in chosen if model_id in by_id), None)
-        return models, current
-
     async def usable(self, viewer: Viewer) -> list[ModelRecord]:
         """Return the models that may be used in a channel, newest first."""
-        return (await self.channel_models(viewer))[0]
+        records, _ = await self._ask(viewer)
+        return sorted(await self.among(viewer, records), key=lambda model: model.created_at, reverse=True)
+
+    async def current(self, viewer: Viewer) -> ModelRecord | None:
+        """Return a channel's model, if everybody there may use it; of a thread that has none, its parent's."""
+        return (await self._named(viewer, None))[0]
 
     async def choose(self, viewer: Viewer, name: str | None) -> ModelRecord:
         """Return the model of this name, or (None) the channel's. Raises UserError if none may be used here."""
@@ -304,13 +299,13 @@ class Registry:
 
         None: none of its words were withdrawn, and it is not too old.
         """
-        notes = await self.notes.load_all(ref.reading_id for ref in model.readings)
+        notes = await self.notes.of(model.readings)
         ends = [note.gone_by(self.forget_within_s) for note in notes.values()]
         return min((end for end in ends if end is not None), default=None)
 
     async def renewed_by(self, model: ModelRecord) -> float | None:
         """Return when a channel's model gets too old, in seconds since the epoch; None: it learned no messages."""
-        notes = await self.notes.load_all(ref.reading_id for ref in model.readings)
+        notes = await self.notes.of(model.readings)
         return min((note.read_at + self.lifetime_s for note in notes.values()), default=None)
 
     @property

@@ -17,7 +17,7 @@ from discord import app_commands
 from discord.ext import commands
 from pydantic import BaseModel
 
-from bot.background import DISCORD_ERRORS, Service, redis_call, run_forever
+from bot.background import DISCORD_ERRORS, Service, failure_logged, redis_call, run_forever
 from bot.core import Core
 from bot.models.registry import Registry
 from bot.servers.access import Viewer, channel_ids, require_admin
@@ -82,7 +82,8 @@ class Learning(Service, commands.Cog):
         heard, self._heard = self._heard, Counter()
         for name in names:
             async with self._changing:
-                await self.remaking.attempt(self._look_at(int(name), heard))
+                with failure_logged("learning_failed"):
+                    await self._look_at(int(name), heard)
 
     async def _look_at(self, channel_id: int, heard: Counter[int]) -> None:
         schedule = await self._load(channel_id)
@@ -107,14 +108,14 @@ class Learning(Service, commands.Cog):
     async def _model(self, guild: discord.Guild, channel_id: int, source_id: int) -> ModelRecord:
         """Return the channel's model. Raises UserError: it has none of that source."""
         model = await self._current(guild, channel_id)
-        notes = await self.registry.notes.load_all(ref.reading_id for ref in model.readings)
+        notes = await self.registry.notes.of(model.readings)
         if {note.source_id for note in notes.values()} != {source_id}:
             raise UserError("This channel has another model now.", "Turn it on for that one, or choose the other.")
         return model
 
     async def _current(self, guild: discord.Guild, channel_id: int) -> ModelRecord:
         """Return the channel's model. Raises UserError: it has none, or one of a member's own words."""
-        _, model = await self.registry.channel_models(Viewer(guild.id, [channel_id]))
+        model = await self.registry.current(Viewer(guild.id, [channel_id]))
         if model is None:
             raise UserError("This channel has no model now.", "Choose or train one that learned from a channel.")
         if model.authors:

@@ -18,12 +18,12 @@ import discord
 import structlog
 from discord.ext import commands
 
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, run_forever, unless_refused
+from bot.background import DISCORD_ERRORS, Service, failure_logged, run_forever, unless_refused
 from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Source, Sources
 from bot.core import Core
 from bot.jobs.snapshot import cancel_trainings
-from bot.models.audience import Audience, sources_of
+from bot.models.audience import Audience
 from bot.models.readings import ReadingNote
 from bot.models.registry import Registry
 from bot.servers.access import Viewer, channel_ids
@@ -43,6 +43,10 @@ _TRIES = 6
 
 Chore = Callable[[], Awaitable[Any]]
 log = structlog.get_logger()
+
+
+class NeverAgain(UserError):
+    """A model cannot be made again by itself."""
 
 
 @dataclass(eq=False, repr=False)
@@ -74,29 +78,20 @@ class Remaking(Service, commands.Cog):
         await asyncio.sleep(_GATHER_S)
         self._wakeup.clear()
         if self.core.settings.channel_training == "off":
-            await self.attempt(cancel_trainings(self.core.snapshots, self.core.jobs, None, lambda _: True))
+            with failure_logged("upkeep_failed"):
+                await cancel_trainings(self.core.snapshots, self.core.jobs, None, lambda _: True)
         guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.core.bot.guilds]
         for chore in (*self.before, *guilds, self.forget_unused):
-            await self.attempt(chore())
-
-    async def attempt(self, part: Awaitable[Any]) -> None:
-        """Do a part, and log its failure: it must not keep other servers or models from their turn.
-
-        Raises `redis.RedisError`: Redis cannot be reached, so that the other parts could do nothing either.
-        """
-        try:
-            await part
-        except REDIS_DOWN:
-            raise
-        except Exception:
-            log.exception("upkeep_failed")
+            with failure_logged("upkeep_failed"):
+                await chore()
 
     async def look(self, guild: discord.Guild) -> None:
         """Do what is due to a server's models. Raises `redis.RedisError`."""
         models = [model for model in await self.registry.all(guild.id) if model.readings]
-        notes = await self.registry.notes.load_all(ref.reading_id for model in models for ref in model.readings)
+        notes = await self.registry.notes.of(ref for model in models for ref in model.readings)
         for model in models:
-            await self.attempt(self._look_after(guild, model, models, notes))
+            with failure_logged("upkeep_failed"):
+                await self._look_after(guild, model, models, notes)
 
     async def _look_after(
         self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], notes: dict[str, ReadingNote]
@@ -131,12 +126,14 @@ class Remaking(Service, commands.Cog):
         """Make a model again, or delete it: at once if that can't be done, or when its time is over."""
         now, within_s = time.time(), self.registry.forget_within_s
         gone_by = await self.registry.gone_by(model) or now + within_s
-        if at_once or now >= gone_by - EVERY_S or not await self._channel_notes(model):
+        if at_once or now >= gone_by - EVERY_S:
             await self.delete(guild, model, why)
         elif now >= self._tried.get(model.model_id, -math.inf) + within_s / _TRIES:
             try:
                 await self.make_again(guild, model)
                 self._tried[model.model_id] = now
+            except NeverAgain:
+                await self.delete(guild, model, why)
             except (UserError, *DISCORD_ERRORS) as error:
                 log.debug(
                     "model_not_made_again", model_id=model.model_id, guild_id=guild.id, error=type(error).__name__
@@ -152,24 +149,19 @@ class Remaking(Service, commands.Cog):
         await self.trainings.begin_again(model, await self.plan(guild, model), limited=limited)
         log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
 
-    async def _channel_notes(self, model: ModelRecord) -> list[ReadingNote]:
-        """Return the notes of the one channel that a model learned; none: it cannot be made again by itself."""
-        notes = (await self.registry.notes.load_all(ref.reading_id for ref in model.readings)).values()
-        one_channel = len({(note.source_id, note.channel_id) for note in notes}) == 1
-        trained = model.corpus is not None and model.corpus.source == "channel" and not model.imported
-        return list(notes) if one_channel and trained and model.options is not None else []
-
     async def plan(self, guild: discord.Guild, model: ModelRecord) -> ReadingPlan:
         """Plan to train a model again on its channel: from the message that it began with, and for as many epochs.
 
-        Raises `UserError`: that can't be done, or not now; `redis.RedisError`.
+        Raises `NeverAgain`; `UserError`: not now; `redis.RedisError`.
         """
-        notes = await self._channel_notes(model)
-        if not notes or model.options is None:
-            raise UserError(
+        notes = (await self.registry.notes.of(model.readings)).values()
+        sources = {(note.source_id, note.channel_id) for note in notes}
+        trained = model.corpus is not None and model.corpus.source == "channel" and not model.imported
+        if len(sources) != 1 or not trained or model.options is None:
+            raise NeverAgain(
                 f"`{model.name}` can't be made again by itself.", "That takes a model that I trained on one channel."
             )
-        source_id = notes[0].source_id
+        ((source_id, _),) = sources
         channel = guild.get_channel_or_thread(source_id)
         if not isinstance(channel, Source):
             raise UserError(f"I don't see <#{source_id}> now, which `{model.name}` learned.", "Is it archived?")
@@ -222,7 +214,7 @@ class Remaking(Service, commands.Cog):
             return
         place = guild.get_channel_or_thread(model.channel_id)
         place_ids = channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
-        could_read = self.audience.could_read(guild.id, place_ids, sources_of(guild.id, model.readings))
+        could_read = self.audience.could_read(guild.id, place_ids, model.source_channels)
         named = f"my model `{model.name}`" if could_read and model.usable_in(place_ids) else "a model of mine"
         channel = self.core.bot.get_partial_messageable(model.channel_id, guild_id=guild.id)
         with unless_refused(log.warning, "deletion_not_told", model_id=model.model_id):

@@ -240,11 +240,11 @@ class Generating:
         """Say why the starter writes if the channel has no model; None: it has one."""
         if model_id != STARTER:
             return None
-        models, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids))
-        if current is not None:
+        viewer = Viewer(place.guild_id, place.channel_ids)
+        if await self.registry.current(viewer) is not None:
             return None
         prefix = await self.core.servers.prefix(place.guild_id)
-        if models:
+        if models := await self.registry.usable(viewer):
             return (
                 "This channel has no model, so the English that I come with wrote this. "
                 f"`{as_typed(prefix, 'model use', 'name', models[0].name)}` gives it one."

@@ -140,7 +140,7 @@ async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> N
     """Even if a channel had chosen it."""
     await live.models.registry.use(LAB, await bens(live))
     model_of(live, "tides")
-    assert (await live.models.registry.channel_models(HERE))[1] is None
+    assert await live.models.registry.current(HERE) is None
     worker = StandIn(live.bot.settings)
     await live.core.servers.choose(LAB, "chat", True)
     live.send(f"<@{BOT_ID}> how is the sea", person="ben")
@@ -162,7 +162,7 @@ async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None
     assert "🔒" in await live.ask("!model unshare bens-own")
     for user_id in (ADA, BEN):  # he need not tell of it by writing without a name
         viewer = HERE._replace(user_id=user_id)
-        assert (await live.models.registry.channel_models(viewer))[1] is None
+        assert await live.models.registry.current(viewer) is None
         assert (await live.models.registry.choose_to_write(viewer, None))[0].model_id == STARTER
 
 

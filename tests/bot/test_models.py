@@ -46,7 +46,7 @@ async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_
     assert (await registry.choose(Viewer(GUILD, here), None)).name == "own"
     assert await registry.remove(own)  # the thread still names it
     assert (await registry.choose(Viewer(GUILD, here), None)).name == "parents"
-    _, current = await registry.channel_models(Viewer(GUILD, here))
+    current = await registry.current(Viewer(GUILD, here))
     assert current is not None
     assert current.name == "parents"
 
@@ -127,7 +127,7 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
     assert await client.exists(keys.model("m1"), keys.guild_models(GUILD)) == 0
     assert await client.smembers(keys.DELETING) == {b"m1"}  # type: ignore[misc]
     for channel in (CHANNEL, OTHER):
-        assert (await registry.channel_models(Viewer(GUILD, [channel])))[1] is None
+        assert await registry.current(Viewer(GUILD, [channel])) is None
     assert not await registry.remove(model)
     with pytest.raises(UserError, match="deleted a moment ago"):
         await registry.amend("m1", lambda model: model)

@@ -163,7 +163,7 @@ async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
     await withdrawn(live, note, WITHIN_S - 50)  # the next look would be too late
     await look(live)
     assert await names(live) == []
-    assert (await live.models.registry.channel_models(Viewer(GUILD_ID, [LAB])))[1] is None
+    assert await live.models.registry.current(Viewer(GUILD_ID, [LAB])) is None
     assert live.showing("I deleted my model `sea`: a member's words in it were withdrawn.") is not None
 
 
