@@ -21,7 +21,6 @@ class Features:
     models: bot.models.feature.Models
     channels: bot.channels.feature.Channels
     write: bot.write.feature.Write
-    train: bot.train.feature.Train
 
 
 async def setup(core: Core) -> Features:
@@ -30,7 +29,7 @@ async def setup(core: Core) -> Features:
     panel = await bot.admin.feature.setup(core, registry=models.registry)
     channels = await bot.channels.feature.setup(core, models=models)
     write = await bot.write.feature.setup(core, registry=models.registry, channels=channels)
-    train = await bot.train.feature.setup(core, models=models, channels=channels)
+    await bot.train.feature.setup(core, models=models, channels=channels)
     await bot.talk.feature.setup(core, registry=models.registry, write=write, panel=panel)
     await bot.play.feature.setup(core, models=models, channels=channels, generating=write.generating)
-    return Features(models=models, channels=channels, write=write, train=train)
+    return Features(models=models, channels=channels, write=write)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bot.channels.feature import Channels
 from bot.core import Core
 from bot.models.feature import Models
@@ -15,17 +13,7 @@ from bot.train.remake import Remaking
 from bot.train.start import Trainings
 
 
-@dataclass(frozen=True)
-class Train:
-    """The parts that other features need."""
-
-    trainings: Trainings
-    cards: TrainingCards
-    remaking: Remaking
-    learning: Learning
-
-
-async def setup(core: Core, *, models: Models, channels: Channels) -> Train:
+async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     registry = models.registry
     cards = TrainingCards(core=core, registry=registry, audience=models.audience, reading=channels.readings.card)
     trainings = Trainings(core=core, registry=registry, cards=cards, readings=channels.readings)
@@ -45,4 +33,3 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> Train:
     core.delivery.present_trainings(cards.keep)
     await core.add(training, control, learning, remaking)
     core.run(remaking, learning)
-    return Train(trainings=trainings, cards=cards, remaking=remaking, learning=learning)

@@ -172,8 +172,8 @@ def model_of(live: Live, name: str, *readings: ReadingRef | ReadingNote, **field
 
 async def look(live: Live) -> None:
     """Have the bot look after its models now, as it does every minute."""
-    await live.train.remaking.look(live.guild)
-    await live.train.remaking.forget_unused()
+    await live.remaking.look(live.guild)
+    await live.remaking.forget_unused()
 
 
 async def names(live: Live, guild_id: int = GUILD_ID) -> list[str]:

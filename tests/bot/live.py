@@ -17,7 +17,12 @@ from bot.channels.consent import ConsentStore
 from bot.channels.feature import Channels
 from bot.core import Core
 from bot.models.feature import Models
-from bot.train.feature import Train
+from bot.train.card import TrainingCards
+from bot.train.cog import Training
+from bot.train.cog_jobs import Jobs
+from bot.train.learn import Learning
+from bot.train.remake import Remaking
+from bot.train.start import Trainings
 from bot.write.feature import Write
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.jobs import TrainJob
@@ -62,8 +67,20 @@ class Live:
         return self.channels.sources.consents
 
     @property
-    def train(self) -> Train:
-        return self.bot.features.train
+    def trainings(self) -> Trainings:
+        return cog(self.bot, Training).trainings
+
+    @property
+    def cards(self) -> TrainingCards:
+        return cog(self.bot, Jobs).cards
+
+    @property
+    def remaking(self) -> Remaking:
+        return cog(self.bot, Remaking)
+
+    @property
+    def learning(self) -> Learning:
+        return cog(self.bot, Learning)
 
     @property
     def write(self) -> Write:
@@ -149,7 +166,7 @@ class Live:
         """Enter a training and follow it, with a card where it was asked for or without one."""
         text = None if job.is_unread else "text"
         place = job.place.channel_id
-        posted = await self.train.cards.post(job, self.bot.get_partial_messageable(place).send) if card else None
+        posted = await self.cards.post(job, self.bot.get_partial_messageable(place).send) if card else None
         assert await self.core.jobs.submit_train(job, text, (9, 9)) == "entered"
         self.core.delivery.follow(job, posted and (place, posted.id))
         return job

@@ -55,15 +55,15 @@ async def planned(live: Live, *, days: float = 8, **fields: object) -> None:
 
 async def schedule_of(live: Live) -> Schedule:
     """Of #lab's model, which learns on."""
-    schedule = await live.train.learning._load(LAB)
+    schedule = await live.learning._load(LAB)
     assert schedule is not None
     return schedule
 
 
 async def look_twice(live: Live) -> None:
     await look(live)
-    await live.train.learning.look()
-    await live.train.learning.look()
+    await live.learning.look()
+    await live.learning.look()
 
 
 # ---------------------------------------------------------------------- when
@@ -113,13 +113,13 @@ async def test_an_admin_turns_it_on_and_the_channels_members_are_told_once(live:
     assert (schedule.source_id, schedule.every) == (LAB, 500)
     live.send("!learn off")
     await live.until(lambda: live.showing("by itself any more"), "the end")
-    assert await live.train.learning._load(LAB) is None
+    assert await live.learning._load(LAB) is None
 
 
 async def test_only_admins_turn_it_on(live: Live) -> None:
     await ready(live)
     assert "Only members with Manage Server" in await live.ask("!learn nightly", person="ben")
-    assert await live.train.learning._load(LAB) is None
+    assert await live.learning._load(LAB) is None
     assert not live.shown(TOLD)
 
 
@@ -129,7 +129,7 @@ async def test_only_admins_turn_it_on(live: Live) -> None:
 )
 async def test_what_cannot_be_is_explained(live: Live, typed: str, words: str) -> None:
     assert words in await live.ask(typed)
-    assert await live.train.learning._load(LAB) is None
+    assert await live.learning._load(LAB) is None
 
 
 async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) -> None:
@@ -140,7 +140,7 @@ async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) ->
     await learned(live)
     assert "haven't allowed me to learn" in await live.ask("!learn nightly")
     assert not live.shown(TOLD)
-    assert await live.train.learning._load(LAB) is None
+    assert await live.learning._load(LAB) is None
 
 
 # ---------------------------------------------------------------------- learning on
@@ -180,9 +180,9 @@ async def test_it_is_forgotten_with_its_channel_and_with_its_server(live: Live) 
     await planned(live)
     elsewhere = Schedule(guild_id=5, source_id=6, every=0, at=time.time())
     await live.bot.redis.hset(keys.LEARNING, "7", elsewhere.model_dump_json())
-    await live.train.learning.look()
+    await live.learning.look()
     assert await live.bot.redis.hkeys(keys.LEARNING) == [str(LAB).encode()]
     live.remove_channel(LAB)
     await live.until(lambda: live.guild.get_channel(LAB) is None, "the end of the channel")
-    await live.train.learning.look()
+    await live.learning.look()
     assert await live.bot.redis.hkeys(keys.LEARNING) == []

@@ -186,7 +186,7 @@ async def test_made_again_it_is_of_its_author_alone(live: Live) -> None:
     ben = (await who(live, "ben", "lab")).user
     stored = (await live.channels.member_data.in_server(GUILD_ID, ben)).learned
     assert [one.model.name for one in stored] == ["bens-own"]
-    plan = await live.train.remaking.plan(live.guild, model)
+    plan = await live.remaking.plan(live.guild, model)
     assert (plan.author_id, plan.replaces) == (BEN, model.model_id)
     new = await bens(live, "bens-own-2", replaces=model.model_id)
     await look(live)
@@ -198,12 +198,12 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     model = await bens(live)
     reading = channel_reading(**dict(model.readings[0]))
     job = factories.train_job(place=lab(person="ben"), corpus=model.corpus, reading=reading, author_id=BEN)
-    assert await live.train.cards.samples_stand(job)
+    assert await live.cards.samples_stand(job)
     await live.core.jobs.run(enter(job, "key", "n"))
     await live.core.jobs.cancel("t-1")
     await live.bot.redis.srem(keys.OUTBOX, "t-1")  # type: ignore[misc]
     await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    assert not await live.train.cards.samples_stand(job)
+    assert not await live.cards.samples_stand(job)
     assert await live.channels.member_data.forget_requests(ADA, [GUILD_ID]) == 0
     assert await live.channels.member_data.forget_requests(BEN, [GUILD_ID]) == 1
 

@@ -77,10 +77,10 @@ async def test_the_whole_chain_is_made_again_at_once(live: Live) -> None:
     model_of(live, "book", epochs=4)
     model_of(live, "sea", first, parent="book", epochs=7)
     model = model_of(live, "sea-2", second, first, parent="sea", epochs=9)
-    plan = await live.train.remaking.plan(live.guild, model)
+    plan = await live.remaking.plan(live.guild, model)
     assert (plan.parent and plan.parent.name, plan.options.epochs, plan.after) == ("book", 5, 5)
     alone = model_of(live, "alone", first, parent=STARTER, epochs=3, options=TrainOptions(minutes=2))
-    plan = await live.train.remaking.plan(live.guild, alone)
+    plan = await live.remaking.plan(live.guild, alone)
     assert (plan.parent, plan.options.epochs, plan.options.minutes) == (None, None, 2)
 
 
@@ -90,10 +90,10 @@ async def test_it_does_not_start_from_a_text_that_is_for_others(live: Live) -> N
     note = await read(live, ADA)
     model = model_of(live, "sea", note, parent="book", epochs=7)
     model_of(live, "book", channel_id=TAVERN, scope="channel", epochs=4)
-    plan = await live.train.remaking.plan(live.guild, model)
+    plan = await live.remaking.plan(live.guild, model)
     assert (plan.parent, plan.options.epochs) == (None, 7)
     await live.models.registry.amend("book", lambda book: book.model_copy(update={"shared_with": (LAB,)}))
-    plan = await live.train.remaking.plan(live.guild, model)
+    plan = await live.remaking.plan(live.guild, model)
     assert (plan.parent and plan.parent.name, plan.options.epochs) == ("book", None)
 
 
@@ -152,7 +152,7 @@ async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> N
 
 async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
     """It could not be made again: there is too little."""
-    await live.train.remaking.stop()
+    await live.remaking.stop()
     await agreed(live, "ada")
     note = await read(live, ADA, BEN)
     model = model_of(live, "sea", note)
@@ -182,7 +182,7 @@ async def test_what_cannot_be_made_again_is_deleted_at_once(live: Live, learned:
 
 
 async def test_what_is_too_old_is_made_again(live: Live) -> None:
-    await live.train.remaking.stop()
+    await live.remaking.stop()
     await talked(live, 300, "ada", "ben")
     young = await read(live, ADA, read_at=time.time() - 30 * DAY_S + 600, channel_id=TAVERN)
     old = await read(live, ADA, read_at=time.time() - 30 * DAY_S - 1)
@@ -197,7 +197,7 @@ async def test_what_is_too_old_is_made_again(live: Live) -> None:
 
 
 async def test_what_is_too_old_and_cannot_be_made_again_in_time_is_deleted(live: Live) -> None:
-    await live.train.remaking.stop()
+    await live.remaking.stop()
     await agreed(live, "ada")
     old = await read(live, ADA, read_at=time.time() - 40 * DAY_S)
     model_of(live, "sea", old)
@@ -209,7 +209,7 @@ async def test_what_is_too_old_and_cannot_be_made_again_in_time_is_deleted(live:
 
 
 async def test_readings_that_nothing_needs_are_forgotten(live: Live) -> None:
-    await live.train.remaking.stop()  # else it may look between the next steps
+    await live.remaking.stop()  # else it may look between the next steps
     used, unused, waits = await read(live, ADA), await read(live, ADA), channel_reading(LAB)
     model_of(live, "sea", used)
     job = factories.train_job(place=lab(), corpus=factories.channel_corpus(waits.reading_id, chars=0), reading=waits)

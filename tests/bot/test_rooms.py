@@ -197,7 +197,7 @@ async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it
 async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live: Live) -> None:
     for channel_id, words in ((LAB, "deleted a model of mine"), (CELLAR, "deleted my model `whispers`")):
         model = heard(live, model_id=f"m{channel_id}", channel_id=channel_id)
-        await live.train.remaking.delete(live.guild, model, "models of channels are kept only for a limited time")
+        await live.remaking.delete(live.guild, model, "models of channels are kept only for a limited time")
         channel = "lab" if channel_id == LAB else "cellar"
         assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
 

@@ -54,7 +54,7 @@ async def _noted(live: Live, job_id: str) -> tuple[int, int]:
 
 async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     who = await _who(live)
-    await live.train.trainings.begin(who, _lesson, _in_lab(live))
+    await live.trainings.begin(who, _lesson, _in_lab(live))
     (card,) = _cards(live, "Learning")
     job_id = f"t-{who.request_id}"
     await live.until(lambda: not live.core.delivery._asking, "the end of the request")
@@ -64,11 +64,11 @@ async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
 async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, sync: redis.Redis) -> None:
     who = await _who(live)
     with pytest.raises(RuntimeError, match="no card"):
-        await live.train.trainings.begin(who, _lesson, AsyncMock(side_effect=RuntimeError("no card")))
+        await live.trainings.begin(who, _lesson, AsyncMock(side_effect=RuntimeError("no card")))
     assert not sync.exists(keys.job(f"t-{who.request_id}"))
     assert sync.hgetall(keys.ACTIVE) == {}
     assert sync.smembers(keys.OUTBOX) == set()
-    await live.train.trainings.begin(who, _lesson, _in_lab(live))  # the cooldown was given back
+    await live.trainings.begin(who, _lesson, _in_lab(live))  # the cooldown was given back
     assert len(_cards(live, "Learning")) == 1
 
 
@@ -81,7 +81,7 @@ async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: red
 
     who = await _who(live)
     with pytest.raises(UserError, match="You already have"):
-        await live.train.trainings.begin(who, meanwhile, _in_lab(live))
+        await live.trainings.begin(who, meanwhile, _in_lab(live))
     assert _cards(live, f"t-{who.request_id}") == []
     assert sync.hlen(keys.ACTIVE) == live.bot.settings.train_jobs_per_user
 
@@ -102,7 +102,7 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
         raise SystemExit  # nothing is tidied up
 
     with pytest.raises(SystemExit):
-        await live.train.trainings.begin(who, _lesson, dies)
+        await live.trainings.begin(who, _lesson, dies)
     await live.start_again()
     job_id = f"t-{who.request_id}"
     assert await _noted(live, job_id) == (LAB, posted[0].id)
@@ -114,10 +114,10 @@ async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_ans
     who = await _who(live)
 
     async def slowly() -> TrainRequest:
-        await live.train.trainings.begin(who, _lesson, _in_lab(live))  # the second delivery
+        await live.trainings.begin(who, _lesson, _in_lab(live))  # the second delivery
         return await _lesson()
 
-    await live.train.trainings.begin(who, slowly, _in_lab(live))
+    await live.trainings.begin(who, slowly, _in_lab(live))
     await live.handled()
     assert len(_cards(live, "Learning")) == 1
     assert not live.shown("❌")
@@ -136,10 +136,10 @@ async def test_a_card_that_discord_does_not_take_now_comes_later(live: Live, fau
     live.faults.add(replace(fault))
     who = await _who(live)
     if by_message:
-        await live.train.trainings.begin(who, _lesson, _in_lab(live))
+        await live.trainings.begin(who, _lesson, _in_lab(live))
     else:
         with pytest.raises(UserError, match="goes on all the same"):
-            await live.train.trainings.begin(replace(who, message_id=None), _lesson, _in_lab(live))
+            await live.trainings.begin(replace(who, message_id=None), _lesson, _in_lab(live))
     job_id = f"t-{who.request_id}"
     noted = await _noted(live, job_id)
     (card,) = _cards(live, "Learning")

@@ -193,7 +193,7 @@ async def test_past_its_time_a_model_cannot_be_used_deleted_or_not(live: Live, d
     reading = await note(live, ADA, BEN)
     model = model_of(live, "sea", reading)
     viewer = Viewer(GUILD_ID, [LAB], ADA)
-    await live.train.remaking.stop()
+    await live.remaking.stop()
 
     async def withdrawn(ago_s: float) -> list[str]:
         await live.bot.redis.hset(keys.reading(reading.reading_id), "withdrawn_at", str(time.time() - ago_s))
