@@ -48,9 +48,10 @@ def spoken(live: Live, title: str = SAID, channel: int = LAB) -> list[Message]:
 async def call(
     live: Live, worker: StandIn, words: str = "@mary hello", text: str = TEXT, **where: Any
 ) -> dict[str, Any]:
+    """Say something to a persona, and wait until it has answered; the job."""
     live.send(words, person="ben", **where)
     job = await worker.answer(live, text)
-    await live.handled()
+    await live.until(lambda: "discord.py: on_message" not in {task.get_name() for task in asyncio.all_tasks()}, "it")
     return job
 
 
