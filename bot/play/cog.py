@@ -17,7 +17,7 @@ from bot.play.quiz import Quiz
 from bot.responder import replying
 from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
-from shared.jobs import MOST_PASSAGES
+from shared.jobs import MOST_PASSAGES, QuizJob
 
 PASSAGES, SECONDS = 3, 60
 _SCORES = "scores"
@@ -55,13 +55,17 @@ class Play(commands.Cog):
             await ctx.defer()
             await ctx.send(embed=await self.game.scores(Actor.of(ctx).guild_id), **replying(ctx))
             return
-        await self.game.ask(
-            ctx,
-            name=flags.model,
-            passages=flags.passages or PASSAGES,
-            seconds=flags.seconds or SECONDS,
-            anew=flags.start_over,
-        )
+
+        async def build(actor: Actor) -> QuizJob:
+            return await self.game.job(
+                actor,
+                flags.model,
+                flags.passages or PASSAGES,
+                flags.seconds or SECONDS,
+                start_over=flags.start_over,
+            )
+
+        await self.core.requests.command(ctx, build)
 
     @quiz.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -93,14 +97,6 @@ class Play(commands.Cog):
         mine = payload.message_author_id in (None, me.id)
         if mine or await self.core.jobs.shown_in(payload.message_id) is not None:  # a persona's
             await self.favourites.count(payload.guild_id, f"{payload.message_id}:{payload.channel_id}", by)
-
-    @commands.Cog.listener()
-    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        self.core.chores.add(self.game.forget_channel, channel.id)
-
-    @commands.Cog.listener()
-    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        self.core.chores.add(self.game.forget_channel, payload.thread_id)
 
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:

@@ -10,11 +10,10 @@ import asyncio
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import discord
 import structlog
-from pydantic import ValidationError
 
 from bot.background import Service, backoff, is_transient, redis_call, reserve, retry, run_forever
 from bot.components import JOB, Components, Press
@@ -24,7 +23,7 @@ from bot.jobs.delivery import Delivery
 from bot.models.registry import Registry
 from bot.play import embeds
 from bot.servers.access import Actor, Viewer
-from bot.types import Context, Send
+from bot.types import Send
 from bot.words import NOBODY
 from galvanic.errors import UserError
 from galvanic.options import STARTER
@@ -74,6 +73,15 @@ return redis.call('DEL', KEYS[1]) + redis.call('ZREM', KEYS[2], ARGV[1])
 log = structlog.get_logger()
 
 
+class _Running(NamedTuple):
+    """A quiz that goes on. `guesses`: by member; `message_id`: of its question, 0 while that is not posted."""
+
+    job: QuizJob
+    drawn: Quizzed
+    guesses: dict[int, int]
+    message_id: int
+
+
 @dataclass(eq=False, repr=False)
 class Quiz(Service):
     core: Core
@@ -93,21 +101,17 @@ class Quiz(Service):
 
     # ------------------------------------------------------------------ the question
 
-    async def ask(self, ctx: Context, *, name: str | None, passages: int, seconds: int, anew: bool) -> None:
-        """Begin a quiz. `anew`: passages that were shown may come again. Raises UserError where there can be none."""
+    async def job(self, actor: Actor, name: str | None, passages: int, seconds: int, *, start_over: bool) -> QuizJob:
+        """Return the job of a quiz. `start_over`: passages that were shown may come again.
 
-        async def build(actor: Actor) -> QuizJob:
-            return await self._job(actor, name, passages, seconds, anew=anew)
-
-        await self.core.requests.command(ctx, build)
-
-    async def _job(self, actor: Actor, name: str | None, passages: int, seconds: int, *, anew: bool) -> QuizJob:
+        Raises UserError if there can be none now.
+        """
         if await redis_call(self.core.redis.hexists(keys.quiz(actor.place.channel_id), "id")):
             raise _busy()
         model = await self._model(actor, name)
         shown = keys.quizzed(actor.guild_id, model.model_id)
         blocked = (await self.core.servers.get(actor.guild_id)).blocked
-        if anew:
+        if start_over:
             await redis_call(self.core.redis.delete(shown))
         return QuizJob(
             **actor.asks(QuizJob),
@@ -159,10 +163,10 @@ class Quiz(Service):
 
     async def _pressed(self, press: Press) -> None:
         actor, channel_id, letter = press.actor, press.actor.place.channel_id, int(press["letter"])
-        job, _, _ = await self._running(channel_id)
-        if job is None or letter >= job.passages:
+        running = await self._running(channel_id)
+        if running is None or letter >= running.job.passages:
             raise _over(await self.core.servers.prefix(actor.guild_id))
-        await self.registry.by_id(Viewer(actor.guild_id, actor.here), job.model.model_id)
+        await self.registry.by_id(Viewer(actor.guild_id, actor.here), running.job.model.model_id)
         guess: list[str | float] = [press["job"], f"g:{actor.user.id}", letter, channel_id, time.time(), MOST_GUESSES]
         if not await redis_call(self._guess(keys=[keys.quiz(channel_id), keys.QUIZZES], args=guess)):
             raise _over(await self.core.servers.prefix(actor.guild_id))
@@ -172,14 +176,19 @@ class Quiz(Service):
 
     # ------------------------------------------------------------------ the answer
 
-    async def _running(self, channel_id: int) -> tuple[QuizJob | None, Quizzed | None, dict[bytes, bytes]]:
-        """A channel's quiz, with its fields. None: there is none, or it is damaged."""
+    async def _running(self, channel_id: int) -> _Running | None:
+        """Return a channel's quiz, if there is one."""
         fields: dict[bytes, bytes] = await redis_call(self.core.redis.hgetall(keys.quiz(channel_id)))
-        try:
-            job = QuizJob.model_validate_json(fields.get(b"job", b""))
-            return job, Quizzed.model_validate_json(fields.get(b"drawn", b"")), fields
-        except ValidationError:
-            return None, None, fields
+        if b"job" not in fields:
+            return None
+        job, drawn = fields[b"job"], fields[b"drawn"]
+        guesses = {int(name[2:]): int(guess) for name, guess in fields.items() if name.startswith(b"g:")}
+        return _Running(
+            job=QuizJob.model_validate_json(job),
+            drawn=Quizzed.model_validate_json(drawn),
+            guesses=guesses,
+            message_id=int(fields.get(b"message", 0)),
+        )
 
     async def _end_due(self) -> float | None:
         """Begin to end all that are due, each by itself; the seconds until the next one is."""
@@ -196,44 +205,40 @@ class Quiz(Service):
                 await retry(lambda: self._answer(channel_id), "quiz_not_answered_yet", pauses_s=backoff(most_s=5.0))
 
     async def _answer(self, channel_id: int) -> None:
-        """Show which was real, then count the guesses; if that is interrupted, again. None are counted where that
-        cannot be shown, as where the model may no longer be used, or the thread is archived."""
-        job, drawn, fields = await self._running(channel_id)
-        usable: list[ModelRecord] = []
-        if (
-            job is not None
-            and b"message" not in fields
-            and await redis_call(self.core.redis.sismember(keys.OUTBOX, job.job_id))
-        ):
-            later = {str(channel_id): time.time() + job.seconds}  # the question is still to be posted
-            await redis_call(self.core.redis.zadd(keys.QUIZZES, later, xx=True))
-            return
-        if job is not None and drawn is not None:
-            viewer = Viewer(job.place.guild_id, job.place.channel_ids)
-            usable = await self.registry.by_ids(viewer, [job.model.model_id])
-            guesses = {int(name[2:]): int(guess) for name, guess in fields.items() if name.startswith(b"g:")}
-            answer = embeds.answer(job, await self._passages(job, drawn), drawn.real, guesses)
-            shown = answer if usable else error_embed(_UNUSABLE)
-            channel = self.core.bot.get_partial_messageable(channel_id, guild_id=job.place.guild_id)
-            question = channel.get_partial_message(int(fields.get(b"message", 0)))
-            try:
-                await question.edit(embed=shown, view=None, allowed_mentions=NOBODY)
-            except discord.HTTPException as error:  # it was deleted or never posted, or the thread is archived
-                if is_transient(error):
-                    raise
-                usable = []
-                log.info("quiz_not_answered", channel_id=channel_id, error=type(error).__name__, code=error.code)
-        scores = keys.quiz_scores(job.place.guild_id if job is not None else 0)
-        counted = [channel_id, MOST_SCORES if usable else 0, _YEAR_S]
+        """Show which was real, then count the guesses, if that could be shown; if this is interrupted, again."""
+        running, shown = await self._running(channel_id), False
+        if running is not None:
+            job_id = running.job.job_id
+            if not running.message_id and await redis_call(self.core.redis.sismember(keys.OUTBOX, job_id)):
+                later = {str(channel_id): time.time() + running.job.seconds}  # the question is still to be posted
+                await redis_call(self.core.redis.zadd(keys.QUIZZES, later, xx=True))
+                return
+            shown = await self._show_answer(running)
+        scores = keys.quiz_scores(running.job.place.guild_id if running is not None else 0)
+        counted = [channel_id, MOST_SCORES if shown else 0, _YEAR_S]
         await redis_call(self._end(keys=[keys.quiz(channel_id), keys.QUIZZES, scores], args=counted))
+
+    async def _show_answer(self, running: _Running) -> bool:
+        """Show the answer to a quiz; False: it can't be shown, or its model may no longer be used there."""
+        job, place = running.job, running.job.place
+        usable = await self.registry.by_ids(Viewer(place.guild_id, place.channel_ids), [job.model.model_id])
+        passages = await self._passages(job, running.drawn)
+        answer = embeds.answer(job, passages, running.drawn.real, running.guesses)
+        channel = self.core.bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
+        question = channel.get_partial_message(running.message_id)
+        try:
+            await question.edit(embed=answer if usable else error_embed(_UNUSABLE), view=None, allowed_mentions=NOBODY)
+        except discord.HTTPException as error:  # it was deleted or never posted, or the thread is archived
+            if is_transient(error):
+                raise
+            log.info("quiz_not_answered", channel_id=channel.id, error=type(error).__name__, code=error.code)
+            return False
+        return bool(usable)
 
     # ------------------------------------------------------------------ what is forgotten
 
     async def _forget_model(self, model: ModelRecord) -> None:
         await redis_call(self.core.redis.delete(keys.quizzed(model.guild_id, model.model_id)))
-
-    async def forget_channel(self, channel_id: int) -> None:
-        await redis_call(self.core.redis.delete(keys.quiz(channel_id)))
 
     async def forget_guild(self, guild_id: int) -> None:
         """Forget a server's scores and favourite texts."""
