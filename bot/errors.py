@@ -21,7 +21,6 @@ from shared.settings import Settings
 log = structlog.get_logger()
 
 # Discord's error codes.
-MISSING_PERMISSIONS = 50_013
 ARCHIVED = 50_083  # a change in an archived thread
 ALREADY_ANSWERED = 40_060
 UNKNOWN_CHANNEL = 10_003

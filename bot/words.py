@@ -37,7 +37,6 @@ BAR_CELLS = 20
 SAMPLE_CHARS = 280
 SLASH = "/"
 """Prefix of commands in servers where messages can't be read."""
-NO_FILES = "I'm missing the permission Attach Files here. A server admin can give it to my role."
 # Marks anywhere; the bracket of a link; what makes a link or an emoji of a name.
 _MARK = re.compile(r"[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{1,64}:)")
 # At a line's beginning: headings, quotes, lists, small print.

@@ -240,9 +240,12 @@ class Access:
             )
 
     def cooldown(self, what: What, actor: Actor, least_s: float = 0.0) -> AbstractAsyncContextManager[None]:
-        """A person's cooldown, as `start_cooldown`, of `least_s` at least, whatever the operator has set."""
-        set_s = self._settings.train_cooldown_s if what == "train" else self._settings.generate_cooldown_s
-        return self.start_cooldown(what, actor.guild_id, actor.user.id, max(set_s, least_s), request=actor.request_id)
+        """A person's cooldown, as `start_cooldown`, of `least_s` at least; of answers in a chat it is the channel's."""
+        settings = self._settings
+        set_s = {"train": settings.train_cooldown_s, "chat": settings.chat_cooldown_s, "hint": settings.chat_cooldown_s}
+        subject = actor.here[-1] if what == "chat" else actor.user.id
+        seconds = max(set_s.get(what, settings.generate_cooldown_s), least_s)
+        return self.start_cooldown(what, actor.guild_id, subject, seconds, request=actor.request_id)
 
     @contextlib.asynccontextmanager
     async def start_cooldown(

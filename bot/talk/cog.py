@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -273,12 +272,8 @@ class Speaks(commands.Cog):
     async def _answer(self, ctx: Context, call: str, words: str) -> None:
         require_permissions(ctx)
         actor = Actor.of(ctx)
-        await self.core.access.require("generate", actor)
-        wait = self.core.settings.chat_cooldown_s
-        channel_id = actor.here[-1]
-        async with self.core.access.start_cooldown("chat", actor.guild_id, channel_id, wait, request=actor.request_id):
-            heard = functools.partial(self.conversation.heard, actor, ctx.message, words)
-            await self.personas.say(actor, call, heard)
+        async with self.core.access.cooldown("chat", actor):
+            await self.personas.say(actor, call, await self.conversation.turns(actor, ctx.message, words))
 
     async def _speaking_form(self, press: Press) -> Form:
         administered(press)

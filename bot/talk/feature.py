@@ -15,17 +15,8 @@ from bot.write.feature import Write
 
 async def setup(core: Core, *, registry: Registry, write: Write, panel: ServerSettings) -> None:
     rooms, store = Rooms(core.redis), PersonaStore(core.redis)
-    speaker = Speaker(
-        core=core, registry=registry, generating=write.generating, conversation=write.conversation, rooms=rooms
-    )
-    personas = Personas(
-        core=core,
-        registry=registry,
-        generating=write.generating,
-        conversation=write.conversation,
-        rooms=rooms,
-        store=store,
-    )
+    speaker = Speaker(core=core, registry=registry, conversation=write.conversation, rooms=rooms)
+    personas = Personas(core=core, registry=registry, conversation=write.conversation, rooms=rooms, store=store)
     speaks = Speaks(
         core=core,
         registry=registry,

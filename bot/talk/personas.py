@@ -7,7 +7,7 @@ import random
 import re
 import time
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +30,6 @@ from bot.words import NOBODY, as_typed, code, plain
 from bot.write.changes import masked
 from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
-from bot.write.generate import Generating
 from galvanic.errors import UserError
 from shared.events import Failed, Generated
 from shared.models import ModelRecord
@@ -49,7 +48,6 @@ _FOUND = 1_000
 """Members in an answer of Discord's, at most."""
 _ALIKE = ("li1", "o0")
 _TOO_MANY_WEBHOOKS, _MOST_HOOKS = 30_007, 1_000
-Fields = Callable[[ModelRecord], Awaitable[dict[str, Any]]]  # of the job in which a model answers
 log = structlog.get_logger()
 
 
@@ -60,7 +58,6 @@ class Personas(Service):
 
     core: Core
     registry: Registry
-    generating: Generating
     conversation: Conversation
     rooms: Rooms
     store: PersonaStore
@@ -141,14 +138,16 @@ class Personas(Service):
                 f"A member with Manage Server can give it another one: `{add}`.",
             ) from problem
 
-    async def say(self, actor: Actor, call: str, fields: Fields, turn: int | None = None) -> str | None:
-        """Have a persona say something; its text. `turn`: of a talk.
+    async def say(self, actor: Actor, call: str, turns: Sequence[Turn], turn: int | None = None) -> str | None:
+        """Have a persona continue `turns`; its text. `turn`: of a talk.
 
-        Empty: nothing was posted; None: nobody knows. Raises UserError, with nothing posted: it can't.
+        Empty: nothing was posted; None: nobody knows. Raises UserError, with nothing posted: it can't, or this person
+        may not have it do so.
         """
         guild_id = actor.guild_id
+        await self.core.access.require("generate", actor)
         persona, model = await self._speaking(actor, call)
-        job = await self.generating.answering(actor, model, await fields(model), LETTER)
+        job = await self.conversation.job(actor, model, turns, LETTER)
         job = job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"})
         event = await self.core.requests.unasked(guild_id, job, self.core.settings.generate_timeout_s)
         if isinstance(event, Failed):
@@ -174,7 +173,7 @@ class Personas(Service):
             def keep_picture(current: Persona) -> dict[str, Any]:
                 return {"picture": lasting} if current.picture == persona.picture else {}
 
-            await self.store.change(guild_id, call, keep_picture)
+            await self.store.change(guild_id, keep_picture)
         return event.text.strip()
 
     async def _is_quiet(self, actor: Actor) -> bool:
@@ -199,12 +198,6 @@ class Personas(Service):
 
     async def _talk(self, actor: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
         texts, send = list[str](), self.core.bot.get_partial_messageable(actor.here[0], guild_id=actor.guild_id).send
-
-        def fields(model: ModelRecord) -> Awaitable[dict[str, Any]]:
-            """The other's texts are of nobody's id."""
-            before = [Turn(0 if (len(texts) - at) % 2 else None, text, None) for at, text in enumerate(texts)]
-            return self.conversation.after(before, model)
-
         await announced.wait()
         try:
             try:
@@ -220,7 +213,9 @@ class Personas(Service):
                             f"Try again later. `{prefix}speak` shows this channel's limit; a server has "
                             f"{MOST_IN_A_SERVER} an hour.",
                         )
-                    text = await self.say(actor, pair[len(texts) % 2], fields, len(texts))
+                    # The other one's texts are of nobody's id.
+                    before = [Turn(0 if (len(texts) - at) % 2 else None, words, None) for at, words in enumerate(texts)]
+                    text = await self.say(actor, pair[len(texts) % 2], before, len(texts))
                     if text == "":
                         await self.rooms.give_back(*place)
                     if not text:

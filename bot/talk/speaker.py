@@ -23,9 +23,8 @@ from bot.talk.rooms import Rooms
 from bot.talk.speaking import Speaking, describe
 from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
-from bot.write.generate import Generating
 from galvanic.errors import UserError
-from shared.blocklist import Blocklist
+from shared.blocklist import Blocklist, default_entries
 from shared.events import Generated
 
 LATE_S = 60.0
@@ -52,7 +51,6 @@ class Words(NamedTuple):
 class Speaker(Service):
     core: Core
     registry: Registry
-    generating: Generating
     conversation: Conversation
     rooms: Rooms
     _busy: set[str] = field(init=False, default_factory=set)
@@ -137,8 +135,8 @@ class Speaker(Service):
         turns = [Turn(author_id, "\n".join(entry.text for entry in words), author_id)] if words else []
         actor = Actor(message.guild.me, channel, guild_id, message.id)
         model, _ = await self.registry.choose_to_write(Viewer(guild_id, actor.here), None, starter=False)
-        heard = await self.conversation.after(turns, model)
-        job = await self.generating.answering(actor, model, {**heard, "author_id": author_id}, UNASKED)
+        job = await self.conversation.job(actor, model, turns, UNASKED)
+        job = job.model_copy(update={"blocked": job.blocked or default_entries()})  # also where admins emptied the list
         event = await self.core.requests.unasked(guild_id, job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"

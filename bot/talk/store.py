@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import redis.asyncio
@@ -15,8 +15,6 @@ from shared import keys
 
 MOST_PERSONAS = 25
 """Most personas of a server."""
-Change = Callable[["Persona"], dict[str, Any]]
-"""Returns the fields of a persona that change."""
 
 log = structlog.get_logger()
 
@@ -50,18 +48,17 @@ class PersonaStore:
     async def put(self, guild_id: int, call: str, persona: Persona) -> bool:
         """Add or replace a persona; False: there are too many."""
         async with self._changing:
-            personas = await self.of(guild_id)
-            if len(personas | {call: persona}) > MOST_PERSONAS:
-                return False
-            await self._write(guild_id, personas | {call: persona}, call)
-            return True
+            personas = await self.of(guild_id) | {call: persona}
+            if len(personas) <= MOST_PERSONAS:
+                await self._write(guild_id, personas, {call})
+            return len(personas) <= MOST_PERSONAS
 
-    async def change(self, guild_id: int, call: str, change: Change) -> None:
-        """Change a persona as it is now, unless it was removed meanwhile."""
+    async def change(self, guild_id: int, change: Callable[[Persona], dict[str, Any]]) -> None:
+        """Change personas as they are now. `change` returns the fields that change of one."""
         async with self._changing:
-            personas = await self.of(guild_id)
-            if (old := personas.get(call)) is not None and (new := old.model_copy(update=change(old))) != old:
-                await self._write(guild_id, personas | {call: new}, call)
+            old = await self.of(guild_id)
+            new = {call: persona.model_copy(update=change(persona)) for call, persona in old.items()}
+            await self._write(guild_id, new, {call for call in old if old[call] != new[call]})
 
     async def remove(self, guild_id: int, call: str) -> None:
         async with self._changing:
@@ -72,31 +69,25 @@ class PersonaStore:
 
     async def replace_model(self, guild_id: int, old_id: str, new_id: str) -> None:
         """Give personas of a model the one that took its place."""
-
-        def replaced(persona: Persona) -> dict[str, Any]:
-            return {"model_id": new_id} if persona.model_id == old_id else {}
-
-        for call in await self.of(guild_id):
-            await self.change(guild_id, call, replaced)
+        await self.change(guild_id, lambda persona: {"model_id": new_id} if persona.model_id == old_id else {})
 
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
         """Have no persona speak in a channel that was deleted."""
-
-        def without(persona: Persona) -> dict[str, Any]:
-            return {"channels": tuple(place for place in persona.channels if place != channel_id)}
-
-        for call in await self.of(guild_id):
-            await self.change(guild_id, call, without)
+        await self.change(
+            guild_id,
+            lambda persona: {"channels": tuple(place for place in persona.channels if place != channel_id)},
+        )
 
     async def forget_guild(self, guild_id: int) -> None:
         async with self._changing:
             await redis_call(self._redis.delete(keys.personas(guild_id)))
             self._known[guild_id] = {}
 
-    async def _write(self, guild_id: int, personas: dict[str, Persona], call: str) -> None:
-        data = personas[call].model_dump_json(exclude_defaults=True)
-        await redis_call(self._redis.hset(keys.personas(guild_id), call, data))
-        self._known[guild_id] = personas
+    async def _write(self, guild_id: int, personas: dict[str, Persona], changed: Collection[str]) -> None:
+        if changed:
+            data: Any = {call: personas[call].model_dump_json(exclude_defaults=True) for call in changed}
+            await redis_call(self._redis.hset(keys.personas(guild_id), mapping=data))
+            self._known[guild_id] = personas
 
 
 def _persona(guild_id: int, data: bytes) -> Persona | None:

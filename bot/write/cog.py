@@ -19,17 +19,15 @@ from bot.types import Context, hybrid_command
 from bot.words import as_typed, mention_instead
 from bot.write import mix
 from bot.write.changes import temperatures_around
-from bot.write.generate import Generating, Request
+from bot.write.generate import Generating
 from galvanic.errors import UserError
 from galvanic.options import STARTER, GenerateOptions, StopAt
 from galvanic.request import usual_drawing
-from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, SurpriseJob, Variant, author_of
+from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, GenerateJob, SurpriseJob, Variant, author_of
 
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800
 """Characters of a compared text: more would not fit its field of the card."""
-_CHOSEN = ("temperature", "random_seed", "top_k", "top_p", "min_p", "guard", "stop")
-"""Options that `GenerateJob` has under the same names."""
 
 
 class GenerateFlags(Options):
@@ -100,14 +98,6 @@ class Writing(commands.Cog):
         Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
         or generate it at a higher (hotter) or lower (cooler) temperature.
         """
-        request = self._request(flags)
-
-        async def prepare(_: Actor) -> Request:
-            return request
-
-        await self.generating.command(ctx, prepare)
-
-    def _request(self, flags: GenerateFlags) -> Request:
         seed = checks.seed(flags.seed or "")
         if seed.strip() and flags.from_corpus:
             raise UserError(
@@ -119,14 +109,18 @@ class Writing(commands.Cog):
                 raise UserError(
                     f"`--mix` and `--{other.replace('_', '-')}` don't go together.", "Leave out one of them."
                 )
-        return Request(
-            seed=seed,
-            models=mix.parse(flags.mix) if flags.mix is not None else (),
-            model=flags.model,
-            length=flags.length,
-            from_corpus=flags.from_corpus,
-            chosen={name: getattr(flags, name) for name in _CHOSEN},
-        )
+        weights = mix.parse(flags.mix) if flags.mix is not None else {}
+
+        async def build(actor: Actor) -> GenerateJob:
+            return await self.generating.job(
+                actor,
+                [(await self.registry.choose_to_write(actor.viewer, name))[0] for name in weights or [flags.model]],
+                seed,
+                weights=[*weights.values()],
+                **{name: getattr(flags, name) for name in GenerateOptions.model_fields},
+            )
+
+        await self.core.requests.command(ctx, build)
 
     @hybrid_command(
         "compare the sea [--OPTION VALUE ...]",
@@ -139,7 +133,6 @@ class Writing(commands.Cog):
 
         The menu below continues the text you like.
         """
-        require_permissions(ctx)
         seed = checks.seed(flags.seed or "")
         if not seed.strip():
             prefix = await self.core.servers.prefix(Actor.of(ctx).guild_id)

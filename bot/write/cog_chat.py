@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import discord
@@ -20,7 +19,6 @@ from bot.servers.access import Actor, TooSoon, Viewer, channel_ids, require_perm
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY, as_typed, plain
 from bot.write.conversation import Conversation
-from bot.write.generate import Generating
 from galvanic.errors import UserError
 from shared.jobs import GenerateJob
 
@@ -31,9 +29,14 @@ log = structlog.get_logger()
 class Chat(commands.Cog):
     core: Core
     registry: Registry
-    generating: Generating
     conversation: Conversation
-    _told: dict[tuple[str, int], float] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        # In memory, because Redis may be what is wrong.
+        cooldown = commands.Cooldown(1, self.core.settings.chat_cooldown_s)
+        self._problems, self._reactions = (
+            commands.CooldownMapping[Context](cooldown, commands.BucketType.user) for _ in range(2)
+        )
 
     @hybrid_command(
         "chat [on|off]",
@@ -76,53 +79,36 @@ class Chat(commands.Cog):
         await self.guarded(ctx, self._answer(ctx, words))
 
     async def guarded(self, ctx: Context, answer: Awaitable[None]) -> None:
-        """Wait for an answer, and say what is wrong; a second time within the cooldown, only react."""
+        """Wait for an answer, and say what is wrong; a second time within the cooldown, only react, and only once."""
         try:
             await answer
         except Exception as error:
-            if not isinstance(error, TooSoon) and self._is_first("problem", ctx.author.id):
+            if not isinstance(error, TooSoon) and self._problems.update_rate_limit(ctx) is None:
                 self.core.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
-            elif isinstance(error, UserError) and self._is_first("reaction", ctx.author.id):
+            elif isinstance(error, UserError) and self._reactions.update_rate_limit(ctx) is None:
                 with unless_refused(log.info, "reaction_not_added", channel_id=ctx.channel.id):
                     await ctx.message.add_reaction("⏳")
-
-    def _is_first(self, what: str, user_id: int) -> bool:
-        """Return whether a person was told nothing of this kind within the cooldown; else they could cause floods.
-
-        Kept in memory, because Redis may be what is wrong.
-        """
-        now, wait = time.monotonic(), self.core.settings.chat_cooldown_s
-        self._told = {key: at for key, at in self._told.items() if now - at < wait}
-        is_first = (what, user_id) not in self._told
-        self._told.setdefault((what, user_id), now)
-        return is_first
 
     async def _answer(self, ctx: Context, words: str) -> None:
         if ctx.guild is None:
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
         actor = Actor.of(ctx)
-        on, wait = (await self.core.servers.channel(actor.here)).chat, self.core.settings.chat_cooldown_s
+        on = (await self.core.servers.channel(actor.here)).chat
         me, above = self.core.bot.user, ctx.message.reference.resolved if ctx.message.reference is not None else None
         if not on and me and me.id not in ctx.message.raw_mentions and getattr(above, "embeds", None):
             return  # what people say of a text is answered only where they want a chat
         require_permissions(ctx)
         await self.core.access.require_place(ctx.author, ctx.channel)
         if not (on and words):  # who is only told how it works must not use up the channel's cooldown
-            async with self.core.access.start_cooldown(
-                "hint", actor.guild_id, actor.user.id, wait, request=actor.request_id
-            ):
+            async with self.core.access.cooldown("hint", actor):
                 await ctx.send(embed=await self._hint(actor, chat=on, alone=not words), **replying(ctx))
             return
 
         async def build(actor: Actor) -> GenerateJob:
             model, _ = await self.registry.choose_to_write(Viewer(actor.guild_id, actor.here), None)
-            heard = await self.conversation.heard(actor, ctx.message, words, model)
-            return await self.generating.answering(actor, model, heard)
+            return await self.conversation.job(actor, model, await self.conversation.turns(actor, ctx.message, words))
 
-        cooldown = self.core.access.start_cooldown(
-            "chat", actor.guild_id, actor.here[-1], wait, request=actor.request_id
-        )
-        await self.core.requests.carry_out(actor, build, ctx.send, cooldown=cooldown, **replying(ctx))
+        await self.core.requests.carry_out(actor, build, ctx.send, cooldown="chat", **replying(ctx))
 
     async def _hint(self, actor: Actor, *, chat: bool, alone: bool) -> discord.Embed:
         prefix = await self.core.servers.prefix(actor.guild_id)

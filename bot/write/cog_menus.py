@@ -23,7 +23,7 @@ from bot.types import Context
 from bot.words import code
 from bot.write import changes
 from bot.write.cog import Writing
-from bot.write.generate import Generating, Request
+from bot.write.generate import Generating
 from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, parse
 from shared.events import Generated
@@ -57,10 +57,10 @@ class Menus(commands.Cog):
 
     async def go_on(self, interaction: Interaction, message: discord.Message) -> None:
         ctx: Context = await self.core.bot.get_context(interaction)
-        await self.generating.command(ctx, functools.partial(self._continuing, message))
+        await self.core.requests.command(ctx, functools.partial(self._continuing, message))
 
-    async def _continuing(self, message: discord.Message, actor: Actor) -> Request:
-        """Return the request that continues a message's words, as its author's, if this person may use them."""
+    async def _continuing(self, message: discord.Message, actor: Actor) -> GenerateJob:
+        """Return the job that continues a message's words, as its author's, if this person may use them."""
         self.writing.require_own_message(actor, message)
         text, author_id = message_text(message).strip(), None
         if message.author.id != actor.user.id:
@@ -76,7 +76,8 @@ class Menus(commands.Cog):
             raise UserError("This message has no words that I could continue.", "Choose one that has some.")
         start = changes.continuation_of(text)
         shown = start["shown"] if start["shown"] < len(text) else None
-        return Request(start["seed"], chosen={"shown": shown, "author_id": author_id})
+        model, _ = await self.generating.registry.choose_to_write(actor.viewer, None)
+        return await self.generating.job(actor, [model], start["seed"], shown=shown, author_id=author_id)
 
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:
         await self.writing.picture(await self.core.bot.get_context(interaction), "", message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import discord
 import structlog
@@ -25,6 +25,8 @@ from shared.events import Generated
 from shared.jobs import MOST_CANDIDATES, GenerateJob, Piece, authors_of
 from shared.models import ModelRecord
 
+CHAT_LENGTH = 200
+"""Most characters of an answer."""
 MOST_TURNS = 6
 """Most turns before the words that are answered."""
 MOST_CHARS = 400
@@ -54,13 +56,8 @@ class Conversation:
     generating: Generating
     notes: ReadingNotes
 
-    async def heard(self, actor: Actor, message: discord.Message, words: str, model: ModelRecord) -> dict[str, Any]:
-        """Return fields of the job in which `model` answers to `words`, which `message` has."""
-        turns = [*await self._before(actor, message), Turn(actor.user.id, words, actor.user.id)]
-        return await self.after(turns, model)
-
-    async def after(self, turns: Sequence[Turn], model: ModelRecord) -> dict[str, Any]:
-        """Return fields of the job that continues `turns`; without any, it begins a line of its own."""
+    async def job(self, actor: Actor, model: ModelRecord, turns: Sequence[Turn], letter: str = "c") -> GenerateJob:
+        """Return the job in which `model` continues `turns`; without any, it begins a line of its own."""
         names = await self._names(turns, model)
         lines = [(turn.author, _line(turn, names)) for turn in turns]
         kept: list[tuple[int | None, str]] = []
@@ -71,13 +68,24 @@ class Conversation:
         if names is not None:
             kept.append((None, line_by(ME, "")))
         pieces = tuple(Piece(chars=len(line), author_id=author) for author, line in kept)
-        return {
-            "seed": "".join(line for _, line in kept),
-            "pieces": pieces if len({author for author, _ in kept}) > 1 else (),
-            "one_line": names is not None,
+        return await self.generating.job(
+            actor,
+            [model],
+            "".join(line for _, line in kept),
+            letter=letter,
+            length=CHAT_LENGTH,
+            stop="sentence",
+            shown=0,
+            author_id=turns[-1].author if turns else None,
+            pieces=pieces if len({author for author, _ in kept}) > 1 else (),
+            one_line=names is not None,
             # Of the recipe `classic` each would take a thousand times as long.
-            "candidates": 1 if model.recipe == "classic" or not turns else MOST_CANDIDATES,
-        }
+            candidates=1 if model.recipe == "classic" or not turns else MOST_CANDIDATES,
+        )
+
+    async def turns(self, actor: Actor, message: discord.Message, words: str) -> list[Turn]:
+        """Return the turns that an answer to `words`, which `message` has, continues, the oldest first."""
+        return [*await self._before(actor, message), Turn(actor.user.id, words, actor.user.id)]
 
     # ------------------------------------------------------------------ who said what before
 

@@ -5,36 +5,31 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import discord
-import structlog
 
 from bot.components import JOB, MODEL, Action, Components, Field, Form, Press, view
 from bot.core import Core
-from bot.errors import MISSING_PERMISSIONS
-from bot.jobs.delivery import UNASKED, Delivery
+from bot.jobs.delivery import Delivery
 from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.decoding import job_shown_in
 from bot.servers.access import Actor, Viewer
 from bot.servers.settings import ChannelChoices
-from bot.types import Context, Send
-from bot.words import NO_FILES, as_typed
+from bot.types import Send
+from bot.words import as_typed
 from bot.write import changes, embeds
 from bot.write.changes import E
-from bot.write.mix import Part
 from galvanic.errors import UserError
 from galvanic.options import STARTER
-from shared.blocklist import default_entries
 from shared.events import Compared, Event, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, Place, SurpriseJob, author_of
 from shared.models import ModelRecord
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
-CHAT_LENGTH = 200
 DOUBLE_CLICK_S = 1.0
 """A second press by the same person within this time counts as a double click, even where there is no cooldown."""
 _FIELDS = (
@@ -53,92 +48,61 @@ _FIELDS = (
     ),
 )
 
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Request:
-    """None and empty stand for the channel's defaults. `model` is a name, `model_id` what a button carries instead
-    of it; `chosen` has further fields of `GenerateJob`."""
-
-    seed: str = ""
-    models: tuple[Part, ...] = ()
-    model: str | None = None
-    model_id: str | None = None
-    length: int | None = None
-    from_corpus: bool = False
-    chosen: Mapping[str, Any] = field(default_factory=dict)
-
 
 @dataclass(eq=False, repr=False)
 class Generating:
     core: Core
     registry: Registry
 
-    async def command(self, ctx: Context, prepare: Callable[[Actor], Awaitable[Request]]) -> None:
-        """Answer a command with a text; `prepare` returns what is asked for."""
-
-        async def build(actor: Actor) -> GenerateJob:
-            return await self._job(actor, await prepare(actor), "g")
-
-        await self.core.requests.command(ctx, build)
-
-    async def press(self, press: Press, request: Request) -> None:
-        """Answer a button or a form with a text."""
-
-        async def build(actor: Actor) -> GenerateJob:
-            return await self._job(actor, request, embeds.PRESSED)
-
-        await self.core.requests.press(press, build)
-
-    async def answering(
-        self, actor: Actor, model: ModelRecord, heard: Mapping[str, Any], kind: str = "c"
-    ) -> GenerateJob:
-        """The job of an answer. `heard`: its fields, its seed among them. The cooldown is the caller's.
-
-        One of the bot's own (`UNASKED`) needs no role, and keeps to a blocklist, also where an admin has emptied it.
-        """
-        if kind != UNASKED:
-            await self.core.access.require("generate", actor)
-        chosen = {**heard, "stop": "sentence", "shown": 0}
-        request = Request(chosen.pop("seed"), model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen)
-        job = await self._job(actor, request, kind)
-        return job if kind != UNASKED else job.model_copy(update={"blocked": job.blocked or default_entries()})
-
-    # ------------------------------------------------------------------ jobs
-
     def temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
         """Return the temperature of a text that names none; None: the model's own."""
         return None if model.recipe == "classic" else choices.temperature
 
-    async def _job(self, actor: Actor, request: Request, letter: str) -> GenerateJob:
-        checks.in_range("length", request.length, 1, self.core.settings.generate_max_length)
-        names: list[str | None] = [*(part.name for part in request.models)] or [request.model]
-        if request.model_id is not None:
-            models = [await self.registry.by_id(actor.viewer, request.model_id)]
-            choices = await self.core.servers.channel(actor.here)
-        else:
-            chosen_models = [await self.registry.choose_to_write(actor.viewer, name) for name in names]
-            models, choices = [model for model, _ in chosen_models], chosen_models[0][1]
-        for unlike in (model for model in models if request.models and model.recipe != "char"):
+    async def job(
+        self,
+        actor: Actor,
+        models: Sequence[ModelRecord],
+        seed: str,
+        *,
+        letter: str = "",
+        weights: Sequence[float] = (),
+        length: int | None = None,
+        from_corpus: bool = False,
+        **chosen: Any,
+    ) -> GenerateJob:
+        """Return the job of a text by a model, or by several that are mixed. Raises UserError: there can be none.
+
+        Args:
+            actor: asks for it.
+            models: write it, usually one.
+            seed: is continued; empty: it begins with a random line.
+            letter: of the job's id, if not its kind's.
+            weights: of the models; empty: they are not mixed.
+            length: in characters; None: the usual one.
+            from_corpus: whether it begins at a random place of the text.
+            **chosen: more fields of `GenerateJob`; None stands for the channel's or the model's default.
+        """
+        settings = self.core.settings
+        checks.in_range("length", length, 1, settings.generate_max_length)
+        for unlike in (model for model in models if weights and model.recipe != "char"):
             raise UserError(
                 f"`{unlike.name}` is a `{unlike.recipe}` model, which can't be mixed.",
                 "Mix models of the recipe `char`: they all write character by character.",
             )
-        model, own = models[0], await self.core.servers.get(actor.guild_id)
-        usual = FROM_CORPUS_LENGTH if request.from_corpus else self.core.settings.generate_length
-        chosen = {name: value for name, value in request.chosen.items() if value is not None}
-        parts = zip(models, request.models, strict=False)
+        choices, own = await self.core.servers.channel(actor.here), await self.core.servers.get(actor.guild_id)
+        usual = FROM_CORPUS_LENGTH if from_corpus else settings.generate_length
+        given = {name: value for name, value in chosen.items() if value is not None}
+        parts = zip(models, weights, strict=False)
         return GenerateJob(
-            **{"temperature": self.temperature(choices, model), **chosen},
+            **{"temperature": self.temperature(choices, models[0]), **given},
             **actor.asks(GenerateJob, letter),
-            model_id=model.model_id,
-            model_name=model.name,
-            seed=request.seed,
-            length=request.length or min(usual, self.core.settings.generate_max_length),
-            from_corpus=request.from_corpus,
-            from_line=not request.seed.strip() and not request.from_corpus,
-            mix=tuple(MixPart(model_id=side.model_id, name=side.name, weight=part.weight) for side, part in parts),
+            model_id=models[0].model_id,
+            model_name=models[0].name,
+            seed=seed,
+            length=length or min(usual, settings.generate_max_length),
+            from_corpus=from_corpus,
+            from_line=not seed.strip() and not from_corpus,
+            mix=tuple(MixPart(model_id=model.model_id, name=model.name, weight=weight) for model, weight in parts),
             blocked=own.blocked,
         )
 
@@ -211,9 +175,15 @@ class Generating:
 
         async def sent(form: Press) -> None:
             typed = form.typed["temperature"].strip()
-            chosen = {"temperature": checks.temperature(typed)} if typed else {}
-            request = Request(seed=form.typed["words"], model_id=press["model"], chosen=chosen)
-            await self.press(form, request)
+            temperature = checks.temperature(typed) if typed else None
+
+            async def build(actor: Actor) -> GenerateJob:
+                model = await self.registry.by_id(actor.viewer, press["model"])
+                return await self.job(
+                    actor, [model], form.typed["words"], letter=embeds.PRESSED, temperature=temperature
+                )
+
+            await self.core.requests.press(form, build)
 
         return Form("Generate a text", _FIELDS, Action(sent))
 
@@ -256,32 +226,17 @@ class Generating:
 
     async def post(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
         event = await self._fit(job, {part.model_id for part in job.mix} or {job.model_id}, event)
-        if job.shown == 0:
-            await self._say(send, job, event, **options)
+        if job.shown == 0:  # plain text, as people talk; a link that the model made up gets no preview
+            sent = await send(embeds.chatted(event), suppress_embeds=True, **options)
+            await self.core.jobs.note_shown(sent.id, job.job_id)
             return
         learn = await self._no_model(job.place, job.model_id)
-        options["view"] = embeds.text_buttons(job, event)
-        if (embed := embeds.generated(job, event, learn)) is not None:
-            await send(embed=embed, **options)
-            return
-        embed = embeds.generated_beginning(job, event, learn)
-        guild = self.core.bot.get_guild(job.place.guild_id)
-        most = guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
-        data = (event.seed + event.text).encode()[:most].decode(errors="ignore").encode()
-        name = "-".join(part.name for part in job.mix)[:60] or job.model_name
-        try:
-            await send(embed=embed, file=discord.File(io.BytesIO(data), f"{name}.txt"), **options)
-        except discord.Forbidden as error:
-            if error.code != MISSING_PERMISSIONS:
-                raise
-            log.warning("file_not_attached", job_id=job.job_id)
-            note = f"The rest would be a file, and {NO_FILES}"
-            await send(embed=embed.add_field(name="Only the beginning", value=note, inline=False), **options)
-
-    async def _say(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
-        """Post plain text, as people talk; a link that the model made up gets no preview."""
-        sent = await send(embeds.chatted(event), suppress_embeds=True, **options)
-        await self.core.jobs.note_shown(sent.id, job.job_id)
+        embed = embeds.generated(job, event, learn)
+        if embed is None:
+            embed = embeds.generated_beginning(job, event, learn)
+            name = "-".join(part.name for part in job.mix)[:60] or job.model_name
+            options["file"] = discord.File(io.BytesIO((event.seed + event.text).encode()), f"{name}.txt")
+        await send(embed=embed, view=embeds.text_buttons(job, event), **options)
 
     async def post_comparison(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
         model_ids = {variant.model_id for variant in job.variants}

@@ -11,28 +11,28 @@ from galvanic.errors import UserError
 
 @pytest.mark.parametrize("typed", ["a:0.7,b:0.3", "a:0.7, b:0.3", " A : 0.7 ,B:0.3 "])
 def test_names_and_shares(typed: str) -> None:
-    assert mix.parse(typed) == (("a", 0.7), ("b", 0.3))
+    assert mix.parse(typed) == {"a": 0.7, "b": 0.3}
 
 
 def test_without_shares_the_shares_are_equal() -> None:
-    assert mix.parse("a, b,c") == (("a", 1.0), ("b", 1.0), ("c", 1.0))
+    assert mix.parse("a, b,c") == {"a": 1.0, "b": 1.0, "c": 1.0}
 
 
 @pytest.mark.parametrize(
     ("typed", "problem"),
     [
-        ("a", "names only one model"),
-        (",".join("abcdefghi"), "names 9 models; it takes 2 to 8"),
-        ("a,", "Part 2 of `--mix`"),
-        (":1,b", "Part 1 of `--mix`, `:1`, isn't a model"),
+        ("a", "names only one"),
+        (",".join("abcdefghi"), "names 9; it takes 2 to 8"),
+        ("a,", "names only one"),
+        (":1,b", "`:1` in `--mix` isn't a model with a usable share"),
         ("a:1,b", "`b` has no share"),
-        ("a:0,b:1", "Part 1 of `--mix`, `a:0`, isn't a model with a usable share"),
-        ("a:1,b:-1", "Part 2 of `--mix`, `b:-1`"),
+        ("a:0,b:1", "`a:0` in `--mix` isn't a model with a usable share"),
+        ("a:1,b:-1", "`b:-1` in `--mix`"),
         ("a:1,b:nan", "usable share"),
         ("a:1,b:1e9", "usable share"),
         ("a:1,b:1001", "usable share"),
         ("a:1,b:", "usable share"),
-        ("a:1,b:1 the monster", "Part 2 of `--mix`, `b:1 the monster`"),
+        ("a:1,b:1 the monster", "`b:1 the monster` in `--mix`"),
         ("a,A", "names `a` twice"),
     ],
 )
@@ -45,8 +45,8 @@ def test_the_part_that_is_wrong_is_named(typed: str, problem: str) -> None:
 @given(st.text(max_size=60))
 def test_nothing_that_can_be_typed_breaks_it(typed: str) -> None:
     try:
-        parts = mix.parse(typed)
+        weights = mix.parse(typed)
     except UserError:
         return
-    assert len(parts) >= 2
-    assert all(0 < part.weight <= 1_000 and part.name for part in parts)
+    assert len(weights) >= 2
+    assert all(name and 0 < weight <= 1_000 for name, weight in weights.items())
