@@ -53,16 +53,16 @@ log = structlog.get_logger()
 class Delivery(Service):
     """Sends jobs that people ask for, and posts how they end.
 
-    `typing` shows in a channel (its id) that somebody waits there. `written` is called when a job has ended: has it
-    failed? The event `job_delivered` tells of each job whose end was shown, with the seconds that its person waited
-    (None: it was delayed).
+    `typing` shows in a channel (its id) that somebody waits there. `written` is called when a job has ended. The event
+    `job_delivered` tells of each job whose end was shown, with the seconds that its person waited (None: it was
+    delayed).
     """
 
     client: discord.Client
     jobs: JobClient
     settings: Settings
     typing: Callable[[int], AbstractAsyncContextManager[None]]
-    written: Callable[[bool], None]
+    written: Callable[[], None]
     in_background: set[str] = field(init=False, default_factory=set)
     """Ids of the jobs that are delivered in the background."""
     _presenters: dict[tuple[type, type], Presenter] = field(init=False, default_factory=dict)
@@ -129,7 +129,7 @@ class Delivery(Service):
                 return None
             try:
                 event = await self._end_of_asked(job, within_s)
-                self.written(isinstance(event, Failed))
+                self.written()
                 return event
             finally:
                 self.delivered(job.job_id)
@@ -197,7 +197,7 @@ class Delivery(Service):
         try:
             async with self.typing(job.place.channel_id):
                 event = end = await self._end_of_asked(job, self.settings.generate_timeout_s)
-            self.written(isinstance(end, Failed))
+            self.written()
             await retry(lambda: self.post(job, end, send, **options), unless=self.client.is_closed)
             self._tell(job, time.monotonic() - begun)
         except Exception as error:
