@@ -10,10 +10,12 @@ from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, RedisError
 
 from bot.background import REPLY_S, redis_call
-from shared import keys, presence
+from shared import keys
 
-LIFETIME_S = presence.EXPIRY_S
-"""A bot that was killed keeps the next one waiting for so long. A bot renews its lock every `presence.BEAT_S`."""
+LIFETIME_S = 3.0
+"""A bot that was killed keeps the next one waiting for so long. One that stands still for longer loses its lock, if
+another one starts just then."""
+RENEW_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.5
 _WAIT_S = LIFETIME_S + 2
 

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from bot import gateway, intents
 from bot.admin import metrics
 from bot.background import Service, redis_call, run_forever
-from bot.lock import AnotherBot, BotLock
+from bot.lock import RENEW_EVERY_S, AnotherBot, BotLock
 from shared import keys, presence
 from shared.settings import Settings
 from shared.version import DATA_VERSION, require_version
@@ -41,13 +41,11 @@ class Presence(Service):
     async def take_lock(self) -> None:
         """Take the lock, and begin to keep it. Raises AnotherBot."""
         await self._lock.take()
-        beat_s = presence.BEAT_S
-        self.spawn(run_forever("lock", self._keep_lock, every_s=beat_s, retry_s=beat_s, retry_at_most_s=beat_s))
+        self.spawn(run_forever("lock", self._keep_lock, every_s=RENEW_EVERY_S, retry_at_most_s=RENEW_EVERY_S))
 
     def start(self) -> None:
         """Begin to say that this bot runs."""
-        beat_s = presence.BEAT_S
-        self.spawn(run_forever("presence", self._beat, every_s=beat_s, retry_at_most_s=beat_s))
+        self.spawn(run_forever("presence", self._beat, every_s=presence.BEAT_S, retry_at_most_s=presence.BEAT_S))
 
     # ------------------------------------------------------------------ Discord
 
