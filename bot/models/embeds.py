@@ -101,11 +101,11 @@ def model_info(
 
 
 def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
-    """The fields of a model's card: each as the worker's facts have it, else as the registry does."""
+    """The fields of a model's card, as the registry has them, with the worker's facts where there are any."""
     parent = facts.get("Goes back to") or (f"`{model.parent}`" if model.parent is not None else "")
     fields = [
-        ("Verdict", facts.get("Verdict") or model.verdict.headline),
-        *((name, facts.get(name) or value) for name, value in model.verdict.figures.items()),
+        ("Verdict", model.verdict.headline),
+        *model.verdict.figures.items(),
         ("Losses", facts.get("Losses")),
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),

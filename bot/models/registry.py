@@ -175,7 +175,7 @@ class Registry:
         if interaction.guild_id is None or channel is None:
             return []
         viewer = Viewer(interaction.guild_id, channel_ids(channel), interaction.user.id)
-        models = await in_time(self.usable(viewer))
+        models = await in_time(self.usable)(viewer)
         return choices(dict.fromkeys((*(model.name for model in models), *more)), typed)
 
     async def next_name(self, viewer: Viewer, model: ModelRecord) -> str:

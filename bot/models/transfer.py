@@ -163,7 +163,7 @@ class Transfer:
         readings = tuple(notes[name].ref for name in model.file_readings if name in notes)
         if len(readings) < len(model.file_readings) or any(note.guild_id != place.guild_id for note in notes.values()):
             raise UserError(*_UNKNOWN)
-        if await self.registry.is_withdrawn(readings):
+        if any(note.withdrawn_at is not None for note in notes.values()):
             raise UserError(*_WITHDRAWN)
         author_id = next((ref.author_id for ref in readings if ref.author_id), 0)
         checked = {"readings": readings, "checked": True, "author_id": author_id}

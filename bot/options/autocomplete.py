@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
-from collections.abc import Awaitable, Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from discord import app_commands
@@ -16,6 +17,7 @@ from bot.words import LABEL_LIMIT, MOST, label
 _OFFERED_S = 2.0
 """Discord waits 3 s for choices, and shows an error after that."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -31,11 +33,16 @@ def choices(entries: Iterable[str | tuple[str, str]], typed: str) -> list[app_co
     return [app_commands.Choice(name=label(name), value=value) for name, value in itertools.islice(near, MOST)]
 
 
-async def in_time(offers: Awaitable[list[T]]) -> list[T]:
-    """Return what was found, or nothing if Redis or the disk is slow: people can still type the name."""
-    try:
-        async with asyncio.timeout(_OFFERED_S):
-            return await offers
-    except (RedisError, OSError) as error:  # a TimeoutError is an OSError
-        log.info("no_choices_offered", error=type(error).__name__)
-        return []
+def in_time(find: Callable[P, Awaitable[list[T]]]) -> Callable[P, Coroutine[Any, Any, list[T]]]:
+    """Have a function return nothing if Redis or the disk is slow: people can still type the name."""
+
+    @functools.wraps(find)
+    async def find_in_time(*args: P.args, **kwargs: P.kwargs) -> list[T]:
+        try:
+            async with asyncio.timeout(_OFFERED_S):
+                return await find(*args, **kwargs)
+        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+            log.info("no_choices_offered", error=type(error).__name__)
+            return []
+
+    return find_in_time

@@ -256,11 +256,9 @@ class Speaks(commands.Cog):
     @persona.autocomplete("call")
     @talk.autocomplete("first")
     @talk.autocomplete("second")
+    @in_time
     async def _calls(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        async def calls() -> list[str | tuple[str, str]]:
-            return [*await self._visible(Actor.of_interaction(interaction))]
-
-        return choices(await in_time(calls()), typed.removeprefix("@"))
+        return choices(await self._visible(Actor.of_interaction(interaction)), typed.removeprefix("@"))
 
     async def _hear(self, ctx: Context) -> bool:
         """Take a message that calls a persona."""

@@ -146,10 +146,8 @@ class Training(commands.Cog):
     # ------------------------------------------------------------------ what there is
 
     @train.autocomplete("source")
+    @in_time
     async def _sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await in_time(self._offered_sources(interaction, typed))
-
-    async def _offered_sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         names = await asyncio.to_thread(corpora.names, self.core.settings)
         return await self.sources.offered(interaction, [train_options.MORE, *names], typed)
 

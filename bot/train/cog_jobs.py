@@ -103,7 +103,7 @@ class Jobs(commands.Cog):
         nothing to keep yet.
         """
         job = await self._load(job_id, actor.guild_id, actor.user)
-        if job.place.user_id != actor.user.id and not access.moderates(actor.user, job.place):
+        if not _may_end(actor.user, job):
             raise UserError("This training isn't yours.", "Only its owner and members with Manage Messages can end it.")
         state = await self._state(job_id)
         if state.over:
@@ -133,7 +133,8 @@ class Jobs(commands.Cog):
 
         Raises `UserError`: they have none in this server, or several.
         """
-        own, _ = _of(actor.user, actor.guild_id, await self.core.snapshots.look(now=True))
+        trainings = (await self.core.snapshots.look(now=True)).trainings
+        own = [training for training in trainings if training.is_of(actor.guild_id, actor.user.id)]
         if ending == "finish":
             own = [training for training in own if training.runs] or own
         if len(own) == 1:
@@ -146,17 +147,16 @@ class Jobs(commands.Cog):
 
     @cancel.autocomplete("job")
     @finish.autocomplete("job")
-    async def _offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await in_time(self._choices(interaction, typed))
-
-    async def _choices(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        snapshot = await self.core.snapshots.look()
-        own, others = _of(interaction.user, interaction.guild_id, snapshot)
+    @in_time
+    async def _trainings(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """Offer a person's own trainings, then the others that they moderate."""
+        snapshot, user = await self.core.snapshots.look(), interaction.user
+        in_server = [training for training in snapshot.trainings if training.is_of(interaction.guild_id)]
         near = []
-        for training in own + others:
-            job_id, corpus = training.job.job_id, training.job.corpus
-            if typed.lower() in f"{job_id} {corpus.title} {corpus.name}".lower():
-                near.append((f"{corpus.title[:50]} · {_standing(training, snapshot)}"[:100], job_id))
+        for training in sorted(in_server, key=lambda training: training.job.place.user_id != user.id):
+            job, corpus = training.job, training.job.corpus
+            if _may_end(user, job) and typed.lower() in f"{job.job_id} {corpus.title} {corpus.name}".lower():
+                near.append((f"{corpus.title[:50]} · {_standing(training, snapshot)}"[:100], job.job_id))
         return choices(near, "")
 
     # ------------------------------------------------------------------ looking
@@ -210,13 +210,8 @@ class Jobs(commands.Cog):
         return TrainingState.of(event for _, event in await self.core.jobs.events(job_id, "0"))
 
 
-def _of(user: User, guild_id: int | None, snapshot: QueueSnapshot) -> tuple[list[QueuedTraining], list[QueuedTraining]]:
-    """A person's own trainings in a server, and the others there that they moderate."""
-    in_server = [training for training in snapshot.trainings if training.is_of(guild_id)]
-    own = [training for training in in_server if training.job.place.user_id == user.id]
-    return own, [
-        training for training in in_server if training not in own and access.moderates(user, training.job.place)
-    ]
+def _may_end(user: User, job: TrainJob) -> bool:
+    return job.place.user_id == user.id or access.moderates(user, job.place)
 
 
 def _over() -> UserError:

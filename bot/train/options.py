@@ -52,8 +52,6 @@ def check(flags: TrainFlags, settings: Settings) -> None:
     checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
     if flags.name is not None:
         flags.name = checks.model_name(flags.name)
-    if flags.recipe == "classic":
-        refuse_for_classic(flags)
     if flags.speakers and (flags.source is None or not is_channel(flags.source)):
         raise UserError("`--speakers` is for channels only.", "Leave it out, or name a channel, such as `#general`.")
     start = start_of(flags)

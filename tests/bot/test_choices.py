@@ -39,11 +39,11 @@ async def silent() -> list[app_commands.Choice[str]]:
 
 async def test_an_outage_offers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_OFFERED_S", 0.05)
-    for found in (AsyncMock(side_effect=AwayError)(), silent()):
+    for found in (AsyncMock(side_effect=AwayError), silent):
         with capture_logs() as logs:
-            assert await in_time(found) == []
+            assert await in_time(found)() == []
         assert [entry["event"] for entry in logs] == ["no_choices_offered"]
-    assert [choice.value for choice in await in_time(offer("a"))] == ["a"]
+    assert [choice.value for choice in await in_time(offer)("a")] == ["a"]
 
 
 async def offered(live: Live, command: str, option: str, typed: str = "") -> list[str]:
