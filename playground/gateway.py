@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -134,8 +134,6 @@ class Gateway:
     def __init__(self, world: World, token: str) -> None:
         self._world = world
         self._token = token
-        self.refusal: Callable[[discord.Intents], int | None] = lambda _asked: None
-        """The code to close a bot with that asks for these intents, as Discord in trouble does; None: it is let in."""
         self._connections: set[Connection] = set()
         self._lost: dict[str, Connection] = {}
         world.subscribers.append(self._broadcast)
@@ -220,9 +218,8 @@ class Gateway:
             return
         asked = discord.Intents.none()
         asked.value = int(data["intents"])
-        missing = rules.missing_privileged_intents(asked, self._world.granted)
-        if code := _CLOSE_INTENTS if missing else self.refusal(asked):
-            await connection.socket.close(code=code, message=b"Refused")
+        if rules.missing_privileged_intents(asked, self._world.granted):
+            await connection.socket.close(code=_CLOSE_INTENTS, message=b"Disallowed intents")
             return
         connection.identify(asked, data.get("shard"))
         log.info("bot connected")

@@ -6,14 +6,12 @@ replies need.
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import mimetypes
 import re
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -39,8 +37,6 @@ log = structlog.get_logger()
 API_PREFIX = "/api/v10"
 MALFORMED = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 """Errors that fields of a wrong type, or nested too deep, raise: simcord's routes check no types."""
-Around = Callable[[web.Request, str, Any, list[str], Callable[[], web.Response]], Awaitable[web.Response]]
-"""(request, path, body, names of its files, what answers it)"""
 NONCE_S = 300.0
 """Seconds for which a nonce is remembered; Discord says "a few minutes"."""
 MAX_FILES = 10
@@ -62,10 +58,9 @@ _OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
 
 
 class Rest:
-    """Discord's HTTP interface. `around`: a function that answers in its place, as a Discord in trouble does."""
+    """Discord's HTTP interface."""
 
     def __init__(self, world: World, token: str) -> None:
-        self.around: Around | None = None
         self._world = world
         self._token = token
         self._nonces: dict[tuple[int, str], tuple[int, float]] = {}
@@ -85,23 +80,17 @@ class Rest:
             return _json(self._gateway_info())
         try:
             body, files = await _read_body(request, self._file_limit(path))
-        except (BackendError, *MALFORMED) as error:
-            return _refused(error)
-        respond = functools.partial(self._respond, request, path, body, files)
-        if self.around is None:
-            return respond()
-        return await self.around(request, path, body, [file.filename for file in files], respond)
-
-    def _respond(self, request: web.Request, path: str, body: Any, files: list[discord.File]) -> web.Response:
-        try:
             check_request(request.method, path, body)
             settle_ids(body)
             answer = self._answer(request.method, path, body, dict(request.query), files)
         except (router.RouteNotImplemented, router.UnsupportedField) as error:
             log.error("the playground does not know this request", method=request.method, reason=str(error))
             return _json(error.to_json(), status=501)
-        except (BackendError, *MALFORMED) as error:
-            return _refused(error)
+        except BackendError as error:
+            return _json(error.to_json(), status=error.status)
+        except MALFORMED as error:
+            log.warning("malformed request", error=repr(error))
+            return _json(errors.invalid_form_body().to_json(), status=400)
         if answer is None or (path.endswith("/callback") and request.query.get("with_response") not in ("1", "true")):
             return web.Response(status=204)
         return _json(answer)
@@ -287,13 +276,6 @@ async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, lis
         raise BackendError(400, 30015, "Maximum number of attachments in a message reached (10)")
     payload: Any = json.loads(scalars["payload_json"]) if "payload_json" in scalars else scalars
     return payload, files
-
-
-def _refused(error: Exception) -> web.Response:
-    if isinstance(error, BackendError):
-        return _json(error.to_json(), status=error.status)
-    log.warning("malformed request", error=repr(error))
-    return _json(errors.invalid_form_body().to_json(), status=400)
 
 
 def _json(data: Any, status: int = 200) -> web.Response:

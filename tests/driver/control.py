@@ -9,7 +9,6 @@ import asyncio
 import json
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
 from typing import Any
 
 import discord
@@ -21,6 +20,7 @@ from simcord.enums import ComponentType
 from galvanic.errors import UserError
 from playground.control import Act, answering, begun, message_payload
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
+from playground.rest import API_PREFIX
 from playground.server import Playground
 from playground.world import ChangeKind
 from tests.driver.admin import Admin
@@ -32,8 +32,7 @@ Body = dict[str, Any]
 def extend(playground: Playground) -> Driver:
     driver = Driver(playground)
     playground.app.add_routes(driver.routes())
-    playground.app.middlewares.append(driver.outage)
-    playground.gateway.refusal = driver.refusal
+    playground.app.middlewares.extend([driver.outage, driver.failure])
     return driver
 
 
@@ -52,7 +51,6 @@ class Driver:
         self._away_until = 0.0
         self._edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
         self._world.change_listeners.append(self._changed)
-        playground.rest.around = self._around
 
     def routes(self) -> list[web.RouteDef]:
         acts: list[tuple[str, str, Act]] = [
@@ -73,17 +71,15 @@ class Driver:
         if kind == "edited":
             self._edit_times[message.id].append(time.time())
 
-    async def _around(
-        self,
-        request: web.Request,
-        path: str,
-        body: Any,
-        files: list[str],
-        respond: Callable[[], web.Response],
-    ) -> web.Response:
-        fault = self.faults.take(request.method, path)
+    @web.middleware
+    async def failure(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        rest = path.startswith(API_PREFIX)
+        fault = self.faults.take(request.method, path.removeprefix(API_PREFIX)) if rest else None
         if fault is None or fault.late or fault.status == OK:
-            response = respond()
+            response = await handler(request)
+        else:
+            await request.read()
         if fault is not None and fault.wait_s:
             await asyncio.sleep(fault.wait_s)
         if fault is not None and fault.status != OK:
@@ -137,10 +133,6 @@ class Driver:
         self._world.granted = discord.Intents.all() if body["privileged"] else discord.Intents.none()
         return {}
 
-    def refusal(self, _asked: discord.Intents) -> int | None:
-        """The code that a bot is closed with when it identifies."""
-        return self._refuse_with
-
     async def forge(self, body: Body) -> Any:
         """Press a button that need not be on the message, which Discord's own client does not allow."""
         user_id, channel_id = self._place(body)
@@ -185,8 +177,14 @@ class Driver:
 
     @web.middleware
     async def outage(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.rstrip("/") == "/gateway" and time.monotonic() < self._away_until:
-            raise web.HTTPServiceUnavailable
+        if request.path.rstrip("/") == "/gateway":
+            if time.monotonic() < self._away_until:
+                raise web.HTTPServiceUnavailable
+            if self._refuse_with is not None:
+                socket = web.WebSocketResponse()
+                await socket.prepare(request)
+                await socket.close(code=self._refuse_with, message=b"Refused")
+                return socket
         return await handler(request)
 
     def _place(self, body: Body) -> tuple[int, int]:
