@@ -6,13 +6,13 @@ Payloads are built by simcord's interaction builders; checks follow what a Disco
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from simcord import interactions as build
 from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
-from simcord.backend.errors import OptionError, SetupError
+from simcord.backend.errors import OptionError
 from simcord.backend.models import Interaction, Message
 from simcord.components import walk_components
 from simcord.enums import SELECT_TYPES, AppCommandType, ComponentType, InteractionType, OptionType
@@ -42,17 +42,10 @@ class Interactions:
 
     def commands(self, user_id: int, channel_id: int) -> list[dict[str, Any]]:
         """Return the slash commands that a person may call in a channel, each under its full path (`model info`)."""
-        if not self._world.may(user_id, channel_id, "view_channel", "use_application_commands"):
-            return []
-        entries: dict[str, dict[str, Any]] = {}
-        for command in self._world.visible_commands(user_id=user_id, channel_id=channel_id):
-            for path, leaf in build.command_leaves(command):
-                name = " ".join(path)
-                entries.setdefault(
-                    name,
-                    {"name": name, "description": leaf.get("description", ""), "options": leaf.get("options") or []},
-                )
-        return list(entries.values())
+        return [
+            {"name": " ".join(path), "description": leaf.get("description", ""), "options": leaf.get("options") or []}
+            for _, path, leaf in self._leaves(user_id, channel_id)
+        ]
 
     def slash(
         self, user_id: int, channel_id: int, command: str, options: dict[str, Any], files: dict[str, File]
@@ -69,8 +62,6 @@ class Interactions:
 
     def message_commands(self, user_id: int, channel_id: int) -> dict[str, dict[str, Any]]:
         """Return the commands that a person may call on a message of a channel, by name."""
-        if not self._world.may(user_id, channel_id, "view_channel", "use_application_commands"):
-            return {}
         offered = self._world.visible_commands(user_id=user_id, channel_id=channel_id, type=AppCommandType.MESSAGE)
         return {command["name"]: command for command in offered}
 
@@ -131,17 +122,16 @@ class Interactions:
         return self._dispatch(InteractionType.MODAL_SUBMIT, user_id, channel_id, data, source=source)
 
     def _find(self, user_id: int, channel_id: int, command: str) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
-        name, *path = command.split() or [""]
-        if not self._world.may(user_id, channel_id, "view_channel", "use_application_commands"):
-            raise UserError("You do not have permission to use application commands in this channel.")
+        for root, path, leaf in self._leaves(user_id, channel_id):
+            if " ".join(path) == command:
+                return root, path[1:], leaf
+        raise UserError(f"There is no command /{command}.", "Type / to see the commands there are.")
+
+    def _leaves(self, user_id: int, channel_id: int) -> Iterator[tuple[dict[str, Any], list[str], dict[str, Any]]]:
+        """Yield (command, path to a part of it that can be called, that part) for all that a person may call."""
         for root in self._world.visible_commands(user_id=user_id, channel_id=channel_id):
-            if root["name"] == name:
-                try:
-                    leaf, nesting = build.walk_to_subcommand(root, path)
-                except SetupError as error:
-                    raise UserError(f"/{name} has no part called {' '.join(path)!r}.") from error
-                return root, nesting, leaf
-        raise UserError(f"There is no command /{name}.", "Type / to see the commands there are.")
+            for path, leaf in build.command_leaves(root):
+                yield root, path, leaf
 
     def _options(
         self, channel_id: int, command: str, leaf: dict[str, Any], values: dict[str, Any]
@@ -159,10 +149,8 @@ class Interactions:
             option = declared[name]
             kind = OptionType(option["type"])
             try:
-                if isinstance(raw, str) and kind != OptionType.ATTACHMENT:
-                    value: Any = build.parse_option_input(command, option, raw)
-                else:
-                    value = build.validate_option_value(command, option, raw)
+                read = build.parse_option_input if isinstance(raw, str) else build.validate_option_value
+                value: Any = read(command, option, raw)
             except OptionError as error:
                 raise UserError(f"{name} can't be that.", option.get("description", "")) from error
             if kind == OptionType.ATTACHMENT:
