@@ -10,16 +10,14 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from simcord.backend import serializers
 from simcord.backend.errors import BackendError
-from simcord.backend.models import Interaction, Message
+from simcord.backend.models import Interaction
 
 from galvanic.errors import UserError
 from playground.interactions import Interactions
 from playground.people import File, People
 from playground.resolve import Resolver
 from playground.rest import MALFORMED
-from playground.world import World
 
 Act = Callable[[dict[str, Any]], Awaitable[Any]]
 """(body) -> what is answered"""
@@ -49,8 +47,7 @@ def answering(act: Act) -> Handler:
 
 
 class Control:
-    def __init__(self, world: World, people: People, interactions: Interactions, resolver: Resolver) -> None:
-        self._world = world
+    def __init__(self, people: People, interactions: Interactions, resolver: Resolver) -> None:
         self._people = people
         self._interactions = interactions
         self._resolver = resolver
@@ -74,7 +71,7 @@ class Control:
         files = [_file(item) for item in body.get("attachments", [])]
         reply_to = int(body["reply_to"]) if body.get("reply_to") else None
         message = self._people.send(user_id, channel_id, str(body.get("content", "")), files, reply_to)
-        return message_payload(self._world, message, user_id)
+        return {"id": str(message.id)}
 
     async def slash(self, body: dict[str, Any]) -> Any:
         files = {name: _file(item) for name, item in body.get("attachments", {}).items()}
@@ -112,14 +109,6 @@ class Control:
     def _place(self, body: dict[str, Any]) -> tuple[int, int]:
         user_id = self._resolver.user(body["as"])
         return user_id, self._resolver.channel(body["channel"], user_id)
-
-
-def message_payload(world: World, message: Message, user_id: int) -> dict[str, Any]:
-    """A message as the REST interface describes it, but with only those mentions that notify somebody."""
-    payload: dict[str, Any] = dict(serializers.message_payload(world, message, for_user=user_id))
-    payload["mentions"] = [serializers.user_payload(world.users[item]) for item in message.ping_user_ids]
-    payload["mention_roles"] = [str(role_id) for role_id in message.ping_role_ids]
-    return payload
 
 
 def begun(interaction: Interaction) -> dict[str, str]:

@@ -9,7 +9,7 @@ from simcord.backend.access import channel_accessible
 from simcord.enums import ComponentType
 
 from galvanic.errors import UserError
-from playground.places import CHANNEL_IDS, DM, USER_IDS
+from playground.places import DM, USER_IDS
 from playground.world import World
 
 
@@ -25,14 +25,8 @@ class Resolver:
 
     def channel(self, name: str, user_id: int) -> int:
         """Return the id of a channel or thread, by key (`lab`, `dm`), name or id."""
-        if name in CHANNEL_IDS:
-            return CHANNEL_IDS[name]
-        if name == DM and user_id in self._world.dm_channels:
-            return self._world.dm_channels[user_id]
-        if name.isdecimal() and int(name) in self._world.channels:
-            return int(name)
-        names = {channel.name: channel.id for channel in self._world.channels.values() if channel.name}
-        return lookup(name.removeprefix("#"), names, "channel")
+        channels = {channel.name or str(channel.id): channel.id for channel in self._world.channels.values()}
+        return lookup(name, channels | {DM: self._world.dm_channels.get(user_id, 0)}, "channel")
 
     def role(self, guild_id: int, name: str) -> int:
         """Return a role's id, by name or id."""

@@ -65,7 +65,7 @@ class Playground:
                 *self.rest.routes(),
                 web.get("/gateway", self.gateway.handle),
                 web.get("/gateway/", self.gateway.handle),
-                *Control(self.world, self.people, self.interactions, self.resolver).routes(),
+                *Control(self.people, self.interactions, self.resolver).routes(),
                 *self._live.routes(),
             ]
         )

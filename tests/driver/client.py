@@ -127,7 +127,8 @@ class PlaygroundClient:
         """Write a message, with files by name. Raises `UserError`: Discord would not take it."""
         attachments = [attachment(name, data) for name, data in (files or {}).items()]
         body = {**self._place(**where), "content": content, "attachments": attachments, "reply_to": reply_to}
-        message: Message = self._call("POST", "/control/messages", body)
+        message = self.message(self._call("POST", "/control/messages", body)["id"], **where)
+        assert message is not None
         return message
 
     def messages(self, *, after: str | int = 0, **where: str | None) -> list[Message]:

@@ -14,11 +14,12 @@ from typing import Any
 import discord
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from simcord.backend import serializers
 from simcord.backend.models import Message
 from simcord.enums import ComponentType
 
 from galvanic.errors import UserError
-from playground.control import Act, answering, begun, message_payload
+from playground.control import Act, answering, begun
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
 from playground.rest import API_PREFIX
 from playground.server import Playground
@@ -113,7 +114,14 @@ class Driver:
         """Messages of `channel` that `as` (default Ada) sees, after the id `after`, oldest first."""
         user_id, channel_id = self._place({"as": "ada", "channel": "lab", **body})
         found = self._people.visible_messages(user_id, channel_id, after=int(body.get("after", 0)))
-        return [message_payload(self._world, message, user_id) for message in found]
+        return [self._payload(message, user_id) for message in found]
+
+    def _payload(self, message: Message, user_id: int) -> Body:
+        """A message as the REST interface describes it, but with only those mentions that notify somebody."""
+        users = [serializers.user_payload(self._world.users[item]) for item in message.ping_user_ids]
+        roles = [str(role_id) for role_id in message.ping_role_ids]
+        described = serializers.message_payload(self._world, message, for_user=user_id)
+        return {**described, "mentions": users, "mention_roles": roles}
 
     async def delete(self, body: Body) -> Any:
         """Delete a message, whoever wrote it."""
