@@ -84,10 +84,7 @@ class Sources:
                 "No member of this server has agreed yet that I learn from their messages.",
                 f"They can with `{prefix}optin`, which first tells them what it means.",
             )
-        place = actor.channel
-        if not isinstance(place, discord.abc.GuildChannel | discord.Thread) or not self.audience.all_can_read(
-            channel.guild, place, room_of(channel)
-        ):
+        if not self.audience.all_can_read(channel.guild, actor.channel, room_of(channel)):
             raise UserError(
                 f"Not everybody who reads this channel can read {channel.mention}, so I can't learn it here.",
                 f"Give the command in {channel.mention} itself, or where only its readers are.",
@@ -123,8 +120,7 @@ class Sources:
         if not isinstance(room, Room):
             raise UserError("The channel is gone.", "Name another one.")
         await self.require_allowed(room)
-        shown_in = guild.get_channel_or_thread(place.channel_id) or guild.get_channel(place.parent_channel_id or 0)
-        if shown_in is None or not self.audience.all_can_read(guild, shown_in, room):
+        if not self.audience.could_read(guild_id, place.channel_ids, frozenset({(guild_id, channel_id)})):
             raise UserError(
                 "This channel is read by people who can't read that one any more.",
                 "Give the command where only its readers are.",
@@ -151,11 +147,12 @@ class Sources:
         mention = _MENTION.fullmatch(typed.strip())
         if mention is None:
             name = typed.strip().removeprefix("#").lower()
-            named = [channel for channel in (*guild.channels, *guild.threads) if channel.name.lower() == name]
-            named.sort(
-                key=lambda channel: not isinstance(channel, Source)
-            )  # before a category or voice channel of that name
-            return next((channel for channel in named if can_read(actor.user, channel)), None)
+            channels = [
+                channel
+                for channel in (*guild.channels, *guild.threads)
+                if channel.name.lower() == name and can_read(actor.user, channel)
+            ]  # of which a category or voice channel comes last
+            return min(channels, key=lambda channel: not isinstance(channel, Source), default=None)
         if (cached := guild.get_channel_or_thread(int(mention[1]))) is not None:
             return cached
         try:  # a thread that is archived is unknown

@@ -160,19 +160,13 @@ class TooSoon(UserError):
         super().__init__("That was a bit fast.", f"Try again in {max(1, round(seconds))} s.")
 
 
-class _Cooldown:
-    kept = False
-    """Whether it stays, whatever happens yet."""
-
-
-_cooldown: ContextVar[_Cooldown | None] = ContextVar("cooldown", default=None)
+_kept: ContextVar[bool] = ContextVar("kept", default=False)
+"""Whether this request's cooldown stays, whatever happens yet."""
 
 
 def keep_cooldown() -> None:
     """Keep the cooldown of this request even if it fails: it has cost a worker something."""
-    cooldown = _cooldown.get()
-    if cooldown is not None:
-        cooldown.kept = True
+    _kept.set(True)
 
 
 class Access:
@@ -269,18 +263,17 @@ class Access:
         # Sent twice, because the first reply was lost, it is this request's already.
         if not begun and await redis_call(self._redis.get(key)) != token.encode():
             raise TooSoon(await redis_call(self._redis.pttl(key)) / 1000)
-        own = _Cooldown()
-        before = _cooldown.set(own)
+        before = _kept.set(False)
         try:
             yield
         except BaseException:
-            if not own.kept:
+            if not _kept.get():
                 with contextlib.suppress(redis.RedisError):  # what failed within is what the person is to hear of
                     # Unless it is over, and the next request's by now.
                     await redis_call(self._give_back(keys=[key], args=[token]))
             raise
         finally:
-            _cooldown.reset(before)
+            _kept.reset(before)
 
 
 def visible_channels(guild: discord.Guild | None, user: User) -> list[Readable]:
