@@ -58,13 +58,10 @@ class MemberData:
 
     Attributes:
         name: the server's name; None: the bot is not there any more.
-        answer: the member's yes or no to being learned from.
-        channels: channels that an admin allows and the member can read.
+        channels: those that an admin allows and the member can read.
         allowances: channels that the member allowed as an admin.
-        learned: models that learned from the member.
-        owned: the member's models.
-        trainings: the member's trainings that are not over.
-        sections: what other features store of the member, by title.
+        trainings: those that are not over.
+        sections: what other features store, by title.
     """
 
     guild_id: int

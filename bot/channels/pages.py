@@ -30,7 +30,7 @@ _RANDOM = random.SystemRandom()
 
 
 class PagesMoved(Exception):
-    """The pages are not what they were when a page was read: they expired, or another bot went on."""
+    """The pages are not what they were when a page was read: they expired, or it is among them already."""
 
 
 class Line(NamedTuple):
@@ -67,11 +67,6 @@ class ReadingState(BaseModel, frozen=True, extra="ignore"):
         """Return whether all was read."""
         return self.sources is not None and self.at >= len(self.sources)
 
-    @property
-    def position(self) -> tuple[object, ...]:
-        """Return where the reading is; no two steps of it have the same."""
-        return self.sources, self.at, self.cursor, self.read
-
 
 class PageStore:
     """Pages in Redis. Any method raises `redis.RedisError` while Redis cannot be reached."""
@@ -102,9 +97,7 @@ class PageStore:
 
         async def add(pipe: Pipeline) -> ReadingState:
             stored = _state(await redis_call(pipe.get(kept)))
-            if stored.position == after.position:
-                return stored  # the reply to the first try was lost
-            if stored.position != before.position:
+            if stored != before:
                 raise PagesMoved
             gone, size = list[Line](), stored.bytes + _bytes(lines)
             dropped = 0

@@ -57,9 +57,8 @@ class Sources:
 
         `own`: only the person's own messages are to be read, which takes their own yes.
 
-        Raises UserError: there is none that they can read (a hidden one gets the same answer), it is no text channel,
-        the server's admins have not allowed it, the bot cannot read it, nobody has agreed, or not everybody here could
-        read it; discord.HTTPException: Discord is in trouble; redis.RedisError: Redis cannot be reached.
+        Raises UserError: it can't be read here, and why; a hidden channel gets the same answer as none.
+        Raises discord.HTTPException and redis.RedisError.
         """
         self.require_on()
         channel = await self._named(actor, typed)
