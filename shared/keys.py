@@ -108,6 +108,9 @@ reading_pages = _Key("bot:reading:{reading_id}:pages")
 # String: how far the reading is (JSON, `bot.channels.pages.ReadingState`). It goes with the pages.
 reading_state = _Key("bot:reading:{reading_id}:state")
 
+# Pattern of all keys of guilds.
+ALL_GUILDS = "guild:*"
+
 # Hash: id of a member -> what they said about learning from their messages (JSON, `bot.channels.consent`).
 consent = _Key("guild:{guild_id}:consent")
 

@@ -121,12 +121,8 @@ class ConsentStore:
 
     async def guilds_of(self, user_id: int) -> list[int]:
         """Return the servers where somebody gave an answer, also those that they have left."""
-        guilds = await guilds_with(self._redis, keys.consent)
+        guilds = await guilds_with(self._redis, keys.consent("*"))
         return [guild for guild in guilds if await redis_call(self._redis.hexists(keys.consent(guild), str(user_id)))]
-
-    async def guilds(self) -> set[int]:
-        """Return the servers with an answer or an allowed channel."""
-        return await guilds_with(self._redis, keys.consent, keys.allowed_channels)
 
     async def agree(self, guild_id: int, user_id: int, asked: int = 0) -> ConsentAnswer:
         """Note a yes, and return the answer that counts: an earlier yes if there is one.
@@ -191,7 +187,6 @@ class ConsentStore:
                     pipe.hset(keys.consent(guild_id), str(user_id), answer.model_dump_json())
 
         await redis_call(self._redis.transaction(drop))
-        log.info("consents_forgotten", guild_id=guild_id)
 
 
 def _read(kind: type[T], guild_id: int, data: bytes) -> T | None:

@@ -119,7 +119,7 @@ class Sources:
         if not isinstance(room, Room):
             raise UserError("The channel is gone.", "Name another one.")
         await self.require_allowed(room)
-        if not self.audience.could_read(guild_id, place.channel_ids, frozenset({(guild_id, channel_id)})):
+        if not self.audience.could_read(guild_id, place.channel_ids, [channel_id]):
             raise UserError(
                 "This channel is read by people who can't read that one any more.",
                 "Give the command where only its readers are.",

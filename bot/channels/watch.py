@@ -20,6 +20,8 @@ from bot.core import Core
 from bot.models.registry import Registry
 from bot.models.removal import Removal, existing_channels
 from bot.servers.access import member_in, was_deleted
+from bot.servers.settings import guilds_with
+from shared import keys
 
 EVERY_S = 86_400.0
 """Seconds between two looks for members and servers."""
@@ -65,8 +67,13 @@ class Watch(commands.Cog):
 
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        """Forget a server. discord.py does not call this in an outage."""
-        self.core.chores.add(self.forget_server, guild.id)
+        """Have every feature forget a server. discord.py does not call this in an outage."""
+        log.info("server_left", guild_id=guild.id)
+        self.core.bot.dispatch("server_left", guild.id)
+
+    @commands.Cog.listener()
+    async def on_server_left(self, guild_id: int) -> None:
+        self.core.chores.add(self.forget_server, guild_id)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
@@ -95,7 +102,6 @@ class Watch(commands.Cog):
         for reading_id in await self.registry.notes.ids(guild_id):
             await self.registry.notes.forget(reading_id)
         await self.consents.forget_guild(guild_id)
-        log.info("server_forgotten", guild_id=guild_id)
 
     # ------------------------------------------------------------------ what nobody told the bot of
 
@@ -106,8 +112,9 @@ class Watch(commands.Cog):
             self.looks.add(self.look_for_channels, guild.id)
             self.looks.add(self._look_for_members, guild.id)
         present = {guild.id for guild in self.core.bot.guilds}  # at the start Discord names all
-        for guild_id in (await self.registry.notes.guilds() | await self.consents.guilds()) - present:
-            self.core.chores.add(self.forget_server, guild_id)
+        stored = await guilds_with(self.core.redis, keys.ALL_GUILDS)
+        for guild_id in (stored | await self.registry.notes.guilds()) - present:
+            self.core.bot.dispatch("server_left", guild_id)
 
     async def look_for_channels(self, guild_id: int) -> None:
         """Find channels that were deleted or disallowed unheard. Only what Discord says is gone counts as gone.

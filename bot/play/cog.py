@@ -99,9 +99,5 @@ class Play(commands.Cog):
             await self.favourites.count(payload.guild_id, f"{payload.message_id}:{payload.channel_id}", by)
 
     @commands.Cog.listener()
-    async def on_guild_remove(self, guild: discord.Guild) -> None:
-        self.core.chores.add(self.game.forget_guild, guild.id)
-
-    @commands.Cog.listener()
-    async def on_ready(self) -> None:
-        self.core.chores.add(self.game.forget_left_guilds)
+    async def on_server_left(self, guild_id: int) -> None:
+        self.core.chores.add(self.game.forget_guild, guild_id)

@@ -244,11 +244,6 @@ class Quiz(Service):
         """Forget a server's scores and favourite texts."""
         await redis_call(self.core.redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
 
-    async def forget_left_guilds(self) -> None:
-        """Do so in servers that the bot left unheard."""
-        for guild_id in await self.core.servers.left_guilds(self.core.bot, keys.quiz_scores, keys.best):
-            await self.forget_guild(guild_id)
-
     # ------------------------------------------------------------------ what is stored of a member
 
     async def of_member(self, guild_id: int, user_id: int) -> str | None:

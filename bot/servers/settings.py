@@ -6,10 +6,9 @@ import asyncio
 import functools
 import time
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, cast
 
-import discord
 import redis.asyncio
 import structlog
 from pydantic import BaseModel, Field, ValidationError
@@ -130,10 +129,6 @@ class GuildSettingsStore:
             entries = checked_blocklist("\n".join((*own.blocked, entry)))
             await self._put(guild_id, own.model_copy(update={"blocklist": entries}))
 
-    async def left_guilds(self, client: discord.Client, *kinds: Callable[[str], str]) -> set[int]:
-        """Return the servers that the bot is no longer in, but of which Redis has a key of these kinds."""
-        return await guilds_with(self._redis, *kinds) - {guild.id for guild in client.guilds}
-
     async def reset(self, guild_id: int) -> None:
         """Forget all that a server's admins have set, also if it is damaged."""
         async with self._changing:
@@ -186,10 +181,9 @@ class GuildSettingsStore:
         await redis_call(self._redis.hdel(key, name) if value is None else self._redis.hset(key, name, f"{value:g}"))
 
 
-async def guilds_with(client: redis.asyncio.Redis, *kinds: Callable[[str], str]) -> set[int]:
-    """The servers of which Redis has a key of these kinds, such as `keys.consent`."""
-    scans = (client.scan_iter(match=key("*"), count=500) for key in kinds)
-    return {int(key.split(b":")[1]) for scan in scans async for key in scan}
+async def guilds_with(client: redis.asyncio.Redis, pattern: str) -> set[int]:
+    """Return the servers of which Redis has a key of this pattern, such as `keys.consent("*")`."""
+    return {int(key.split(b":")[1]) async for key in client.scan_iter(match=pattern, count=500)}
 
 
 def checked_prefix(typed: str) -> str:

@@ -39,7 +39,6 @@ from bot.words import GREEN, GREY, as_typed, code, listed, mentions, plain
 from bot.write.cog_chat import Chat
 from bot.write.conversation import Conversation
 from galvanic.errors import UserError
-from shared import keys
 
 
 @dataclass(eq=False, repr=False)
@@ -313,17 +312,8 @@ class Speaks(commands.Cog):
         self.core.chores.add(self.store.forget_channel, channel.guild.id, channel.id)
 
     @commands.Cog.listener()
-    async def on_guild_remove(self, guild: discord.Guild) -> None:
-        self.core.chores.add(self.store.forget_guild, guild.id)
-
-    @commands.Cog.listener()
-    async def on_ready(self) -> None:
-        self.core.chores.add(self._forget_left_guilds)
-
-    async def _forget_left_guilds(self) -> None:
-        """Forget the personas of servers that the bot left unheard."""
-        for guild_id in await self.core.servers.left_guilds(self.core.bot, keys.personas):
-            await self.store.forget_guild(guild_id)
+    async def on_server_left(self, guild_id: int) -> None:
+        self.core.chores.add(self.store.forget_guild, guild_id)
 
     @commands.Cog.listener()
     async def on_webhooks_update(self, channel: discord.abc.GuildChannel) -> None:

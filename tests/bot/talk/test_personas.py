@@ -397,7 +397,7 @@ async def test_its_texts_are_continued_drawn_and_liked_like_others(live: Live, w
 @pytest.mark.usefixtures("worker")
 async def test_personas_go_with_the_server(live: Live) -> None:
     await live.ask(ADD)
-    live.bot.dispatch("guild_remove", live.guild)
+    live.bot.dispatch("server_left", GUILD_ID)
     await worked_off(live.core.chores)
     assert "No persona" in await live.ask("!persona")
 
