@@ -30,8 +30,6 @@ log = structlog.get_logger()
 class Galvanic(commands.Bot):
     """Connects to Discord; all that it does there is in the features."""
 
-    features: features.Features
-
     def __init__(self, settings: Settings, lacks: frozenset[str] = frozenset()) -> None:
         """Build the bot. `lacks`: intents that Discord does not grant."""
         gateway.prepare()
@@ -63,7 +61,7 @@ class Galvanic(commands.Bot):
         self.has_begun = False
 
     async def setup_hook(self) -> None:
-        self.features = await features.setup(self.core)
+        await features.setup(self.core)
         self.add_check(self.core.access.check_allowed_channel, call_once=True)
         self.add_dynamic_items(self.core.components.item())
         await gateway.sync_if_changed(self.tree, self.redis)

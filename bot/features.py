@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import bot.admin.feature
 import bot.channels.feature
 import bot.models.feature
@@ -14,16 +12,7 @@ import bot.write.feature
 from bot.core import Core
 
 
-@dataclass(frozen=True)
-class Features:
-    """The parts of features that others need."""
-
-    models: bot.models.feature.Models
-    channels: bot.channels.feature.Channels
-    write: bot.write.feature.Write
-
-
-async def setup(core: Core) -> Features:
+async def setup(core: Core) -> None:
     await core.add(core.responder, core.routing)
     models = await bot.models.feature.setup(core)
     panel = await bot.admin.feature.setup(core, registry=models.registry)
@@ -32,4 +21,3 @@ async def setup(core: Core) -> Features:
     await bot.train.feature.setup(core, models=models, channels=channels)
     await bot.talk.feature.setup(core, registry=models.registry, write=write, panel=panel)
     await bot.play.feature.setup(core, models=models, channels=channels, generating=write.generating)
-    return Features(models=models, channels=channels, write=write)

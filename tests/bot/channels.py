@@ -144,11 +144,9 @@ async def worked_off(chores: Chores) -> None:
 
 async def next_run(live: Live) -> None:
     """Let the readings of a bot that was killed go on in the next run of it."""
-    await live.channels.readings.stop()
+    await live.readings.stop()
     live.faults.clear()
-    again = dataclasses.replace(live.channels.readings)
-    channels = dataclasses.replace(live.channels, readings=again)
-    live.bot.features = dataclasses.replace(live.bot.features, channels=channels)
+    live.trainings.readings = again = dataclasses.replace(live.readings)
     live.core.services.append(again)
     again.start()
 

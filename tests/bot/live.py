@@ -13,17 +13,17 @@ from simcord.backend.models import Interaction, Message, Overwrite
 from simcord.enums import OverwriteType
 
 from bot.app import Galvanic
+from bot.channels.cog import Privacy
 from bot.channels.consent import ConsentStore
-from bot.channels.feature import Channels
+from bot.channels.reading import ChannelReadings
 from bot.core import Core
-from bot.models.feature import Models
+from bot.models.cog import ModelCommands
 from bot.train.card import TrainingCards
 from bot.train.cog import Training
 from bot.train.cog_jobs import Jobs
 from bot.train.learn import Learning
 from bot.train.remake import Remaking
 from bot.train.start import Trainings
-from bot.write.feature import Write
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.jobs import TrainJob
 from tests.driver.control import Driver
@@ -55,12 +55,16 @@ class Live:
         return self.bot.core
 
     @property
-    def models(self) -> Models:
-        return self.bot.features.models
+    def models(self) -> ModelCommands:
+        return cog(self.bot, ModelCommands)
 
     @property
-    def channels(self) -> Channels:
-        return self.bot.features.channels
+    def channels(self) -> Privacy:
+        return cog(self.bot, Privacy)
+
+    @property
+    def readings(self) -> ChannelReadings:
+        return self.trainings.readings
 
     @property
     def consents(self) -> ConsentStore:
@@ -81,10 +85,6 @@ class Live:
     @property
     def learning(self) -> Learning:
         return cog(self.bot, Learning)
-
-    @property
-    def write(self) -> Write:
-        return self.bot.features.write
 
     def send(
         self,

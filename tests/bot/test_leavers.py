@@ -74,7 +74,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     await live.consents.allow(ANNEX_ID, ATRIUM, BEN)
     await live.consents.agree(ANNEX_ID, BEN)
     await live.consents.refuse(ANNEX_ID, CLEO, 1)
-    notes = bot.features.models.registry.notes
+    notes = live.models.registry.notes
     annex = await noted(notes, BEN, guild_id=ANNEX_ID, channel_id=ATRIUM)
     job = await read(live)
     for guild_id, reading in ((ANNEX_ID, annex), (GUILD_ID, await note_of(live, job))):
@@ -142,17 +142,17 @@ async def test_the_bot_hears_of_nothing_more_where_it_does_not_learn(redis_url: 
 
 
 async def test_a_server_that_is_half_forgotten_is_found_again(live: Live) -> None:
-    gone, bot = 1_297_000_000_000_000_099, live.bot
+    gone = 1_297_000_000_000_000_099
     await looked(live)  # the first look would come in between
-    note = await noted(bot.features.models.registry.notes, BEN, guild_id=gone, channel_id=5)
+    note = await noted(live.models.registry.notes, BEN, guild_id=gone, channel_id=5)
     model_of(live, "theirs", note, guild_id=gone)
-    remove = bot.features.models.registry.remove
+    remove = live.models.registry.remove
 
     async def fails(*_: Any) -> None:
-        live.patch.setattr(bot.features.models.registry, "remove", remove)
+        live.patch.setattr(live.models.registry, "remove", remove)
         raise RuntimeError("the bot ends here")
 
-    live.patch.setattr(bot.features.models.registry, "remove", fails)
+    live.patch.setattr(live.models.registry, "remove", fails)
     await looked(live)
     assert await names(live, gone) == ["theirs"]
     await looked(live)

@@ -36,7 +36,7 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = await pages.begin()
-        await live.channels.readings.stop()
+        await live.readings.stop()
     assert await live.core.jobs.unread(f"t-{sent.id}") is not None
     await next_run(live)
     lines = await lines_of(live, sent)
@@ -59,7 +59,7 @@ async def test_a_reading_whose_pages_are_gone_begins_with_the_first_one(live: Li
     await talked(live, 900, "ada")
     with Pages(live) as pages:
         sent = await pages.begin()
-        await live.channels.readings.stop()
+        await live.readings.stop()
         (job,) = await being_read(live)
         assert job.reading is not None
         await live.models.registry.notes.forget(job.reading.reading_id)
@@ -107,7 +107,7 @@ async def test_a_cancel_outlives_the_bot(live: Live) -> None:
     live.faults.add(Fault("GET", MESSAGES, 503, times=99))
     live.send("!train #lab")
     await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
-    await live.channels.readings.stop()
+    await live.readings.stop()
     assert "Cancelled before it started" in await live.ask("!cancel")
     await next_run(live)
     await look(live)
