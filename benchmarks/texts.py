@@ -13,7 +13,7 @@ from benchmarks.keys import SUITE
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
 from galvanic.reading import decode_text
-from galvanic.text import TextOptions, prepare
+from galvanic.text import prepare
 from shared.corpora import Corpus, resolve
 from shared.settings import get_settings
 
@@ -56,7 +56,7 @@ def _corpora() -> str:
 
 def processed(text: str, recipe: str, hard_wrapped: bool | None = None) -> str:
     """Return a text after a recipe's changes."""
-    prepared = prepare(text, TextOptions(recipe, hard_wrapped))
+    prepared = prepare(text, recipe, hard_wrapped)
     return prepared.vocabulary.decode(np.asarray(prepared.ids))
 
 

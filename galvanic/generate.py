@@ -31,7 +31,7 @@ from galvanic.request import WriteRequest, too_slow, usual_drawing
 from galvanic.results import Generation, Score
 from galvanic.sampling import Sampling
 from galvanic.streams import Streams
-from galvanic.text import CharVocabulary, Ids, ScoringText, Seed, Vocabulary, get_recipe, make_vocabulary
+from galvanic.text import RECIPES, CharVocabulary, Ids, ScoringText, Seed, Vocabulary, make_vocabulary
 from galvanic.text.edges import LOOK, cut, joins, pick_line, whole_words
 from galvanic.text.recipe import UNICODE_SCALARS
 from galvanic.units import count
@@ -158,7 +158,7 @@ class Author(ABC):
 
     def _read_seed(self, seed: str) -> Seed:
         """Turn a seed into ids, never none. Raises UserError if nothing of it can be used."""
-        return get_recipe(self.recipe).seed(seed, self.vocabulary)
+        return RECIPES[self.recipe].seed(seed, self.vocabulary)
 
     def _begin(self, request: WriteRequest) -> _Writing | UserError:
         """Read the seed of a request, and return the text to be written, or why it can't be."""
@@ -308,7 +308,7 @@ class TextModel(Author):
         characters that it replaced; losses of line breaks over all. Raises UserError if the model is of the recipe
         `classic`, nothing of the text can be read, or it is not done by `until` (`time.monotonic`).
         """
-        scoring = get_recipe(self.recipe).scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
+        scoring = RECIPES[self.recipe].scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
         read = scoring.ids >= 0
         ids = scoring.ids[read]
         unseen = self.description.unseen

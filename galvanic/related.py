@@ -16,7 +16,7 @@ import numpy.typing as npt
 from galvanic.copying import RUN
 from galvanic.generate import Author
 from galvanic.sampling import Floats
-from galvanic.text import get_recipe
+from galvanic.text import RECIPES
 
 _SCORED = 64
 """Symbols of a text that are scored. After them the seed hardly matters, and the rest is chance."""
@@ -36,7 +36,7 @@ def related(author: Author, seed: str, texts: Sequence[str], until: float = math
     words, _, behind = seed.rpartition("\n")
     line_break = "\n" if "\n" in author.vocabulary.symbols else " "
     read, bare = (
-        get_recipe(author.recipe).seed(text, author.vocabulary) for text in (seed, f"{words[-1:]}{line_break}{behind}")
+        RECIPES[author.recipe].seed(text, author.vocabulary) for text in (seed, f"{words[-1:]}{line_break}{behind}")
     )
     ids = [author.vocabulary.encode(f" {text}" if read.open_end else text)[:_SCORED] for text in texts]
     after_seed, after_bare = (author.predictor.read_each(start.ids, ids, until) for start in (read, bare))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,17 +26,14 @@ def clean(text: str) -> str:
 
 def cleaned(parts: Iterable[str]) -> Iterator[str]:
     """Clean a text, as `clean`, and yield it in parts, none of them empty."""
-    first, held = True, ""
-    for part in parts:
-        text = held + part
-        if first:
-            text, first = text.removeprefix("\ufeff"), False
-        held = text[-1:] if text.endswith("\r") else ""  # its "\n" may come with the next part
-        text = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    mark = "\ufeff"
+    for part in itertools.chain(parts, [""]):
+        # At the end, a `\r` that waited for its `\n`.
+        text = newlines.decode(part.removeprefix(mark), final=not part).replace("\0", "")
+        mark = ""
         if text:
             yield text
-    if held:
-        yield "\n"
 
 
 def opened(source: bytes | Path) -> io.BufferedIOBase:

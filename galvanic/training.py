@@ -54,7 +54,7 @@ from galvanic.plan import Budget, Plan, Weights, apply_options, fit_to_text, mak
 from galvanic.results import CurvePoint, Hooks, Stopped, TrainResult, best_point, per_char
 from galvanic.samples import SAMPLE_CHARS, SAMPLES, SampleWriter, first_sample, line_start
 from galvanic.starter import NO_HELP, candidate, judge
-from galvanic.text import Prepared, TextOptions, prepare
+from galvanic.text import Prepared, prepare
 from galvanic.text.vocabulary import symbol_counts
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def train(
     hooks = hooks or Hooks()
     limits = limits or TrainLimits()
     _check_limits(options, limits)
+    for old_folder in out.parent.glob(f".{glob.escape(out.name)}.????????.text"):
+        shutil.rmtree(old_folder, ignore_errors=True)  # an earlier attempt was killed
     # A name of its own: a later attempt may run while this one ends.
     workdir = out.with_name(f".{out.name}.{secrets.token_hex(4)}.text")
     try:
@@ -383,8 +385,16 @@ def _prepare(
 
     Waits while the disk is full. Raises UserError if the text, or its symbols for this model, cannot be used.
     """
-    how = TextOptions(options.recipe, corpus.hard_wrapped, known=start.description.symbols if start else ())
-    prepared = when_there_is_room(lambda: _prepare_in(workdir, text, how), hooks)
+    known = start.description.symbols if start else ()
+
+    def prepare_in_workdir() -> Prepared:
+        try:
+            return prepare(text, options.recipe, corpus.hard_wrapped, known=known, workdir=workdir)
+        except OSError:
+            shutil.rmtree(workdir, ignore_errors=True)  # half a text must not take up disk space
+            raise
+
+    prepared = when_there_is_room(prepare_in_workdir, hooks)
     try:  # a model file could not hold such symbols: refuse them before the training
         "".join(prepared.vocabulary.symbols).encode()
     except UnicodeEncodeError:
@@ -392,18 +402,6 @@ def _prepare(
     if start:
         check_symbols(start, prepared.vocabulary.symbols)
     return prepared
-
-
-def _prepare_in(workdir: Path, text: str | Path, how: TextOptions) -> Prepared:
-    """Call `prepare`, after removing the folders that earlier attempts left; an OSError leaves none, either."""
-    any_attempt = f"{glob.escape(workdir.stem.rpartition('.')[0])}.{'[0-9a-f]' * 8}{workdir.suffix}"
-    for old_folder in workdir.parent.glob(any_attempt):
-        shutil.rmtree(old_folder, ignore_errors=True)
-    try:
-        return prepare(text, how, workdir=workdir)
-    except OSError:
-        shutil.rmtree(workdir, ignore_errors=True)  # half a text must not take up disk space
-        raise
 
 
 def _check_limits(options: TrainOptions, limits: TrainLimits) -> None:

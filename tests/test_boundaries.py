@@ -69,7 +69,7 @@ def test_nltk_is_imported_for_the_recipes_that_use_it() -> None:
     text = "'The red boat came home. ' * 40"
     assert "nltk" not in imported(f"from galvanic.text import *; prepare({text})")
     for recipe in ("classic", "word"):
-        assert "nltk" in imported(f"from galvanic.text import *; prepare({text}, TextOptions('{recipe}'))")
+        assert "nltk" in imported(f"from galvanic.text import *; prepare({text}, '{recipe}')")
 
 
 def imported(code: str) -> set[str]:

@@ -21,7 +21,7 @@ from benchmarks.record import Context
 from galvanic.model_file import STARTER_FILE
 from galvanic.options import TrainOptions
 from galvanic.results import Control, Hooks, Sample, TrainingCancelled
-from galvanic.text import TextOptions, prepare
+from galvanic.text import prepare
 
 RECIPES = ("char", "classic")
 SMALL_MB = 1
@@ -33,7 +33,7 @@ def text(context: Context) -> None:
     megabytes = len(corpus.text.encode()) / 1e6
 
     def turn(recipe: str) -> None:
-        prepare(corpus.text, TextOptions(recipe, corpus.info.hard_wrapped))
+        prepare(corpus.text, recipe, corpus.info.hard_wrapped)
 
     contestants = {recipe: repeated(functools.partial(turn, recipe), 3) for recipe in RECIPES}
     typical = medians(alternate(contestants, 3 if context.quick else 10))

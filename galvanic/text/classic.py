@@ -46,7 +46,6 @@ class ClassicRecipe(Recipe):
     """Reads a text as the tutorial does: windows of 100 characters, each id divided by the size of the vocabulary."""
 
     name = "classic"
-    context = WINDOW
     holds_out = False  # the tutorial learns from all of its text
 
     def read(self, source: Source, hard_wrapped: bool | None) -> Body:  # noqa: ARG002

@@ -37,15 +37,6 @@ _AT_ONCE = 2**20  # symbols of a text that are handled at once
 
 
 @dataclass(frozen=True)
-class TextOptions:
-    """The options for preparing a text."""
-
-    recipe: str = "char"
-    hard_wrapped: bool | None = None  # whether lines are broken at a fixed width; None: find out
-    known: tuple[str, ...] = ()  # symbols of the model to go on from, which keep their ids; new ones follow
-
-
-@dataclass(frozen=True)
 class Prepared:
     """A text as numbers, ready to be learned."""
 
@@ -55,7 +46,6 @@ class Prepared:
     learned: int  # number of symbols at the beginning that are learned; the rest is held out
     learned_chars: int  # characters of that part, after preparation
     heldout_chars: int  # characters of the rest
-    patterns: int  # examples of a context and its next symbol in an epoch
     unwrapped: bool = False  # line breaks within paragraphs were turned into spaces
 
     @property
@@ -148,16 +138,17 @@ class Recipe(ABC):
     """Reads texts for one kind of model. All methods are pure functions."""
 
     name: str
-    context = 1  # symbols that the network reads before it predicts one
     holds_out = True  # whether it keeps the end of the text apart, to measure the loss there
 
-    def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
+    def prepare(
+        self, source: Source, hard_wrapped: bool | None, known: tuple[str, ...], workdir: Path | None
+    ) -> Prepared:
         """Turn a text into ids: `galvanic.text.prepare`."""
-        body = self.read(source, options.hard_wrapped)
+        body = self.read(source, hard_wrapped)
         learned_most = body.characters - (held_out(body.characters) if self.holds_out else 0)
-        had = set(options.known)
-        new = [symbol for symbol in self.symbols(body, learned_most) if symbol not in had]
-        vocabulary = make_vocabulary(self.name, (*options.known, *new))
+        # In the order of their ids, each once.
+        symbols = tuple(dict.fromkeys((*known, *self.symbols(body, learned_most))))
+        vocabulary = make_vocabulary(self.name, symbols)
         kind = id_type(len(vocabulary))
         ids = _collected((vocabulary.encode(part).astype(kind) for part in body), kind, workdir)
         learned, learned_chars = _within(ids, vocabulary, learned_most)
@@ -168,7 +159,6 @@ class Recipe(ABC):
             learned=learned,
             learned_chars=learned_chars,
             heldout_chars=body.characters - learned_chars,
-            patterns=learned - self.context,
             unwrapped=body.unwrapped,
         )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from galvanic.copying import copied_share, known_words
-from galvanic.text import TextOptions, prepare, recipe as recipe_module
+from galvanic.text import prepare, recipe as recipe_module
 from tests.worker.texts import babble
 
 BOOK = babble(3_000, seed=1)
@@ -38,7 +38,7 @@ def test_constructed_cases() -> None:
 
 @pytest.mark.parametrize("recipe", ["char", "word"])
 def test_a_text_as_it_was_learned(recipe: str) -> None:
-    prepared = prepare(BOOK, TextOptions(recipe))
+    prepared = prepare(BOOK, recipe)
     assert copied_share([BOOK[50:150] + OWN[:100]], prepared.parts()) == 0.5
 
 
@@ -82,7 +82,7 @@ def test_words_are_known_that_stand_before_the_end_of_the_text(recipe: str, monk
     """`classic` holds nothing out: there the last tenth takes its place. It leaves out words like "the"."""
     monkeypatch.setattr(recipe_module, "_AT_ONCE", 7)  # shorter than many words
     text = "the boats leave the harbour at dawn, and the boats come home. " * 30 + "gannet dawn, gannets dawn! "
-    prepared = prepare(text, TextOptions(recipe))
+    prepared = prepare(text, recipe)
     assert bool(len(prepared.heldout)) is (recipe != "classic")
     sample = "oat the HARBOUR; dawns gannet's harb-our at l"  # begins and ends inside words
     known, usual = known_words([sample, "x the Boats x"], prepared)

@@ -12,7 +12,7 @@ from galvanic.copying import RUN
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
 from galvanic.related import _recited, related
-from galvanic.text import get_recipe
+from galvanic.text import RECIPES
 from tests.worker.small import LETTERS, model
 from tests.worker.texts import SENTENCE, Memorised
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def behind(small: TextModel, before: str, text: str) -> float:
     """Log probability of a text behind another one, read in one piece."""
-    ids = [get_recipe(small.recipe).seed(one, small.vocabulary).ids for one in (before, before + text)]
+    ids = [RECIPES[small.recipe].seed(one, small.vocabulary).ids for one in (before, before + text)]
     return float(small.predictor.read(ids[1])[len(ids[0]) :].sum())
 
 

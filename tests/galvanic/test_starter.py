@@ -17,7 +17,7 @@ from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.starter import bigram_nats, judge, load_starter
-from galvanic.text import TextOptions, prepare
+from galvanic.text import prepare
 from galvanic.training import OtherCheckpoint, train
 from tests.galvanic.test_train import run
 from tests.worker.texts import Recorder, babble, corpus
@@ -127,7 +127,7 @@ def test_a_resumed_training_goes_on_with_what_it_began_with(starter: Path, tmp_p
 @pytest.mark.parametrize("text", [ALIKE, UNLIKE[:300]])
 def test_what_is_counted_is_a_distribution(starter: Path, text: str) -> None:
     begun = load_starter(starter, TrainOptions())
-    prepared = prepare(text, TextOptions("char", known=begun.description.symbols))
+    prepared = prepare(text, "char", known=begun.description.symbols)
     symbols = len(prepared.vocabulary)
     pieces = np.repeat(np.asarray(prepared.ids[None, 100:140], np.int64), symbols, 0)
     pieces[:, 30] = np.arange(symbols)

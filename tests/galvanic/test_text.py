@@ -10,7 +10,7 @@ import pytest
 
 from galvanic.errors import UserError
 from galvanic.source import pieces
-from galvanic.text import CharVocabulary, TextOptions, get_recipe, prepare
+from galvanic.text import RECIPES, CharVocabulary, prepare
 from galvanic.text.body import unwrap, wrapping
 from galvanic.text.classic import WINDOW, words_only
 from galvanic.text.recipe import adaptive_nats
@@ -41,17 +41,17 @@ def test_too_little_text_is_refused(recipe: str, text: str) -> None:
     if recipe == "char" and text.startswith("the"):
         text = ""
     with pytest.raises(UserError) as caught:
-        prepare(text, TextOptions(recipe))
+        prepare(text, recipe)
     assert caught.value.remedy
 
 
 def test_seeds_go_through_the_pipeline() -> None:
     vocabulary = CharVocabulary(sorted(set("abcdefghijklmnopqrstuvwxyz ")))
-    seed = get_recipe("classic").seed("The Monster!", vocabulary)
+    seed = RECIPES["classic"].seed("The Monster!", vocabulary)
     assert len(seed.ids) == WINDOW
     assert vocabulary.decode(seed.ids).strip() == "monster"
     assert any("monster" in note for note in seed.notes)
-    seed = get_recipe("char").seed("a\r\n!b", vocabulary)
+    seed = RECIPES["char"].seed("a\r\n!b", vocabulary)
     assert vocabulary.decode(seed.ids) == "ab"
     assert "!" in seed.notes[0]
     assert "U+000A" in seed.notes[0]
@@ -62,7 +62,7 @@ def test_seeds_go_through_the_pipeline() -> None:
 )
 def test_seeds_of_which_nothing_is_left_are_refused(recipe: str, seed: str) -> None:
     with pytest.raises(UserError) as caught:
-        get_recipe(recipe).seed(seed, CharVocabulary(sorted(set("abc "))))
+        RECIPES[recipe].seed(seed, CharVocabulary(sorted(set("abc "))))
     assert caught.value.remedy
 
 
@@ -76,9 +76,9 @@ def test_adaptive_code_length_is_that_of_its_predictions() -> None:
 
 def test_a_recipe_pays_for_what_it_drops() -> None:
     vocabulary = CharVocabulary(sorted(set("abcdefghijklmnopqrstuvwxyz ")))
-    plain = get_recipe("char").scoring("a boat " * 20, vocabulary, unwrapped=True)
+    plain = RECIPES["char"].scoring("a boat " * 20, vocabulary, unwrapped=True)
     assert not plain.side_nats.any()
-    wrapped = get_recipe("char").scoring(PROSE, CharVocabulary(sorted(set(PROSE))), unwrapped=True)
+    wrapped = RECIPES["char"].scoring(PROSE, CharVocabulary(sorted(set(PROSE))), unwrapped=True)
     assert len(wrapped.side_nats) == len(PROSE)
     assert 0 < wrapped.side_nats.sum() < len(PROSE)
 
@@ -97,13 +97,13 @@ def test_signs_stand_in_for_others_that_a_model_lacks(
     text: str, known: str, read: str | None, stands_for: list[str]
 ) -> None:
     vocabulary = CharVocabulary(sorted(set(known)))
-    scoring = get_recipe("char").scoring(text, vocabulary, unwrapped=False)
+    scoring = RECIPES["char"].scoring(text, vocabulary, unwrapped=False)
     ends = scoring.starts + scoring.lengths
     assert [text[start:end] for start, end in zip(scoring.starts, ends, strict=True)] == stands_for
     assert (scoring.ids >= 0).all() == (read is not None)
     if read is not None:
         assert vocabulary.decode(scoring.ids) == read
-        assert vocabulary.decode(get_recipe("char").seed(text, vocabulary).ids) == read
+        assert vocabulary.decode(RECIPES["char"].seed(text, vocabulary).ids) == read
         assert scoring.side_nats.sum() > 0
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from galvanic import source
 from galvanic.errors import UserError
 from galvanic.source import chunks, clean, cleaned, pieces
-from galvanic.text import TextOptions, body, prepare
+from galvanic.text import body, prepare
 from galvanic.text.classic import words_only
 from tests.worker.texts import babble
 
@@ -73,9 +73,8 @@ def test_a_file_gives_the_ids_of_its_text(tmp_path: Path, recipe: str, text: str
     text = f"{textwrap.fill(ENOUGH, 60)}\n\n{text}\r\n{ENOUGH}{text}"
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    options = TextOptions(recipe, hard_wrapped)
-    here = prepare(text, options)
-    there = prepare(path, options, workdir=tmp_path / "work")
+    here = prepare(text, recipe, hard_wrapped)
+    there = prepare(path, recipe, hard_wrapped, workdir=tmp_path / "work")
     assert isinstance(there.ids, np.memmap)
     assert here.ids.dtype == there.ids.dtype
     assert np.array_equal(here.ids, there.ids)
@@ -97,7 +96,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path, recipe: str) -> N
     bad.write_bytes(b"words " * 100 + "é".encode()[:1] + b" and more")
     for path, problem in ((bad, "bad.txt isn't UTF-8 text"), (tmp_path / "none.txt", "cannot be read: No such")):
         with pytest.raises(UserError, match=problem):
-            prepare(path, TextOptions(recipe))
+            prepare(path, recipe)
 
 
 def test_wrapped_text_gives_the_same_whether_cut_or_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import regex
 from hypothesis import given, strategies as st
 
 from galvanic.source import clean
-from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, body, get_recipe, make_vocabulary, prepare
+from galvanic.text import RECIPES, UNKNOWN, CharVocabulary, body, make_vocabulary, prepare
 from galvanic.text.vocabulary import split
 from tests.galvanic.test_text_pieces import TEXT
 from tests.worker.texts import babble
@@ -73,7 +73,7 @@ def test_what_is_no_vocabulary_is_refused(recipe: str, symbols: list[str]) -> No
 @given(st.one_of(ANY, TEXT))
 def test_prepared_texts_come_back(recipe: str, text: str) -> None:
     text = f"{text}{babble(300)}{text}"
-    prepared = prepare(text, TextOptions(recipe, hard_wrapped=False))
+    prepared = prepare(text, recipe, hard_wrapped=False)
     assert prepared.vocabulary.decode(prepared.ids) == clean(text)
     lengths = prepared.vocabulary.lengths
     assert int(lengths[prepared.training].sum()) == prepared.learned_chars
@@ -84,15 +84,15 @@ def test_prepared_texts_come_back(recipe: str, text: str) -> None:
 @pytest.mark.parametrize("recipe", ["char", "word"])
 def test_the_same_characters_are_held_out(recipe: str) -> None:
     text = babble(50_000)
-    prepared = prepare(text, TextOptions(recipe))
+    prepared = prepare(text, recipe)
     assert 5_000 <= prepared.heldout_chars < 5_020
     assert prepared.vocabulary.decode(prepared.heldout) == text[prepared.learned_chars :]
-    assert prepare(text, TextOptions("classic")).heldout_chars == 0
+    assert prepare(text, "classic").heldout_chars == 0
 
 
 def test_words_are_symbols_when_the_part_to_learn_from_has_them_often() -> None:
     text = "One boat, two boats, two boats. " * 2 + "harbour " * 2 + "a b c d " * 40 + "late late late late"
-    prepared = prepare(text, TextOptions("word"))
+    prepared = prepare(text, "word")
     symbols = prepared.vocabulary.symbols
     assert {" two", " boats"} <= set(symbols)
     # Seen twice; seen once at the beginning and once with a space; seen only in the part held out.
@@ -105,16 +105,16 @@ def test_words_are_symbols_when_the_part_to_learn_from_has_them_often() -> None:
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
 def test_known_symbols_keep_their_ids_and_new_ones_follow(recipe: str) -> None:
     known = ("z", " ", "漢", *((" boat", " never") if recipe == "word" else ()))
-    prepared = prepare(babble(2_000), TextOptions(recipe, known=known))
+    prepared = prepare(babble(2_000), recipe, known=known)
     assert prepared.vocabulary.symbols[: len(known)] == known
-    fresh = prepare(babble(2_000), TextOptions(recipe))
+    fresh = prepare(babble(2_000), recipe)
     assert set(prepared.vocabulary.symbols) == set(fresh.vocabulary.symbols) | set(known)
     assert prepared.vocabulary.decode(prepared.ids) == fresh.vocabulary.decode(fresh.ids)
     assert prepared.learned_chars == pytest.approx(fresh.learned_chars, abs=20)
 
 
 def test_a_seed_may_end_within_a_word() -> None:
-    seed = get_recipe("word").seed("The red bo漢", WORDS)
+    seed = RECIPES["word"].seed("The red bo漢", WORDS)
     assert [WORDS.symbols[number] for number in seed.ids] == ["The", " red", " ", "b", "o"]
     assert "漢" in seed.notes[0]
 
@@ -123,7 +123,7 @@ def covered(recipe: str, text: str, unwrapped: bool = False) -> list[str]:
     """The part of the text that each id of a scoring stands for."""
     known = sorted(set(text.lower() + text) | {" "})
     vocabulary = make_vocabulary(recipe, [*known, *([" boat"] if recipe == "word" else [])])
-    scoring = get_recipe(recipe).scoring(text, vocabulary, unwrapped=unwrapped)
+    scoring = RECIPES[recipe].scoring(text, vocabulary, unwrapped=unwrapped)
     assert len(scoring.ids) == len(scoring.starts) == len(scoring.lengths)
     assert len(scoring.side_nats) == len(text)
     assert (scoring.lengths > 0).all()
@@ -146,5 +146,5 @@ def test_what_each_id_of_a_scored_text_stands_for() -> None:
 def test_only_so_many_words_are_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(f" w{number}" * (number + 1) for number in range(60)) + "." * 2_000  # of which a tenth is held out
     monkeypatch.setattr(body, "MOST_WORDS", 10)
-    words = {symbol for symbol in prepare(text, TextOptions("word")).vocabulary.symbols if len(symbol) > 1}
+    words = {symbol for symbol in prepare(text, "word").vocabulary.symbols if len(symbol) > 1}
     assert words == {f" w{number}" for number in range(50, 60)}

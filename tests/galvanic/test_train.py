@@ -15,7 +15,7 @@ from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.plan import Plan, make_plan
 from galvanic.results import TrainResult, best_point
-from galvanic.text import TextOptions, prepare
+from galvanic.text import prepare
 from galvanic.training import train
 from shared.settings import Settings
 from tests.worker.texts import EPOCHS, SENTENCE, Memorised, Recorder, babble, corpus
@@ -26,7 +26,7 @@ TEXT = babble(3_000)
 
 
 def small_plan(recipe: str, text: str = TEXT) -> Plan:
-    prepared = prepare(text, TextOptions(recipe))
+    prepared = prepare(text, recipe)
     plan = make_plan(recipe, len(prepared.vocabulary), prepared.learned)
     units = (12, 12) if recipe == "classic" else (24,)
     network = plan.network.model_copy(update={"units": units, "members": 1})

@@ -72,11 +72,11 @@ def test_a_chosen_network_is_trained_and_kept(tmp_path: Path) -> None:
 def test_losses_are_told_per_character(recipe: str, tmp_path: Path) -> None:
     """With a learning rate of nothing each symbol costs what its frequency in the text says; with `classic`, which
     begins without frequencies, the log of how many symbols there are."""
-    from galvanic.text import TextOptions, prepare
+    from galvanic.text import prepare
 
     plan = small_plan(recipe).model_copy(update={"learning_rate": 1e-12})
     result = run(recipe, tmp_path / "model", plan=plan, epochs=1)
-    prepared = prepare(TEXT, TextOptions(recipe))
+    prepared = prepare(TEXT, recipe)
     counts = np.bincount(prepared.training, minlength=len(prepared.vocabulary)) + 0.5
     nats = -np.log(counts / counts.sum())
     if recipe == "classic":

@@ -15,7 +15,7 @@ from galvanic.generate import predictor
 from galvanic.model_file import load
 from galvanic.ngrams import Lines
 from galvanic.options import TrainOptions
-from galvanic.text import TextOptions, prepare
+from galvanic.text import prepare
 from galvanic.training import train
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder, babble, corpus
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 def counted(text: str, recipe: Any, path: Path) -> bool:
     """Whether a model's table is that of all of this text."""
     description, _, _, companion = load(path)
-    ids = prepare(text, TextOptions(recipe, known=description.symbols)).ids
+    ids = prepare(text, recipe, known=description.symbols).ids
     wanted = Companion.counted(ids, len(description.symbols), recipe).arrays
     assert companion is not None
     return all(
@@ -41,7 +41,7 @@ def test_it_is_of_all_the_text_and_the_loss_from_before_the_held_out_part_was_co
     result = run(recipe, tmp_path / "model")
     assert counted(TEXT, recipe, tmp_path / "model")
     description, weights, _, companion = load(tmp_path / "model")
-    prepared = prepare(TEXT, TextOptions(recipe))
+    prepared = prepare(TEXT, recipe)
     assert companion is not None
     before = companion.recounted(prepared.training, recipe)
     read = predictor(description.network, weights, before).read(np.asarray(prepared.ids, np.int32))
@@ -66,7 +66,7 @@ def test_a_channel_is_counted_by_its_members_and_a_book_after_it_is_not(recipe: 
         companion = load(path)[3]
         assert (companion is None) == (known is not authors), "of authors that nobody knows nothing is counted"
         if companion:
-            prepared = prepare(text, TextOptions(recipe, hard_wrapped=channel.hard_wrapped))
+            prepared = prepare(text, recipe, hard_wrapped=channel.hard_wrapped)
             ends = np.flatnonzero(prepared.ids == prepared.vocabulary.symbols.index("\n"))
             wanted = companion.recounted(prepared.ids, recipe, Lines(ends, authors)).arrays
             assert all(np.array_equal(array, companion.arrays[name]) for name, array in wanted.items())

@@ -14,7 +14,7 @@ from galvanic.model_file import load, save
 from galvanic.options import RecipeName, TrainOptions
 from galvanic.parent import child_plan, grown, load_parent
 from galvanic.results import TrainingInterrupted, best_point
-from galvanic.text import TextOptions, make_vocabulary, prepare
+from galvanic.text import make_vocabulary, prepare
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.hostile import apart
 from tests.worker.small import fields_of, keras_logits, network, random_weights, windows
@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("recipe", ["char", "word"])
 def test_a_grown_vocabulary_keeps_what_is_known_to_the_bit(recipe: RecipeName, tmp_path: Path) -> None:
-    known = prepare(TEXT, TextOptions(recipe)).vocabulary.symbols
+    known = prepare(TEXT, recipe).vocabulary.symbols
     config = network(len(known))
     save(tmp_path / recipe, random_weights(config), windows(len(known)), **fields_of(known, config, recipe))
     parent = load_parent(tmp_path / recipe, None, TrainOptions(recipe=recipe))

@@ -13,7 +13,7 @@ from galvanic.errors import UserError
 from galvanic.learners import make_learner
 from galvanic.model_file import load
 from galvanic.results import TrainingInterrupted
-from galvanic.text import TextOptions, prepare
+from galvanic.text import prepare
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder
 
@@ -33,7 +33,7 @@ def test_resumed_equals_uninterrupted(recipe: str, precision: str, tmp_path: Pat
     """Interrupted in the second epoch; anywhere else: `test_loop`."""
     plan = small_plan(recipe).model_copy(update={"precision": precision})
     assert plan.network.dropout > 0
-    steps = make_learner(plan, prepare(TEXT, TextOptions(recipe)), 1).steps
+    steps = make_learner(plan, prepare(TEXT, recipe), 1).steps
     whole = run(recipe, tmp_path / "whole", plan=plan, epochs=2)
     # Asked once a step, and now and then while an epoch is judged.
     hooks = Recorder(lambda asked: "interrupt" if asked > 5 + steps else None)

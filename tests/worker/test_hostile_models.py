@@ -12,7 +12,7 @@ import redis
 
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
-from galvanic.text import TextOptions, prepare
+from galvanic.text import prepare
 from shared import keys
 from shared.events import Generated, Imported, Surprised
 from shared.jobs import MODEL_FILE, MixPart
@@ -145,7 +145,7 @@ def test_a_model_that_was_let_in_before_is_refused_when_it_is_used(
 def test_a_text_gives_no_symbol_longer_than_is_imported() -> None:
     runs = ("=" * 50_000, "x" * 50_000, " " + "ä" * 150)
     text = "".join(f"{SENTENCE}{run}\n" for run in runs * 4)
-    prepared = prepare(text, TextOptions("word", hard_wrapped=False))
+    prepared = prepare(text, "word", hard_wrapped=False)
     assert max(map(len, prepared.vocabulary.symbols)) <= 101
     assert prepared.vocabulary.decode(prepared.ids) == text
     assert np.array_equal(prepared.vocabulary.encode(text), prepared.ids)
