@@ -60,12 +60,17 @@ class Learner(ABC):
     def step(self, index: int, rate: float) -> tuple[float, int]:
         """Learn from batch `index` at this learning rate; return its mean loss and its number of predictions."""
 
-    def heldout(self, poll: Callable[[], object]) -> float | None:  # noqa: ARG002
+    def heldout(self, poll: Callable[[], object]) -> float | None:
         """Return the mean loss on the held-out part; None if nothing is held out. It calls `poll` now and then."""
-        return None
+        total, number = 0.0, 0
+        for log_probs, places in self.heldout_predictions(poll):
+            targets = self.prepared.ids[places]
+            total -= float(log_probs[np.arange(len(places)), targets].sum(dtype=np.float64))
+            number += len(places)
+        return total / number if number else None
 
     def heldout_predictions(self, poll: Callable[[], object]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:  # noqa: ARG002
-        """Predict the held-out part, in the parts that `heldout` reads it in; nothing if nothing is held out.
+        """Predict the held-out part, in several parts; nothing if nothing is held out.
 
         Yields log probabilities [places, symbols] and the places in the text [places].
         """
@@ -169,7 +174,6 @@ class StreamsLearner(Learner):
         self._judged = _heldout_streams(prepared, self._length)
         # The members learn one after the other: together they would push each other's weights out of the cache.
         self._steps = [tf.function(functools.partial(self._learn, index)) for index in range(len(self.models))]
-        self._losses = tf.function(self._judge, reduce_retracing=True)
         self._predictions = tf.function(self._predict, reduce_retracing=True)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -191,23 +195,10 @@ class StreamsLearner(Learner):
         self._states = new_states
         return sum(losses) / len(losses), self.plan.batch * self.plan.length
 
-    def heldout(self, poll: Callable[[], object]) -> float | None:
-        if self._judged is None:
-            return None
-        inputs, targets, counted, _ = self._judged
-        states = self._zero_states(len(inputs))
-        total = 0.0
-        for start in range(0, inputs.shape[1], self._length):
-            poll()
-            part = slice(start, start + self._length)
-            losses, states = self._losses(tf.constant(inputs[:, part]), tf.constant(targets[:, part]), states)
-            total += float(np.sum(losses.numpy() * counted[:, part], dtype=np.float64))
-        return total / float(counted.sum())
-
     def heldout_predictions(self, poll: Callable[[], object]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
         if self._judged is None:
             return
-        inputs, _, counted, places = self._judged
+        inputs, counted, places = self._judged
         states = self._zero_states(len(inputs))
         for start in range(0, inputs.shape[1], self._length):
             poll()
@@ -242,33 +233,23 @@ class StreamsLearner(Learner):
         self._apply(index, tape, loss)
         return loss, after
 
-    def _judge(self, inputs: Tensor, targets: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Return the losses of the members' mean prediction [streams, time], and their new states."""
-        members, after = self._logits(inputs, states)
-        log_probs = [-tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits) for logits in members]
-        return math.log(len(log_probs)) - tf.reduce_logsumexp(tf.stack(log_probs), 0), after
-
     def _predict(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return the members' mean prediction, log probabilities [streams, time, symbols], and their new states."""
-        members, after = self._logits(inputs, states)
-        log_probs = [tf.nn.log_softmax(tf.cast(logits, tf.float32)) for logits in members]
+        log_probs: list[Tensor] = []
+        after: list[Tensor] = []
+        for member, model in enumerate(self.models):
+            logits, *new_states = model([inputs, *self._states_of(member, states)], training=False)
+            log_probs.append(tf.nn.log_softmax(tf.cast(logits, tf.float32)))
+            after += new_states
         return tf.reduce_logsumexp(tf.stack(log_probs), 0) - math.log(len(log_probs)), after
-
-    def _logits(self, inputs: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Return each member's logits [streams, time, symbols], and the new states of all."""
-        outputs = [
-            model([inputs, *self._states_of(member, states)], training=False)
-            for member, model in enumerate(self.models)
-        ]
-        return [logits for logits, *_ in outputs], [state for _, *new in outputs for state in new]
 
     def _states_of(self, member: int, states: list[Tensor]) -> list[Tensor]:
         each = 2 * len(self.plan.network.units)
         return states[member * each : (member + 1) * each]
 
 
-def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any, Any] | None:
-    """Return inputs, targets, which targets are scored, and their places in the text, all [streams, time].
+def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | None:
+    """Return inputs, which of the symbols after them are scored, and their places in the text, all [streams, time].
 
     The streams begin with a lead-in that is not scored. Returns None if nothing is held out.
     """
@@ -283,9 +264,8 @@ def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any, An
     places = first + np.arange(steps)
     offset = np.arange(steps)
     counted = (offset >= lead) & (offset < lead + each) & (places < prepared.learned + amount)
-    last = len(prepared.ids) - 1
-    inputs, targets = (prepared.ids[np.minimum(place, last)].astype(np.int32) for place in (places - 1, places))
-    return inputs, targets, counted, places
+    inputs = prepared.ids[np.minimum(places, len(prepared.ids)) - 1].astype(np.int32)
+    return inputs, counted, places
 
 
 def _loss(targets: Tensor, logits: Tensor) -> Tensor:
