@@ -120,23 +120,27 @@ def train(
     # A name of its own: a later attempt may run while this one ends.
     workdir = out.with_name(f".{out.name}.{secrets.token_hex(4)}.text")
     try:
-        resumed_from = None if parent or options.start else _weights_of_checkpoint(checkpoint)
-        start = load_parent(parent, parent_name, options) if parent else None
-        notes: tuple[str, ...] = ()
-        if not parent and resumed_from != "":
-            start, notes = candidate(starter, options)
+        saved, notes = _load_checkpoint(checkpoint)
+        saved_parent = saved[1].identity.get("parent") if saved else None
+        start: Parent | None = None
+        if parent:
+            start = load_parent(parent, parent_name, options)
+        elif options.start or not saved or saved_parent:
+            start, start_notes = candidate(starter, options)
+            notes += start_notes
         prepared = _prepare(text, options, corpus, start, workdir, hooks)
         hooks.go_on()
         starter_loss = start.description.training.starter_loss if start and start.learned(corpus) else None
-        if start and not parent and options.start is None and start.description.weights_sha256 != resumed_from:
+        if start and not parent and options.start is None and start.description.weights_sha256 != saved_parent:
             judged = judge(start, prepared)
             if judged.helps:
                 starter_loss = judged.starter
             else:
-                start, notes = None, (NO_HELP,)
+                start, notes = None, (*notes, NO_HELP)
                 del prepared  # so that the text is not in memory twice
                 prepared = _prepare(text, options, corpus, None, workdir, hooks)
-        training = _Training(prepared, options, corpus, plan, start, limits, notes, starter_loss, authors, table)
+        lines = _lines(prepared, authors)
+        training = _Training(prepared, options, corpus, plan, start, limits, saved, notes, starter_loss, lines, table)
         return training.run(out, checkpoint, hooks, quiet=quiet)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
@@ -152,25 +156,25 @@ class _Training:
     given_plan: Plan | None  # in place of the default
     parent: Parent | None  # the model that it begins with: one that a person named, or the starter
     limits: TrainLimits
-    start_notes: tuple[str, ...]  # for the person: why it does not begin with the starter
+    saved: tuple[checkpoint.Arrays, Record] | None  # the checkpoint to go on from
+    notes: tuple[str, ...]  # for the person, about its beginning; a checkpoint has its own
     starter_loss: float | None  # nats a character, before it learned from the text; None: not measured
-    authors: npt.NDArray[Any] | None
+    lines: Lines | None
     table: bool
 
     def run(self, out: Path, folder: Path | None, hooks: Hooks, *, quiet: bool) -> TrainResult:
-        """Train, from the checkpoint in `folder` if there is one, and write the model to `out`. Raises as `train`."""
-        prepared, options = self.prepared, self.options
-        identity = self._identity()
-        saved, checkpoint_notes = _load_checkpoint(folder, identity, options.random_seed)
-        if saved:
-            random_seed = saved[1].identity["random_seed"]
-        else:
-            random_seed = secrets.randbelow(2**32) if options.random_seed is None else options.random_seed
-        identity["random_seed"] = random_seed
-        companion, initial = self._companion(self._lines()), self._initial_weights(random_seed)
+        """Train, with checkpoints in `folder`, and write the model to `out`. Raises as `train`."""
+        prepared, options, saved = self.prepared, self.options, self.saved
+        drawn: int = saved[1].identity.get("random_seed", 0) if saved else secrets.randbelow(2**32)
+        random_seed = drawn if options.random_seed is None else options.random_seed
+        identity = self._identity(random_seed)
+        if saved and saved[1].identity != identity:
+            raise _other_checkpoint(folder)
+        companion, initial = self._companion(self.lines), self._initial_weights(random_seed)
         hooks.go_on()
         if not saved:
-            self._make_plan(Budget(epochs=options.epochs, memory=spare_memory()))[0].network.check_pace()
+            # Refuses a network that is too large. The speed of the machine is not known yet.
+            self._make_plan(Budget(epochs=options.epochs, memory=spare_memory()))
             self._write_first_sample(random_seed, companion, initial, hooks)
 
         # Not sooner: importing TensorFlow takes longer than all that was done so far.
@@ -180,7 +184,6 @@ class _Training:
 
         hooks.go_on()
         plan, plan_notes = (saved[1].plan, ()) if saved else self._plan_for_this_machine()
-        plan.network.check_pace()
         writer = SampleWriter(prepared, plan.network, random_seed, companion)
         learner = make_learner(plan, prepared, random_seed)
         minutes = self._minutes()
@@ -200,7 +203,7 @@ class _Training:
             except (KeyError, ValueError, TypeError) as error:
                 raise _other_checkpoint(folder) from error
         else:
-            loop.notes += [*self.start_notes, *plan_notes]  # a checkpoint keeps them
+            loop.notes += [*self.notes, *plan_notes]
             loop.starter_loss = self.starter_loss
             if initial:
                 learner.set_weights(initial)
@@ -222,14 +225,14 @@ class _Training:
         losses["heldout_loss"] = losses["network_loss"]
         if writer.companion and len(prepared.heldout):
             # The loss of "the table alone" is what a Markov bot would reach, which counts everybody's passages.
-            unrestricted = self._companion(None) if self.authors is not None else None
+            unrestricted = self._companion(None) if self.lines else None
             fitted, mixture_loss, table_loss = self._fit_mixture(writer.companion, learner, hooks.control, unrestricted)
-            writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self._lines())
+            writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self.lines)
             losses["heldout_loss"], losses["ngrams_loss"] = mixture_loss, table_loss
         model_file.check_weights(loop.best)
         density = prepared.heldout_density
         measured = {name: per_char(loss, density) for name, loss in losses.items() if loss is not None}
-        result = self._result(loop, stopped, writer, random_seed, checkpoint_notes, measured)
+        result = self._result(loop, stopped, writer, random_seed, measured)
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
         return result
 
@@ -247,20 +250,11 @@ class _Training:
 
     def _companion(self, lines: Lines | None) -> Companion | None:
         """Return the table of n-grams of this text, whatever a parent learned; None if this model is to have none."""
-        unknown = self.corpus.source == "channel" and self._lines() is None
-        if not self.table or self.options.recipe == "classic" or unknown:
+        unknown_authors = self.corpus.source == "channel" and self.lines is None
+        if not self.table or self.options.recipe == "classic" or unknown_authors:
             return None
         prepared = self.prepared
         return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe, lines)
-
-    def _lines(self) -> Lines | None:
-        """Return where the text's lines end and who wrote each; None if it has one author, or they are unknown."""
-        ids, symbols = self.prepared.ids, self.prepared.vocabulary.symbols
-        if self.authors is None or "\n" not in symbols:
-            return None
-        ends = np.flatnonzero(ids == symbols.index("\n"))
-        all_lines_end = len(ends) == len(self.authors) and len(ends) > 0 and ends[-1] == len(ids) - 1
-        return Lines(ends, self.authors) if all_lines_end else None
 
     def _fit_mixture(
         self,
@@ -278,7 +272,7 @@ class _Training:
         predictions = functools.partial(learner.heldout_predictions, poll)
         return companion.fitted(predictions, number, self.prepared.ids, alone, some_places=some_places)
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self, random_seed: int) -> dict[str, Any]:
         """Return what a checkpoint must agree with. Not the plan, which depends on the machine's speed at that time."""
         return {
             "version": CHECKPOINT_VERSION,
@@ -287,6 +281,7 @@ class _Training:
             "options": self.options.model_dump(mode="json", include=_NETWORK_OPTIONS),
             "plan": self.given_plan.model_dump(mode="json") if self.given_plan else None,
             "parent": self.parent.description.weights_sha256 if self.parent else None,
+            "random_seed": random_seed,
         }
 
     def _initial_weights(self, random_seed: int) -> Weights | None:
@@ -309,7 +304,7 @@ class _Training:
 
     def _make_plan(self, budget: Budget) -> tuple[Plan, tuple[str, ...]]:
         """Return the plan, and notes for the person. Raises UserError if the options contradict each other, or the
-        network is too large for this machine."""
+        network is too large for this machine, or to write with."""
         options, symbols, parent = self.options, len(self.prepared.vocabulary), self.parent
         plan = self.given_plan or make_plan(
             options.recipe,
@@ -322,6 +317,7 @@ class _Training:
         plan = apply_options(plan, options)
         if parent:
             plan = child_plan(plan, parent, symbols)
+        plan.network.check_pace()
         return fit_to_text(plan, self.prepared.learned)
 
     def _result(
@@ -330,7 +326,6 @@ class _Training:
         stopped: Stopped,
         writer: SampleWriter,
         random_seed: int,
-        checkpoint_notes: tuple[str, ...],
         measured: dict[str, float],
     ) -> TrainResult:
         best = best_point(loop.curve) if loop.curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
@@ -353,7 +348,7 @@ class _Training:
             seconds=loop.position.seconds,
             stopped=stopped,
             random_seed=random_seed,
-            notes=(*checkpoint_notes, *self.corpus.notes, *self.prepared.notes, *loop.notes),
+            notes=(*self.corpus.notes, *self.prepared.notes, *loop.notes),
         )
 
     def _save(self, out: Path, loop: Loop, writer: SampleWriter, result: TrainResult) -> None:
@@ -404,6 +399,16 @@ def _prepare(
     return prepared
 
 
+def _lines(prepared: Prepared, authors: npt.NDArray[Any] | None) -> Lines | None:
+    """Return where the text's lines end and who wrote each; None if it has one author, or they are unknown."""
+    ids, symbols = prepared.ids, prepared.vocabulary.symbols
+    if authors is None or "\n" not in symbols:
+        return None
+    ends = np.flatnonzero(ids == symbols.index("\n"))
+    all_lines_end = len(ends) == len(authors) and len(ends) > 0 and ends[-1] == len(ids) - 1
+    return Lines(ends, authors) if all_lines_end else None
+
+
 def _check_limits(options: TrainOptions, limits: TrainLimits) -> None:
     if options.epochs is not None and options.epochs > limits.most_epochs:
         raise UserError(f"{options.epochs:,} epochs are too many.", f"This installation allows {limits.most_epochs:,}.")
@@ -424,40 +429,19 @@ def _note_early_end(pace: Pace, minutes: float) -> tuple[str, ...]:
     )
 
 
-def _load_checkpoint(
-    folder: Path | None, identity: dict[str, Any], random_seed: int | None
-) -> tuple[tuple[checkpoint.Arrays, Record] | None, tuple[str, ...]]:
+def _load_checkpoint(folder: Path | None) -> tuple[tuple[checkpoint.Arrays, Record] | None, tuple[str, ...]]:
     """Return the checkpoint to go on from, if there is one, and a note if it could not be read.
 
-    Raises OtherCheckpoint if it belongs to another training.
+    Raises OtherCheckpoint if another version wrote it.
     """
-    if folder is None:
-        return None, ()
     try:
-        saved = checkpoint.load(folder)
+        saved = checkpoint.load(folder) if folder else None
+        return saved and (saved[0], Record.model_validate(saved[1])), ()
     except checkpoint.DamagedCheckpoint:
         log.warning("checkpoint_damaged", exc_info=True)
         return None, ("The checkpoint could not be read, so the training started over.",)
-    if saved is None:
-        return None, ()
-    try:
-        record = Record.model_validate(saved[1])
     except ValidationError as error:
         raise _other_checkpoint(folder) from error
-    its_seed = record.identity.get("random_seed")
-    if record.identity != identity | {"random_seed": its_seed} or random_seed not in (None, its_seed):
-        raise _other_checkpoint(folder)
-    return (saved[0], record), ()
-
-
-def _weights_of_checkpoint(folder: Path | None) -> str | None:
-    """Return the hash of the weights that a checkpoint's training began with; empty: random ones; None: there is no
-    checkpoint that can be read."""
-    try:
-        saved = checkpoint.load(folder) if folder else None
-        return None if saved is None else str(saved[1]["identity"]["parent"] or "")
-    except (checkpoint.DamagedCheckpoint, KeyError, TypeError):
-        return None
 
 
 def _other_checkpoint(folder: Path | None) -> OtherCheckpoint:
