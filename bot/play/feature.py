@@ -18,4 +18,4 @@ async def setup(core: Core, *, models: Models, channels: Channels, generating: G
     quiz.register(core.components, core.delivery)
     channels.member_data.sections["your_guesses_in_quizzes"] = quiz
     await core.add(play)
-    core.run(quiz)
+    core.run(quiz.ends)

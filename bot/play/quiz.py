@@ -6,7 +6,6 @@ on which passage is real.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import discord
 import structlog
 
-from bot.background import Service, backoff, is_transient, redis_call, reserve, retry, run_forever
+from bot.background import Chores, is_transient, redis_call
 from bot.components import JOB, Components, Press
 from bot.core import Core
 from bot.errors import error_embed
@@ -83,16 +82,15 @@ class _Running(NamedTuple):
 
 
 @dataclass(eq=False, repr=False)
-class Quiz(Service):
+class Quiz:
+    """The game. Its `ends` show the answers in time."""
+
     core: Core
     registry: Registry
 
     def __post_init__(self) -> None:
         self._begin, self._guess, self._end = map(self.core.redis.register_script, (_BEGIN, _GUESS, _END))
-        self._wakeup, self._ending = asyncio.Event(), set[str]()
-
-    def start(self) -> None:
-        self.spawn(run_forever("end_quizzes", self._end_due, every_s=60.0, wakeup=self._wakeup))
+        self.ends = Chores("quizzes")
 
     def register(self, table: Components, delivery: Delivery) -> None:
         table.add("guess", self._pressed, rf"{JOB}:(?P<letter>[0-3])", how="private")
@@ -148,7 +146,7 @@ class Quiz(Service):
         )
         if not begun:
             raise _busy()
-        self._wakeup.set()
+        self.ends.add(self._answer, channel_id, after_s=job.seconds)
         embed = embeds.question(job, await self._passages(job, event), ends)
         message = await send(embed=embed, view=embeds.letters(job), **options)
         async with self.core.redis.pipeline(transaction=True) as pipe:
@@ -190,19 +188,10 @@ class Quiz(Service):
             message_id=int(fields.get(b"message", 0)),
         )
 
-    async def _end_due(self) -> float | None:
-        """Begin to end all that are due, each by itself; the seconds until the next one is."""
-        now = time.time()
+    async def take_up(self) -> None:
+        """Go on with the quizzes that an earlier run of the bot began."""
         for channel_id, ends in await redis_call(self.core.redis.zrange(keys.QUIZZES, 0, -1, withscores=True)):
-            if ends > now:
-                return float(ends - now)
-            self.spawn(self._end_one(int(channel_id)))
-        return None
-
-    async def _end_one(self, channel_id: int) -> None:
-        with reserve(self._ending, str(channel_id)) as ours:
-            if ours:
-                await retry(lambda: self._answer(channel_id), "quiz_not_answered_yet", pauses_s=backoff(most_s=5.0))
+            self.ends.add(self._answer, int(channel_id), after_s=ends - time.time())
 
     async def _answer(self, channel_id: int) -> None:
         """Show which was real, then count the guesses, if that could be shown; if this is interrupted, again."""
@@ -212,6 +201,7 @@ class Quiz(Service):
             if not running.message_id and await redis_call(self.core.redis.sismember(keys.OUTBOX, job_id)):
                 later = {str(channel_id): time.time() + running.job.seconds}  # the question is still to be posted
                 await redis_call(self.core.redis.zadd(keys.QUIZZES, later, xx=True))
+                self.ends.add(self._answer, channel_id, after_s=running.job.seconds)
                 return
             shown = await self._show_answer(running)
         scores = keys.quiz_scores(running.job.place.guild_id if running is not None else 0)

@@ -15,6 +15,7 @@ from shared.jobs import GenerateJob
 
 CONTINUE_FROM = 1_000
 """Characters of a text that its continuation sees: more than a model remembers."""
+_NEW_START = {"random_seed": None, "from_line": False, "from_corpus": False}
 E = TypeVar("E", Generated, Compared, Surprised)
 
 
@@ -22,12 +23,6 @@ def continuation_of(text: str) -> dict[str, Any]:
     """Return `seed` and `shown` of a job that continues `text`; the answer shows only a short tail of it."""
     seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
     return {"seed": seed, "shown": len(tail(seed, CONTINUED_SHOWN))}
-
-
-def continued(job: GenerateJob, text: str) -> GenerateJob:
-    """Return the job that continues `text`."""
-    start = {**continuation_of(text), "from_line": False, "from_corpus": False}
-    return job.model_copy(update={"random_seed": None, **start})
 
 
 def full_text(job: GenerateJob, answer: Generated) -> str:
@@ -48,8 +43,10 @@ def hotter(job: GenerateJob, answer: Generated, by: float) -> GenerateJob:
 
 
 BUTTONS: dict[str, Callable[[GenerateJob, Generated], GenerateJob]] = {
-    "again": lambda job, _answer: job.model_copy(update={"random_seed": None}),
-    "continue": lambda job, answer: continued(job, full_text(job, answer)),
+    "again": lambda job, _: job.model_copy(update={"random_seed": None}),
+    "continue": lambda job, answer: job.model_copy(
+        update={**_NEW_START, **continuation_of(full_text(job, answer))},
+    ),
     "hotter": functools.partial(hotter, by=TEMPERATURE_STEP),
     "cooler": functools.partial(hotter, by=-TEMPERATURE_STEP),
 }

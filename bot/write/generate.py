@@ -91,10 +91,10 @@ class Generating:
             )
         choices, own = await self.core.servers.channel(actor.here), await self.core.servers.get(actor.guild_id)
         usual = FROM_CORPUS_LENGTH if from_corpus else settings.generate_length
-        given = {name: value for name, value in chosen.items() if value is not None}
+        fields = {name: value for name, value in chosen.items() if value is not None}
         parts = zip(models, weights, strict=False)
         return GenerateJob(
-            **{"temperature": self.temperature(choices, models[0]), **given},
+            **{"temperature": self.temperature(choices, models[0]), **fields},
             **actor.asks(GenerateJob, letter),
             model_id=models[0].model_id,
             model_name=models[0].name,
@@ -112,7 +112,8 @@ class Generating:
         job, answer = await self.answered(press.actor, press["job"])
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
             raise _unknown()
-        await self._again(press, changes.BUTTONS[action](job, answer))
+        renewed = functools.partial(self._renewed, changes.BUTTONS[action](job, answer))
+        await self.core.requests.press(press, renewed, least_s=DOUBLE_CLICK_S)
 
     async def _chosen(self, press: Press) -> None:
         """One of a comparison is continued; the menu's values are the texts' numbers, from 0."""
@@ -125,23 +126,23 @@ class Generating:
         variant, text = pairs[press.chosen]
         if not text.text.strip():
             raise UserError("This text is empty, so there is nothing to continue.", "Choose another one.")
-        base = GenerateJob(
-            job_id=job.job_id,
-            place=job.place,
-            model_id=variant.model_id,
-            model_name=variant.name,
-            seed=job.seed,
-            length=min(self.core.settings.generate_length, self.core.settings.generate_max_length),
-            temperature=text.temperature,
-            stop=job.stop,
-        )
-        await self._again(press, changes.continued(base, job.seed + text.text))
 
-    async def _again(self, press: Press, job: GenerateJob) -> None:
-        """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
-        await self.core.requests.press(press, functools.partial(self._renewed, job), least_s=DOUBLE_CLICK_S)
+        async def build(actor: Actor) -> GenerateJob:
+            model = await self.registry.by_id(actor.viewer, variant.model_id)
+            return await self.job(
+                actor,
+                [model],
+                **changes.continuation_of(job.seed + text.text),
+                letter=embeds.PRESSED,
+                temperature=text.temperature,
+                stop=job.stop,
+                author_id=author_of(job),
+            )
+
+        await self.core.requests.press(press, build, least_s=DOUBLE_CLICK_S)
 
     async def _renewed(self, job: GenerateJob, actor: Actor) -> GenerateJob:
+        """Return a changed copy of an earlier job, with the names, limits and blocklist of now."""
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
         models = await asyncio.gather(*map(functools.partial(self.registry.by_id, actor.viewer), model_ids))
         names = zip(job.mix, models, strict=False)

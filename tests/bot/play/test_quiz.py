@@ -67,7 +67,7 @@ async def end(live: Live, channel_id: int = LAB) -> None:
     """Let a quiz's time be over."""
     client, key = connect(live.bot.settings), keys.quiz(channel_id)
     client.zadd(keys.QUIZZES, {str(channel_id): 1})
-    cog(live.bot, Play).game._wakeup.set()
+    await cog(live.bot, Play).game.take_up()
     await live.until(lambda: not client.exists(key), "the end")
 
 
