@@ -7,7 +7,6 @@ import importlib.metadata
 import math
 import platform
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -18,7 +17,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import intents
+from bot import gateway, intents
 from bot.admin.metrics import ANSWER_SECONDS, memory_of
 from bot.background import DISCORD_ERRORS, redis_call
 from bot.components import button, view
@@ -29,7 +28,7 @@ from bot.options.autocomplete import choices
 from bot.servers.access import is_admin
 from bot.train.start import DEMO_MINUTES
 from bot.types import Context, hybrid_command
-from bot.words import AMBER, BLURPLE, GREEN, RED, in_minutes, listed, plain, size
+from bot.words import AMBER, BLURPLE, GREEN, RED, add_fields, in_minutes, listed, plain, size
 from galvanic.units import count
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job
@@ -48,11 +47,10 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class General(commands.Cog):
-    """Helps, greets, and tells how the parts do. `send_commands` sends the slash commands."""
+    """Helps, greets, and tells how the parts do."""
 
     core: Core
     pages: Help
-    send_commands: Callable[[], Awaitable[int]]
 
     @hybrid_command(
         "help [COMMAND]",
@@ -97,7 +95,7 @@ class General(commands.Cog):
         For the bot's operator; it happens by itself when they have changed.
         """
         async with ctx.typing():
-            count = await self.send_commands()
+            count = await gateway.sync(self.core.bot.tree, self.core.redis)
         await ctx.send(f"Discord has my {count} slash commands now. You may have to restart Discord to see them.")
 
     @commands.Cog.listener()
@@ -188,16 +186,14 @@ class General(commands.Cog):
         embed.colour = AMBER if problems else GREEN
         embed.description = "\n".join(problems) or "✅ Everything works."
         held = f"{size(used)}" + (f" of {size(limit)}" if limit else "") if used else "answers"
-        for name, value in (
-            *((does, _workers(machines[queue])) for queue, does in _KINDS),
-            ("Discord", f"{self._away() or 'not heard of yet'}\n{count(len(self.core.bot.guilds), 'server')}"),
-            ("Trainings", f"{running} running, {snapshot.waiting} waiting"),
-            ("Texts", f"{self.core.admission.waiting} in line"),
-            ("Redis", f"✅ {held}"),
-            ("Disk", "" if free is None else f"{size(free)} free of {size(all_of)}"),
-        ):
-            if value:
-                embed.add_field(name=name, value=value, inline=True)
+        fields = {does: _workers(machines[queue]) for queue, does in _KINDS} | {
+            "Discord": f"{self._away() or 'not heard of yet'}\n{count(len(self.core.bot.guilds), 'server')}",
+            "Trainings": f"{running} running, {snapshot.waiting} waiting",
+            "Texts": f"{self.core.admission.waiting} in line",
+            "Redis": f"✅ {held}",
+            "Disk": "" if free is None else f"{size(free)} free of {size(all_of)}",
+        }
+        add_fields(embed, fields)
         version = importlib.metadata.version("galvanic")
         return embed.set_footer(text=f"All servers together · Galvanic {version} · {_LIBRARIES}")
 

@@ -10,14 +10,15 @@ import discord
 import structlog
 from discord.ext import commands
 
-from bot.components import Action, Components, Field, Form, How, Press, Work, button, custom_id, view
+from bot.components import Action, Field, Form, How, Press, Work, button, custom_id, view
+from bot.core import Core
 from bot.errors import error_embed
+from bot.models.registry import Registry
 from bot.options.checks import as_limit
 from bot.servers.access import require_admin
 from bot.servers.settings import (
     MOST_TYPED,
     GuildSettings,
-    GuildSettingsStore,
     UnreadableSettings,
     checked_blocklist,
     checked_prefix,
@@ -56,11 +57,10 @@ class Section:
 
 @dataclass(eq=False, repr=False)
 class ServerSettings(commands.Cog):
-    """Shows and changes a server's settings. `stored_bytes` returns what a server's models take."""
+    """Shows and changes a server's settings."""
 
-    servers: GuildSettingsStore
-    usual_prefix: str
-    stored_bytes: Callable[[int], Awaitable[int]]
+    core: Core
+    registry: Registry
     _sections: list[Section] = field(init=False, default_factory=list)
     _resets: dict[str, Callable[[int], Awaitable[None]]] = field(init=False, default_factory=dict)
 
@@ -68,11 +68,11 @@ class ServerSettings(commands.Cog):
         """Have **Reset** call `reset` with the server's id, too; `words` say what that does."""
         self._resets[words] = reset
 
-    def add_section(self, section: Section, components: Components) -> None:
+    def add_section(self, section: Section) -> None:
         self._sections.append(section)
-        components.add(f"settings:{section.name}", section.form, who="anybody", how="form")
+        self.core.components.add(f"settings:{section.name}", section.form, who="anybody", how="form")
 
-    def register(self, components: Components) -> None:
+    def register(self) -> None:
         works: tuple[tuple[str, How, Work], ...] = (
             ("train_roles", "update", lambda press: self._choose_roles(press, "train_roles")),
             ("generate_roles", "update", lambda press: self._choose_roles(press, "generate_roles")),
@@ -85,7 +85,7 @@ class ServerSettings(commands.Cog):
             ("blocklist", "form", self._blocklist_form),
         )
         for name, how, work in works:
-            components.add(f"settings:{name}", work, who="anybody", how=how)
+            self.core.components.add(f"settings:{name}", work, who="anybody", how=how)
 
     @hybrid_command(
         "settings", about="Decide who may use me, where, and how much", heading="This server", anywhere=True, admin=True
@@ -108,7 +108,7 @@ class ServerSettings(commands.Cog):
         """
         reset = button("settings", "reset", label="Reset", style=_RED)
         try:
-            own = await self.servers.get(guild.id)
+            own = await self.core.servers.get(guild.id)
         except UnreadableSettings as error:
             return {"embed": error_embed(error), "view": view(reset)}
         # Discord refuses a default that no longer exists; the next choice drops it from the settings.
@@ -126,8 +126,8 @@ class ServerSettings(commands.Cog):
         return {"embed": await self._embed(guild, own, channel), "view": controls}
 
     async def _embed(self, guild: discord.Guild, own: GuildSettings, channel: Any) -> discord.Embed:
-        limits, most = self.servers.quotas(own), self.servers.most
-        prefix, stored = await self.servers.prefix(guild.id), await self.stored_bytes(guild.id)
+        limits, most = self.core.servers.quotas(own), self.core.servers.most
+        prefix, stored = await self.core.servers.prefix(guild.id), await self.registry.stored_bytes(guild.id)
         description = "Changes apply at once. Members with Manage Server may do everything, everywhere."
         embed = discord.Embed(title=f"Settings of {plain(guild.name)}", description=description, colour=BLURPLE)
         at_most = f"at most {most.jobs_per_user:g} and {most.jobs_per_server:g}"
@@ -163,15 +163,15 @@ class ServerSettings(commands.Cog):
     async def _change(self, press: Press, **fields: Any) -> None:
         """Change these settings, or reset all. A new prefix is announced in the channel."""
         guild = administered(press)
-        before = await self.servers.prefix(guild.id)
-        await (self.servers.change(guild.id, **fields) if fields else self._reset(guild.id))
+        before = await self.core.servers.prefix(guild.id)
+        await (self.core.servers.change(guild.id, **fields) if fields else self._reset(guild.id))
         log.info("settings_changed", guild_id=guild.id, user_id=press.interaction.user.id, fields=sorted(fields))
         await self.show(press)
-        if (prefix := await self.servers.prefix(guild.id)) != before:
+        if (prefix := await self.core.servers.prefix(guild.id)) != before:
             await press.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
 
     async def _reset(self, guild_id: int) -> None:
-        await self.servers.reset(guild_id)
+        await self.core.servers.reset(guild_id)
         for reset in self._resets.values():
             await reset(guild_id)
 
@@ -196,20 +196,21 @@ class ServerSettings(commands.Cog):
     # ------------------------------------------------------------------ its forms
 
     async def _prefix_form(self, press: Press) -> Form:
-        explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {self.usual_prefix}"
-        current = (await self.servers.get(administered(press).id)).prefix or self.usual_prefix
+        usual = self.core.settings.command_prefix
+        explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {usual}"
+        current = (await self.core.servers.get(administered(press).id)).prefix or usual
 
         async def keep(press: Press) -> None:
             prefix = checked_prefix(press.typed["prefix"])
             # The default is stored as None, so that it follows the operator's setting.
-            await self._change(press, prefix=prefix if prefix != self.usual_prefix else None)
+            await self._change(press, prefix=prefix if prefix != usual else None)
 
         return settings_form(
             "Command prefix", keep, Field("prefix", "Prefix", explained, default=current, most=20, required=True)
         )
 
     async def _quotas_form(self, press: Press) -> Form:
-        own, most = await self.servers.get(administered(press).id), self.servers.most._asdict()
+        own, most = await self.core.servers.get(administered(press).id), self.core.servers.most._asdict()
 
         async def keep(press: Press) -> None:
             await self._change(press, **{name: _number(name, press.typed[name], most[name]) for name in _QUOTAS})
@@ -221,7 +222,7 @@ class ServerSettings(commands.Cog):
         return settings_form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
 
     async def _blocklist_form(self, press: Press) -> Form:
-        current = "\n".join((await self.servers.get(administered(press).id)).blocked)
+        current = "\n".join((await self.core.servers.get(administered(press).id)).blocked)
         explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
 
         async def keep(press: Press) -> None:

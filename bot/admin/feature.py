@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
-from bot import gateway
 from bot.admin import metrics
 from bot.admin.cog_general import General
 from bot.admin.cog_settings import ServerSettings
@@ -17,16 +14,10 @@ async def setup(core: Core, *, registry: Registry) -> ServerSettings:
     """Return the panel of `settings`, to which other features add sections."""
     metrics.TEXTS_WAITING.set_function(lambda: core.admission.waiting)
     pages = Help(bot=core.bot, servers=core.servers)
-    general = General(
-        core=core,
-        pages=pages,
-        send_commands=functools.partial(gateway.sync, core.bot.tree, core.redis),
-    )
-    panel = ServerSettings(
-        servers=core.servers, usual_prefix=core.settings.command_prefix, stored_bytes=registry.stored_bytes
-    )
+    general = General(core=core, pages=pages)
+    panel = ServerSettings(core=core, registry=registry)
     for name in ("help", "help-more"):
         core.components.add(name, pages.turn, who="anybody", how="help")
-    panel.register(core.components)
+    panel.register()
     await core.add(general, panel)
     return panel

@@ -166,18 +166,14 @@ class MemberDataService:
             if not isinstance(job, TrainJob) or user_id in {ref.author_id for ref in job.readings}
         ]
         for job_id in theirs:
-            await self._forget_request(job_id)
+            await self.forget_request(job_id)
         return len(theirs)
 
-    def forget_soon(self, job_id: str) -> None:
-        """Delete a request, and its answer, once Redis can be reached and the answer is shown."""
-        self.core.chores.add(self._forget_request, job_id)
-
-    async def _forget_request(self, job_id: str) -> None:
-        """Delete a request, or, if that is being answered now, once it is."""
+    async def forget_request(self, job_id: str) -> None:
+        """Delete a request and its answer, or, if that is being answered now, once it is."""
         if await redis_call(self.core.redis.sismember(keys.OUTBOX, job_id)):
             await redis_call(self.core.redis.sadd(keys.FORGOTTEN, job_id))
-            self.core.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
+            self.core.chores.add(self.forget_request, job_id, after_s=ANSWERED_AFTER_S)
             return
         job = job_from(job_id, await redis_call(self.core.redis.get(keys.asked(job_id))))
         for user_id in people_of(job) if job is not None else ():
@@ -190,7 +186,7 @@ class MemberDataService:
     async def resume(self) -> None:
         """Go on with requests that were being answered when an earlier run of the bot ended."""
         for job_id in cast(set[bytes], await redis_call(self.core.redis.smembers(keys.FORGOTTEN))):
-            self.core.chores.add(self._forget_request, job_id.decode())
+            self.core.chores.add(self.forget_request, job_id.decode())
 
     async def requests_of(self, user_id: int) -> AsyncIterator[Job]:
         """Yield the jobs that a person asked for, or that have their words, but for damaged ones."""

@@ -13,13 +13,12 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.admin.cog_settings import Section, ServerSettings, administered, settings_form
-from bot.components import Components, Field, Form, Press
+from bot.components import Field, Form, Press
 from bot.core import Core
 from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.autocomplete import choices, in_time
 from bot.responder import replying
-from bot.routing import Routing
 from bot.servers.access import (
     Actor,
     Viewer,
@@ -52,11 +51,11 @@ class Speaks(commands.Cog):
     conversation: Conversation
     chat: Chat
 
-    def register(self, components: Components, routing: Routing) -> None:
+    def register(self) -> None:
         section = Section("speaking", "In this channel", self.speaker.describe, self._speaking_form)
-        self.panel.add_section(section, components)
+        self.panel.add_section(section)
         self.panel.add_reset("all personas are deleted", self.store.forget_guild)
-        routing.hear(self._hear)
+        self.core.routing.hear(self._hear)
 
     @hybrid_command(
         "speak [2%|every 40|every 2h|on words pizza|off]",

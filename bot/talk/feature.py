@@ -28,6 +28,6 @@ async def setup(core: Core, *, registry: Registry, write: Write, panel: ServerSe
         chat=write.chat,
     )
     registry.replaced.append(store.replace_model)
-    speaks.register(core.components, core.routing)
+    speaks.register()
     await core.add(speaks)
     core.run(speaker, personas)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import discord
@@ -39,7 +39,7 @@ class Menus(commands.Cog):
     core: Core
     generating: Generating
     writing: Writing
-    forget: Callable[[str], None]
+    forget: Callable[[str], Awaitable[None]]
 
     def register(self, table: Components) -> None:
         table.add("delete-text", self._pressed, JOB, who="anybody", how="update")
@@ -192,5 +192,5 @@ class Menus(commands.Cog):
             job_id=job_id,
             there=existed,
         )
-        self.forget(job_id)
+        self.core.chores.add(self.forget, job_id)
         return existed
