@@ -15,8 +15,9 @@ from discord.backoff import ExponentialBackoff
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import core, features, gateway, intents
+from bot import features, gateway, intents
 from bot.background import log_failed
+from bot.core import Core
 from bot.lock import BotLock
 from bot.options import decoding
 from bot.presence import Presence
@@ -56,7 +57,7 @@ class Galvanic(commands.Bot):
         self.redis = connect_async(settings)
         self.lock = BotLock(self.redis)
         self.presence = Presence(self, settings=settings, connection=self.redis, lock=self.lock)
-        self.core = core.build(self, settings=settings, connection=self.redis)
+        self.core = Core(self, settings=settings, connection=self.redis)
         self.identifies = gateway.Identifies()
         self.has_begun = False
 

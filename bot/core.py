@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import redis.asyncio
 from discord.ext import commands
 
@@ -22,7 +20,6 @@ from bot.servers.settings import GuildSettingsStore
 from shared.settings import Settings
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Core:
     """Services that belong to no feature. Those that need three or more of them take the core.
 
@@ -30,23 +27,27 @@ class Core:
         services: started in this order once Discord is ready, and stopped in the reverse order.
     """
 
-    bot: commands.Bot
-    settings: Settings
-    redis: redis.asyncio.Redis
-    servers: GuildSettingsStore
-    access: Access
-    responder: Responder
-    components: Components
-    jobs: JobClient
-    recovery: Recovery
-    snapshots: Snapshots
-    admission: Admission
-    typing: Typing
-    delivery: Delivery
-    requests: Requests
-    routing: Routing
-    chores: Chores
-    services: list[Service]
+    def __init__(self, bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Redis) -> None:
+        self.bot = bot
+        self.settings = settings
+        self.redis = connection
+        can_read = bot.intents.message_content
+        self.servers = GuildSettingsStore(settings=settings, connection=connection, can_read_messages=can_read)
+        self.access = Access(settings=settings, servers=self.servers, connection=connection)
+        self.responder = Responder(bot=bot, settings=settings, servers=self.servers, access=self.access)
+        self.components = Components(responder=self.responder, access=self.access)
+        self.jobs = JobClient(settings=settings, connection=connection)
+        self.recovery = Recovery(connection=connection, jobs=self.jobs)
+        self.snapshots = Snapshots(connection=connection, settings=settings)
+        self.admission = Admission(settings)
+        self.typing = Typing(bot)
+        self.delivery = Delivery(
+            client=bot, jobs=self.jobs, settings=settings, typing=self.typing.shown, written=self.admission.written
+        )
+        self.requests = Requests(access=self.access, admission=self.admission, delivery=self.delivery)
+        self.routing = Routing(bot=bot)
+        self.chores = Chores("chores")
+        self.services: list[Service] = [self.chores, self.delivery]
 
     async def add(self, *cogs: commands.Cog) -> None:
         for cog in cogs:
@@ -55,32 +56,3 @@ class Core:
     def run(self, *services: Service) -> None:
         """Have services started and stopped with the bot."""
         self.services.extend(services)
-
-
-def build(bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Redis) -> Core:
-    can_read = bot.intents.message_content
-    servers = GuildSettingsStore(settings=settings, connection=connection, can_read_messages=can_read)
-    access = Access(settings=settings, servers=servers, connection=connection)
-    responder = Responder(bot=bot, settings=settings, servers=servers, access=access)
-    jobs = JobClient(settings=settings, connection=connection)
-    admission, typing, chores = Admission(settings), Typing(bot), Chores("chores")
-    delivery = Delivery(client=bot, jobs=jobs, settings=settings, typing=typing.shown, written=admission.written)
-    return Core(
-        bot=bot,
-        settings=settings,
-        redis=connection,
-        servers=servers,
-        access=access,
-        responder=responder,
-        components=Components(responder=responder, access=access),
-        jobs=jobs,
-        recovery=Recovery(connection=connection, jobs=jobs),
-        snapshots=Snapshots(connection=connection, settings=settings),
-        admission=admission,
-        typing=typing,
-        delivery=delivery,
-        requests=Requests(access=access, admission=admission, delivery=delivery),
-        routing=Routing(bot=bot),
-        chores=chores,
-        services=[chores, delivery],
-    )

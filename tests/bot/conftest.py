@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import cast
 
 import discord
@@ -94,8 +94,7 @@ def notes(client: redis.asyncio.Redis) -> ReadingNotes:
 def text_again(queue: JobClient, settings: Settings) -> TextAgain:
     """The text that a model learned from, as for `train more`."""
     needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "jobs": queue}
-    core = Core(**{**{field.name: None for field in dataclasses.fields(Core)}, **needed})  # type: ignore[arg-type]
-    trainings = Trainings(core, None, None, None)  # type: ignore[arg-type]
+    trainings = Trainings(cast(Core, SimpleNamespace(**needed)), None, None, None)  # type: ignore[arg-type]
     return trainings.text_again
 
 
