@@ -17,7 +17,7 @@ from bot.options.options import Options
 from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Command, Heading, User
-from bot.words import BLURPLE, FIELD_LIMIT, MOST, SLASH, as_typed, code, mention_instead, plain
+from bot.words import BLURPLE, FIELD_LIMIT, MOST, SLASH, as_typed, code, plain, typed_prefix
 from galvanic.errors import UserError
 
 ADMINS_ONLY = "For members with Manage Server."
@@ -49,8 +49,8 @@ class Help:
         group = command if isinstance(command, commands.Group) else command.parent
         elsewhere = guild_id is None and not (command.root_parent or command).extras.get("direct")
         entries = _parts(group) if isinstance(group, commands.Group) else shown
-        mention, names = mention_instead(prefix, self.bot.user), [entry.name for entry in every]
-        embed = page(command, prefix, mention, elsewhere=elsewhere, names=names)
+        typed, names = typed_prefix(prefix, self.bot.user), [entry.name for entry in every]
+        embed = page(command, prefix, typed, elsewhere=elsewhere, names=names)
         return {"embed": embed, "view": _menu(entries, start=True)}
 
     async def turn(self, press: Press) -> None:
@@ -120,21 +120,13 @@ def _parts(group: commands.Group[Any, ..., Any]) -> list[Command]:
     return sorted((part for part in group.commands if not part.hidden), key=lambda part: part.name)
 
 
-def page(
-    command: Command,
-    prefix: str,
-    mention: str | None = None,
-    *,
-    elsewhere: bool = False,
-    names: Collection[str] = (),
-) -> discord.Embed:
+def page(command: Command, prefix: str, typed: str, *, elsewhere: bool, names: Collection[str]) -> discord.Embed:
     """Explain how a command is used.
 
-    `mention`: what it begins with when it is typed, where that is not the prefix. `elsewhere`: it is read in direct
-    messages, where the command does not work. `names`: of commands, which get their prefix in the text.
+    `typed`: what it begins with when it is typed. `elsewhere`: it is read in direct messages, where the command does
+    not work. `names`: of commands, which get their prefix in the text.
     """
     usage = command.extras.get("usage", command.qualified_name)
-    typed = prefix if mention is None else mention
     # Without the docstring's line ends, which Discord would show.
     paragraphs = (command.help or command.description).split("\n\n")
     aliases = ", ".join(f"`{prefix}{f'{command.full_parent_name} {alias}'.strip()}`" for alias in command.aliases)
@@ -147,7 +139,7 @@ def page(
     )
     named = rf"`(?=(?:{'|'.join(names)})[` ])"
     text = "\n".join(filter(None, parts))
-    shown = re.sub(named, f"`{prefix}", text) if names else text
+    shown = re.sub(named, f"`{prefix}", text)
     embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description=shown, colour=BLURPLE)
     if isinstance(command, commands.Group):
         _add(embed, "Subcommands", [f"`{part.name}` {_about(part)}" for part in _parts(command)])

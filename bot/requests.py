@@ -31,17 +31,17 @@ class Requests:
     admission: Admission
     delivery: Delivery
 
-    async def command(self, ctx: Context, build: Build, *, may: Action | None = "generate", **options: Any) -> None:
-        """Answer a command with the end of a job. `may`, `options`: see `carry_out`."""
+    async def command(self, ctx: Context, build: Build, **options: Any) -> None:
+        """Answer a command with the end of a job. `options`: see `carry_out`."""
         require_permissions(ctx)
         actor = Actor.of(ctx)
         with self.admission.queue_slot(actor.guild_id):
             await ctx.defer()  # Redis may take longer than Discord's 3 s
-            await self._ask(actor, build, ctx.send, may=may, **options, **replying(ctx))
+            await self._ask(actor, build, ctx.send, **options, **replying(ctx))
 
-    async def press(self, press: Press, build: Build, *, may: Action | None = "generate", **options: Any) -> None:
-        """Answer a button, a menu or a form with the end of a job. `may`, `options`: see `carry_out`."""
-        await self.carry_out(press.actor, build, press.send, may=may, **options)
+    async def press(self, press: Press, build: Build, **options: Any) -> None:
+        """Answer a button, a menu or a form with the end of a job. `options`: see `carry_out`."""
+        await self.carry_out(press.actor, build, press.send, **options)
 
     async def carry_out(self, actor: Actor, build: Build, send: Send, **options: Any) -> None:
         """Build a job, have it done, and post its end with `send`. All that fails before the job began costs nothing.

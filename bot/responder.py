@@ -33,7 +33,7 @@ from bot.errors import (
 from bot.servers.access import Access, may_send, require_permissions
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, Send, User
-from bot.words import NOBODY, code, mention_instead, plain
+from bot.words import NOBODY, code, plain, typed_prefix
 from galvanic.errors import UserError
 from shared.settings import Settings
 
@@ -202,7 +202,7 @@ class Responder(commands.Cog):
         extras = {} if ctx.command is None else ctx.command.extras
         usage, examples = extras.get("usage", name), extras.get("examples", ())
         prefix = await self._prefix(ctx)
-        begin = mention_instead(prefix, self.bot.user) or prefix
+        begin = typed_prefix(prefix, self.bot.user)
         shows_example = isinstance(cause, commands.MissingRequiredArgument) and examples
         example = f", as in `{begin}{examples[0]}`" if shows_example else ""
         return explain(cause, name, self.settings, f"Usage: `{begin}{usage}`{example}")

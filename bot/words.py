@@ -103,9 +103,9 @@ def as_typed(prefix: str, command: str, *fields: str) -> str:
     return " ".join(parts)
 
 
-def mention_instead(prefix: str, me: discord.ClientUser | None) -> str | None:
-    """Return the mention that typed commands begin with if messages can't be read; None: they begin with the prefix."""
-    return f"@{me.name} " if prefix == SLASH and me is not None else None
+def typed_prefix(prefix: str, me: discord.ClientUser | None) -> str:
+    """Return what typed commands begin with: the prefix or, if messages can't be read, a mention."""
+    return f"@{me.name} " if prefix == SLASH and me is not None else prefix
 
 
 def label(text: str) -> str:

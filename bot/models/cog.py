@@ -25,7 +25,7 @@ from bot.options import autocomplete, checks, decoding
 from bot.responder import answer_privately, replying
 from bot.servers.access import Actor, Viewer, guild_of, require_permissions, visible_channels
 from bot.types import Context, Send, hybrid_command, hybrid_group
-from bot.words import GREY, as_typed, code, mention_instead
+from bot.words import GREY, as_typed, code, typed_prefix
 from galvanic.errors import UserError
 from shared.events import Failed, Pictured
 from shared.jobs import LOSS_FILE, PictureJob
@@ -159,7 +159,7 @@ class ModelCommands(commands.Cog):
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
         """Return an error that suggests what `model WORDS` meant."""
         prefix = await self.core.servers.prefix(Actor.of(ctx).guild_id)
-        begin = mention_instead(prefix, self.core.bot.user) or prefix
+        begin = typed_prefix(prefix, self.core.bot.user)
         names = sorted(command.name for command in self.model.commands)
         near = nearest(words.split()[0], names, f"{begin}model ")
         remedy = f"Did you mean {near}?" if near else f"It has {', '.join(f'`{name}`' for name in names)}."

@@ -16,7 +16,7 @@ from bot.options.decoding import message_text, replied_to
 from bot.options.options import Options, number, option
 from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
-from bot.words import as_typed, mention_instead
+from bot.words import as_typed, typed_prefix
 from bot.write import mix
 from bot.write.changes import temperatures_around
 from bot.write.generate import Generating
@@ -205,7 +205,7 @@ class Writing(commands.Cog):
         if not text:
             prefix = await self.core.servers.prefix(actor.guild_id)
             example = as_typed(prefix, "surprise", "text", "It was a dark and stormy night")
-            begin = mention_instead(prefix, self.core.bot.user) or prefix  # a slash command is no reply
+            begin = typed_prefix(prefix, self.core.bot.user)  # a slash command is no reply
             raise UserError(
                 "Which text should I look at?",
                 f"Write it after the command, as in `{example}`, "
