@@ -107,19 +107,15 @@ class Registry:
             raise await self._no_such_model(viewer, name)
         return model
 
-    async def choose_to_write(
-        self, viewer: Viewer, name: str | None, *, starter: bool = True
-    ) -> tuple[ModelRecord, ChannelChoices]:
+    async def choose_to_write(self, viewer: Viewer, name: str | None) -> tuple[ModelRecord, ChannelChoices]:
         """Return a model to write with, and what else the channel has chosen.
 
         The starter if it is named, or if none is named and the channel has no model. Raises UserError as `choose`.
-
-        `starter` False: only where it is named.
         """
         model, choices = await self._named(viewer, name)
         if model is not None:
             return model, choices
-        if (starter and name is None) or (name is not None and name.strip().lower() == STARTER):
+        if name is None or name.strip().lower() == STARTER:
             return _starter(viewer.guild_id), choices
         raise await self._no_such_model(viewer, name)
 
@@ -267,11 +263,6 @@ class Registry:
             await forget(model)
         log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
         return removed
-
-    async def tell_replaced(self, guild_id: int, old_id: str, new_id: str) -> None:
-        """Tell the other features that a model took another one's place."""
-        for follow in self.replaced:
-            await follow(guild_id, old_id, new_id)
 
     async def forget_channel(self, channel_id: int) -> None:
         """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""

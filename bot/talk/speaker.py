@@ -134,7 +134,7 @@ class Speaker(Service):
         author_id = words[-1].author_id if words else None
         turns = [Turn(author_id, "\n".join(entry.text for entry in words), author_id)] if words else []
         actor = Actor(message.guild.me, channel, guild_id, message.id)
-        model, _ = await self.registry.choose_to_write(Viewer(guild_id, actor.here), None, starter=False)
+        model = await self.registry.choose(Viewer(guild_id, actor.here), None)
         job = await self.conversation.job(actor, model, turns, UNASKED)
         job = job.model_copy(update={"blocked": job.blocked or default_entries()})  # also where admins emptied the list
         event = await self.core.requests.unasked(guild_id, job, LATE_S)
@@ -176,7 +176,7 @@ class Speaker(Service):
         room, against = await self.rooms.room(places[-1]), await self._against(channel)
         if against is None:
             try:
-                await self.registry.choose_to_write(Viewer(channel.guild.id, places), None, starter=False)
+                await self.registry.choose(Viewer(channel.guild.id, places), None)
             except UserError as problem:
                 against = "no model", f"I can't yet: {problem.problem} {problem.remedy}"
         return f"{describe(room.speak)} {against[1] if against is not None else ''}".strip()

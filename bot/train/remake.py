@@ -196,7 +196,8 @@ class Remaking(Service, commands.Cog):
         model = await self.registry.record(model.model_id) or model  # it may have been unshared meanwhile
         shared = {"shared_with": model.shared_with, "for_server": model.for_server}
         await self.registry.amend(new.model_id, lambda record: record.model_copy(update=shared), numbered=True)
-        await self.registry.tell_replaced(guild.id, model.model_id, new.model_id)
+        for follow in self.registry.replaced:
+            await follow(guild.id, model.model_id, new.model_id)
         await self.registry.remove(model)
         await self._inherit(new, model.name)
         log.info("model_replaced", model_id=model.model_id, replacement=new.model_id, guild_id=guild.id)

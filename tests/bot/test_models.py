@@ -92,7 +92,7 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, sy
     assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), None))[0].model_id == STARTER
     assert [model.name for model in await registry.by_ids(Viewer(GUILD, [CHANNEL]), [STARTER])] == [STARTER]
     with pytest.raises(UserError, match="There is no model here yet"):
-        await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), None, starter=False)
+        await registry.choose(Viewer(GUILD, [CHANNEL]), None)
     for name in (None, STARTER):  # it is nothing that could be looked at, deleted or shared
         with pytest.raises(UserError):
             await registry.choose(Viewer(GUILD, [CHANNEL]), name)
@@ -101,7 +101,7 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, sy
         await registry.choose(Viewer(GUILD, [CHANNEL]), STARTER)
     assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL + 1]), None))[0].model_id == STARTER
     with pytest.raises(UserError, match="This channel has no model yet"):
-        await registry.choose_to_write(Viewer(GUILD, [CHANNEL + 1]), None, starter=False)
+        await registry.choose(Viewer(GUILD, [CHANNEL + 1]), None)
     assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), " Starter "))[0].model_id == STARTER
 
 

@@ -445,7 +445,8 @@ async def test_a_persona_goes_on_with_the_model_that_took_its_models_place(live:
     await live.ask(ADD)
     mary = (await store(live).of(GUILD_ID))["mary"]
     await store(live).put(GUILD_ID, "victor", mary.model_copy(update={"model_id": "other"}))
-    await live.models.registry.tell_replaced(GUILD_ID, mary.model_id, "newer")
+    for follow in live.models.registry.replaced:
+        await follow(GUILD_ID, mary.model_id, "newer")
     store(live)._known.clear()
     personas = await store(live).of(GUILD_ID)
     assert [personas[call].model_id for call in ("mary", "victor")] == ["newer", "other"]
