@@ -240,7 +240,7 @@ class ModelCommands(commands.Cog):
         if name == model.name:
             raise UserError(f"`{model.name}` already has this name.", "Choose another one.")
         # Channels, buttons and trainings that use a model know it by its id.
-        await self.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
+        await self.registry.amend(model, lambda record: record.model_copy(update={"name": name}))
         await ctx.send(f"`{model.name}` is now called `{name}`.")
 
     @_part("delete NAME", "delete frankenstein-2", aliases=["remove"], about="Delete a model of yours for good")

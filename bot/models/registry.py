@@ -1,8 +1,4 @@
-"""The models of a guild, as the bot sees them: listing, choosing, and who may use which.
-
-Each question is one round trip to Redis: a script collects what belongs together. The records' JSON is never written
-by a script: Redis's Lua keeps numbers as floating point, which cannot hold an id of Discord's.
-"""
+"""The models of a guild, as the bot sees them: listing, choosing, and who may use which."""
 
 from __future__ import annotations
 
@@ -12,12 +8,13 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import discord
 import redis.asyncio
 import structlog
 from discord import app_commands
+from redis.asyncio.client import Pipeline
 
 from bot.background import redis_call
 from bot.errors import nearest
@@ -38,7 +35,6 @@ from shared.settings import Settings
 
 MOST_OWN = 5
 """Models of one member's own words in a server: its admins don't see them."""
-_AMEND_TRIES = 5
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
 
 log = structlog.get_logger()
@@ -62,9 +58,9 @@ class Registry:
         self.replaced: list[Callable[[int, str, str], Awaitable[object]]] = []
         """Called with a server's id and the ids of a model and of that which took its place; maybe more than once."""
         self.notes = ReadingNotes(connection)
-        self._find, self._amend, self._remove, self._use_new = (
+        self._remove, self._use_new = (
             connection.register_script(Path(__file__).with_name(f"{name}.lua").read_text("utf-8"))
-            for name in ("find", "amend", "remove", "use_new")
+            for name in ("remove", "use_new")
         )
 
     # ------------------------------------------------------------------ reading
@@ -93,8 +89,8 @@ class Registry:
 
     async def usable(self, viewer: Viewer) -> list[ModelRecord]:
         """Return the models that may be used in a channel, newest first."""
-        records, _ = await self._ask(viewer)
-        return sorted(await self.among(viewer, records), key=lambda model: model.created_at, reverse=True)
+        models = await self.among(viewer, await self.all(viewer.guild_id))
+        return sorted(models, key=lambda model: model.created_at, reverse=True)
 
     async def current(self, viewer: Viewer) -> ModelRecord | None:
         """Return a channel's model, if everybody there may use it; of a thread that has none, its parent's."""
@@ -120,14 +116,20 @@ class Registry:
         raise await self._no_such_model(viewer, name)
 
     async def _named(self, viewer: Viewer, name: str | None) -> tuple[ModelRecord | None, ChannelChoices]:
-        """Return the model of this name, or (None) the channel's, with its choices; one round trip."""
-        wanted_name = None if name is None else name.strip().lower()
-        if wanted_name == "":
-            return None, ChannelChoices()
-        own = [private_entry(viewer.user_id, wanted_name)] if wanted_name and viewer.user_id is not None else []
-        records, hashes = await self._ask(viewer, *own, wanted_name or "")
-        by = viewer if wanted_name else viewer._replace(user_id=None)  # the channel's model is for everybody there
-        return next(iter(await self.among(by, records)), None), read_choices(hashes)
+        """Return the model of this name, or (None) the channel's, with its choices."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in (keys.guild_models(viewer.guild_id), *map(keys.channel, viewer.channel_ids)):
+                pipe.hgetall(key)
+            entries, *hashes = await redis_call(pipe.execute())
+        if name is None:
+            viewer = viewer._replace(user_id=None)  # the channel's model is for everybody there
+            ids = [fields.get(b"model") for fields in hashes]  # a thread whose own choice is gone has its parent's
+        else:
+            name = name.strip().lower()
+            own = private_entry(viewer.user_id, name) if viewer.user_id is not None else name
+            ids = [entries.get(entry.encode(errors="replace")) for entry in (own, name)]
+        models = await self.among(viewer, await self._load(filter(None, ids)))
+        return next(iter(models), None), read_choices(hashes)
 
     async def by_id(self, viewer: Viewer, model_id: str) -> ModelRecord:
         """Return a model. Raises UserError, in the same words, if there is none or it may not be used here."""
@@ -141,13 +143,9 @@ class Registry:
 
     async def by_ids(self, viewer: Viewer, model_ids: Iterable[str]) -> list[ModelRecord]:
         """Return those that may be used in a channel, each once; the starter may be everywhere in a server."""
-        ids = list(dict.fromkeys(model_ids))
+        ids = list(model_ids)
         starter = [_starter(viewer.guild_id)] if STARTER in ids else []
-        ids = [model_id for model_id in ids if model_id != STARTER]
-        values = (
-            await redis_call(self._redis.mget([key for model_id in ids for key in _keys_of(model_id)])) if ids else []
-        )
-        return starter + await self.among(viewer, _read(ids, values[::2], values[1::2]))
+        return starter + await self.among(viewer, await self._load(ids))
 
     async def require_may_use(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """Return the models of an answer to be posted now. Raises UserError if not all may be used there any more."""
@@ -162,8 +160,7 @@ class Registry:
 
     async def record(self, model_id: str) -> ModelRecord | None:
         """Return a model's record, whoever may use it; None: it is gone."""
-        facts, ownership = await redis_call(self._redis.mget(_keys_of(model_id)))
-        return _record(model_id, facts, ownership)
+        return next(iter(await self._load([model_id])), None)
 
     async def offered(self, interaction: discord.Interaction, typed: str, *more: str) -> list[app_commands.Choice[str]]:
         """Return names of models, and `more` that may stand in their place, for autocomplete."""
@@ -185,7 +182,7 @@ class Registry:
 
     async def all(self, guild_id: int) -> list[ModelRecord]:
         """All models of a guild, wherever they may be used: to count and to clean up, never to show."""
-        return (await self._ask(Viewer(guild_id, [])))[0]
+        return await self._load(await redis_call(self._redis.hvals(keys.guild_models(guild_id))))
 
     async def stored_bytes(self, guild_id: int) -> int:
         return sum(model.file_bytes for model in await self.all(guild_id))
@@ -212,45 +209,48 @@ class Registry:
 
     async def kept(self, place: Place) -> ModelRecord | None:
         """Return the model that trainings leave a channel; None: none, or one that not everybody there may use now."""
-        choices = await self._servers.channel(place.channel_ids)
-        chosen = [choices.model] if choices.keep and choices.model is not None else []
-        return next(iter(await self.by_ids(Viewer(place.guild_id, place.channel_ids), chosen)), None)
+        model, choices = await self._named(Viewer(place.guild_id, place.channel_ids), None)
+        return model if model is not None and choices.keep and choices.model == model.model_id else None
 
     async def amend(
-        self, model_id: str, change: Callable[[ModelRecord], ModelRecord], *, numbered: bool = False
+        self, model: ModelRecord, change: Callable[[ModelRecord], ModelRecord], *, numbered: bool = False
     ) -> ModelRecord:
         """Change a model's record in one step, its name in the guild with it; the record as it is now.
 
         `change` makes the new record of the old one, again when somebody else was faster. `numbered`: add a number to
         a name that is taken. Raises UserError: the model is gone, or its new name is taken; or what `change` raises.
         """
-        number, overtaken = 1, 0
-        while overtaken < _AMEND_TRIES:
-            stored = cast(list[bytes | None], await redis_call(self._redis.mget(_keys_of(model_id))))
-            old = _record(model_id, *stored)
-            if old is None:
+        model_id, guild_models = model.model_id, keys.guild_models(model.guild_id)
+
+        async def write(pipe: Pipeline) -> ModelRecord:
+            if (old := _record(model_id, *await redis_call(pipe.mget(_keys_of(model_id))))) is None:
                 raise UserError("This model was deleted a moment ago.", "Choose another one.")
-            new = change(old)
-            if number > 1:
-                new = new.model_copy(update={"name": f"{new.name}-{number}"})
-            names = [keys.guild_models(old.guild_id), *_keys_of(model_id)]
-            written = [new.facts.model_dump_json(), new.ownership.model_dump_json()]
-            args: list[Any] = [model_id, *stored, *written, old.entry, *new.names_taken]
-            done = await redis_call(self._amend(keys=names, args=args))
-            if done == b"done":
-                return new
-            if done == b"changed":
-                overtaken += 1
-            elif numbered:
+            new = changed = change(old)
+            entries = await redis_call(pipe.hgetall(guild_models))
+            taken = {entry.decode(errors="replace") for entry, owner in entries.items() if owner != model_id.encode()}
+            number = 1
+            while new.entry != old.entry and not taken.isdisjoint(new.names_taken):
+                if not numbered:
+                    raise await self._name_taken(old, new.name)
                 number += 1
-            else:
-                prefix = await self._servers.prefix(old.guild_id)
-                rename = as_typed(prefix, "model rename", "name", old.name, "new", "NEW")
-                raise UserError(
-                    f"The name `{new.name}` is already taken in this server.",
-                    "Choose another one." if new.name != old.name else f"Rename this model first: `{rename}`.",
-                )
-        raise UserError("Somebody else is changing this model right now.", "Try again in a moment.")
+                new = changed.model_copy(update={"name": f"{changed.name}-{number}"})
+            pipe.multi()
+            if new.entry != old.entry:
+                pipe.hdel(guild_models, old.entry)
+                pipe.hset(guild_models, new.entry, model_id)
+            pipe.set(keys.model(model_id), new.facts.model_dump_json())
+            pipe.set(keys.ownership(model_id), new.ownership.model_dump_json())
+            return new
+
+        watched = (guild_models, *_keys_of(model_id))
+        return cast(ModelRecord, await redis_call(self._redis.transaction(write, *watched, value_from_callable=True)))
+
+    async def _name_taken(self, model: ModelRecord, name: str) -> UserError:
+        rename = as_typed(await self._servers.prefix(model.guild_id), "model rename", "name", model.name, "new", "NEW")
+        return UserError(
+            f"The name `{name}` is already taken in this server.",
+            "Choose another one." if name != model.name else f"Rename this model first: `{rename}`.",
+        )
 
     async def remove(self, model: ModelRecord) -> bool:
         """Take a model out; the choice of a channel then names nothing. False: it was gone already.
@@ -311,13 +311,13 @@ class Registry:
 
     # ------------------------------------------------------------------ plumbing
 
-    async def _ask(self, viewer: Viewer, *entries: str) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
-        """Records and channels' hashes (`find.lua`): of models by their entries, of those chosen (""), or of all."""
-        names = [keys.guild_models(viewer.guild_id), *map(keys.channel, viewer.channel_ids)]
-        records, hashes = await redis_call(self._find(keys=names, args=[*_keys_of(""), *entries]))
-        ids = [model_id.decode(errors="replace") for model_id in records[::3]]
-        models = _read(ids, records[1::3], records[2::3])
-        return models, [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
+    async def _load(self, model_ids: Iterable[str | bytes]) -> list[ModelRecord]:
+        """Return the records of these models that are there and can be read, each once."""
+        names = (name.decode(errors="replace") if isinstance(name, bytes) else name for name in model_ids)
+        ids = list(dict.fromkeys(names))
+        values = await redis_call(self._redis.mget([key for name in ids for key in _keys_of(name)])) if ids else []
+        records = map(_record, ids, values[::2], values[1::2])
+        return [record for record in records if record is not None]
 
     async def _no_such_model(self, viewer: Viewer, name: str | None) -> UserError:
         usable = await self.usable(viewer if name is not None else viewer._replace(user_id=None))
@@ -366,9 +366,3 @@ def _record(model_id: str, facts: bytes | None, ownership: bytes | None) -> Mode
     if worker_facts is None or owned is None or worker_facts.model_id != model_id:
         return None
     return ModelRecord.of(worker_facts, owned)
-
-
-def _read(ids: list[str], facts: list[bytes | None], ownerships: list[bytes | None]) -> list[ModelRecord]:
-    """Read what can be read of several records."""
-    records = map(_record, ids, facts, ownerships)
-    return [record for record in records if record is not None]

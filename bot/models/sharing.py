@@ -64,7 +64,7 @@ async def share(
             )
         return record.model_copy(update={"shared_with": (*record.shared_with, to.id)})
 
-    return await registry.amend(model.model_id, shared), to
+    return await registry.amend(model, shared), to
 
 
 async def unshare(registry: Registry, actor: Actor, model: ModelRecord) -> ModelRecord:
@@ -86,7 +86,7 @@ async def unshare(registry: Registry, actor: Actor, model: ModelRecord) -> Model
             raise UserError(f"`{record.name}` is not shared.", "It can be used only where it was trained.")
         return record.model_copy(update={"shared_with": (), "for_server": False})
 
-    return await registry.amend(model.model_id, unshared, numbered=True)
+    return await registry.amend(model, unshared, numbered=True)
 
 
 def _target(guild: discord.Guild, actor: Actor, typed: str) -> Target | None:

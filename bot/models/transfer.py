@@ -174,7 +174,7 @@ class Transfer:
         def change(record: ModelRecord) -> ModelRecord:
             return record if record.checked else record.model_copy(update=checked)
 
-        model = await self.registry.amend(model.model_id, change, numbered=True)
+        model = await self.registry.amend(model, change, numbered=True)
         if model.authors:
             await self.registry.require_few_own(place.guild_id, place.user_id, MOST_OWN)
         return model

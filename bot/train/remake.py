@@ -195,7 +195,7 @@ class Remaking(Service, commands.Cog):
                 await self.registry.use(channel_id, new)
         model = await self.registry.record(model.model_id) or model  # it may have been unshared meanwhile
         shared = {"shared_with": model.shared_with, "for_server": model.for_server}
-        await self.registry.amend(new.model_id, lambda record: record.model_copy(update=shared), numbered=True)
+        await self.registry.amend(new, lambda record: record.model_copy(update=shared), numbered=True)
         for follow in self.registry.replaced:
             await follow(guild.id, model.model_id, new.model_id)
         await self.registry.remove(model)
@@ -205,7 +205,7 @@ class Remaking(Service, commands.Cog):
     async def _inherit(self, new: ModelRecord, name: str | None) -> None:
         """Give a model the name of the one that it was made for, which is gone; with a number if it was taken since."""
         change = operator.methodcaller("model_copy", update={"name": name or new.name, "replaces": None})
-        await self.registry.amend(new.model_id, change, numbered=True)
+        await self.registry.amend(new, change, numbered=True)
 
     async def delete(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
         """Delete a model, and tell its channel."""

@@ -17,6 +17,7 @@ from bot.words import DESCRIPTION_LIMIT
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared import keys
+from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, record
 from tests.registered import register
@@ -107,7 +108,7 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, sy
 
 async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, sync: redis.Redis) -> None:
     before = register(sync, record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
-    await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
+    await registry.amend(before, lambda model: model.model_copy(update={"name": "floods"}))
     after, _ = await registry.choose_to_write(Viewer(GUILD, [SNOWFLAKE]), "floods")
     assert after == before.model_copy(update={"name": "floods"})
     assert (await registry.choose(Viewer(GUILD, [SNOWFLAKE]), None)).name == "floods"
@@ -121,7 +122,7 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
 ) -> None:
     model = register(sync, record())
     await registry.use(OTHER, model)
-    renamed = await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
+    renamed = await registry.amend(model, lambda model: model.model_copy(update={"name": "floods"}))
     assert renamed.name == "floods"
     assert await registry.remove(model)  # asked before it was renamed
     assert await client.exists(keys.model("m1"), keys.guild_models(GUILD)) == 0
@@ -130,7 +131,7 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
         assert await registry.current(Viewer(GUILD, [channel])) is None
     assert not await registry.remove(model)
     with pytest.raises(UserError, match="deleted a moment ago"):
-        await registry.amend("m1", lambda model: model)
+        await registry.amend(model, lambda model: model)
 
 
 async def test_the_models_of_all_channels_count_as_stored(registry: Registry, sync: redis.Redis) -> None:
@@ -185,16 +186,15 @@ async def test_a_damaged_record_does_not_hide_the_others(registry: Registry, syn
 
 
 async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, sync: redis.Redis) -> None:
-    for number in range(8):
-        register(sync, record(model_id=f"m{number}", name=f"model-{number}"))
+    models = [register(sync, record(model_id=f"m{number}", name=f"model-{number}")) for number in range(8)]
 
-    async def rename(number: int) -> None:
-        await registry.amend(f"m{number}", lambda model: model.model_copy(update={"name": "wanted"}))
+    async def rename(model: ModelRecord) -> None:
+        await registry.amend(model, lambda record: record.model_copy(update={"name": "wanted"}))
 
-    refused = await asyncio.gather(*map(rename, range(8)), return_exceptions=True)
+    refused = await asyncio.gather(*map(rename, models), return_exceptions=True)
     assert [type(one) for one in refused if one is not None] == [UserError] * 7
     names = [model.name for model in await registry.usable(Viewer(GUILD, [CHANNEL]))]
     assert len(names) == len(set(names)) == 8
     assert names.count("wanted") == 1
     with pytest.raises(UserError, match="`wanted` is already taken"):
-        await rename(next(number for number in range(8) if f"model-{number}" in names))
+        await rename(next(model for model in models if model.name in names))

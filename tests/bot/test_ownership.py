@@ -102,8 +102,8 @@ async def test_what_a_worker_enters_on_its_own_is_nobodys(registry: Registry, sy
 
 
 async def test_sharing_and_renaming_write_both(registry: Registry, sync: redis.Redis) -> None:
-    register(sync, record(scope="channel"))
-    changed = await registry.amend("m1", lambda model: model.model_copy(update={"name": "sea", "for_server": True}))
+    model = register(sync, record(scope="channel"))
+    changed = await registry.amend(model, lambda model: model.model_copy(update={"name": "sea", "for_server": True}))
     assert stored(sync, "m1") == changed
     assert await registry.usable(Viewer(GUILD, [ELSEWHERE])) == [changed]
     assert await registry.remove(changed)
@@ -151,7 +151,7 @@ async def test_nobody_uses_an_imported_model_before_the_bot_has_looked_at_it(
     model = register(sync, ModelRecord.of(record(file_readings=("r-own",)).facts, Ownership.of(job)))
     viewer = Viewer(GUILD, [CHANNEL], USER)
     assert await registry.usable(viewer) == []
-    checked = await registry.amend(model.model_id, lambda one: one.model_copy(update={"checked": True}))
+    checked = await registry.amend(model, lambda one: one.model_copy(update={"checked": True}))
     assert await registry.usable(viewer) == [checked]
 
 
