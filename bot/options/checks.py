@@ -16,6 +16,9 @@ HOTTEST = 2.0
 TEMPERATURE_STEP = 0.2
 """Step of the buttons Hotter and Cooler."""
 _TEMPERATURES = "0.4,0.8,1.2"
+_MIX = "frankenstein:0.7,alice:0.3"
+_MOST_MIXED, _HIGHEST_SHARE = 8, 1_000
+_PART = re.compile(r"([^\s:]+)(?:\s*:\s*(\d{0,9}\.?\d{1,9}))?")
 
 
 def seed(words: str) -> str:
@@ -84,6 +87,27 @@ def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
     numbers = [temperature(item, remedy, where) for item in several("temperatures", typed, most, _TEMPERATURES)]
     each_once("`--temperatures`", [f"{number:g}" for number in numbers])
     return tuple(numbers)
+
+
+def shares(typed: str) -> dict[str, float]:
+    """Return the models' shares by name, from the value of `--mix`; models without shares get equal ones.
+
+    The shares need not sum to 1. Raises UserError, with the part that is wrong.
+    """
+    parts: list[tuple[str, str | None]] = []
+    for item in several("mix", typed, _MOST_MIXED, _MIX):
+        match = _PART.fullmatch(item)
+        if match is None or (match[2] and not 0 < float(match[2]) <= _HIGHEST_SHARE):
+            raise UserError(
+                f"{code(item)} in `--mix` isn't a model with a usable share.",
+                f"A share is a number above 0 and up to {_HIGHEST_SHARE:,}. Write it like `--mix {_MIX}`.",
+            )
+        parts.append((match[1], match[2]))
+    bare = [name for name, share in parts if share is None]
+    if bare and len(bare) < len(parts):
+        raise UserError(f"In `--mix`, {code(bare[0])} has no share, but others do.", "Give all of them one, or none.")
+    each_once("`--mix`", [code(name) for name, _ in parts])
+    return {name: float(share or 1) for name, share in parts}
 
 
 def each_once(what: str, items: Sequence[str]) -> None:

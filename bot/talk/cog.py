@@ -29,7 +29,7 @@ from bot.servers.access import (
     require_permissions,
 )
 from bot.servers.settings import MOST_TYPED
-from bot.talk.personas import MARK, Personas, checked
+from bot.talk.personas import MARK, Personas, checked_name
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
 from bot.talk.store import MOST_PERSONAS, Persona, PersonaStore
@@ -176,7 +176,7 @@ class Speaks(commands.Cog):
         actor, guild = Actor.of(ctx), ctx.guild
         assert guild is not None
         old = (await self.store.of(actor.guild_id)).get(call)
-        call, title = checked(call, name or (old.title if old else call))
+        title = checked_name(call, name or (old.title if old else call))
         if picture is not None and not (picture.content_type or "").startswith("image/"):
             raise UserError("This file isn't a picture.", "Attach an image.")
         viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it

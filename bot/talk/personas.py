@@ -72,15 +72,16 @@ class Personas(Service):
 
     async def called(self, message: discord.Message) -> tuple[str, str] | None:
         """Return whom a person's message calls, by `@mary` or as a reply, and its words to them."""
+        if message.guild is None:
+            return None
+        above, shown = message.reference.resolved if message.reference is not None else None, None
         try:
-            places = channel_ids(message.channel) if message.guild is not None else []
-            personas = await self.speaking_in(message.guild.id, places) if message.guild is not None else {}
-            above = message.reference.resolved if personas and message.reference is not None else None
-            own = isinstance(above, discord.Message) and (above.webhook_id or above.author == self.core.bot.user)
-            shown = await self.core.jobs.shown_in(above.id) if own else None  # type: ignore[union-attr]
+            personas = await self.speaking_in(message.guild.id, channel_ids(message.channel))
+            if personas and isinstance(above, discord.Message):
+                shown = await self.conversation.generating.job_of(above)
         except RedisError:  # whatever else the message asks for says so
             return None
-        for mention in _CALLED.finditer(message.content) if personas else ():
+        for mention in _CALLED.finditer(message.content):
             if (call := mention[1].lower()) in personas:
                 words = f"{message.content[: mention.start()]} {message.content[mention.end() :]}"
                 return call, " ".join(words.split())
@@ -253,10 +254,8 @@ def _once(session: Any) -> Any:
     return SimpleNamespace(request=lambda *to, **what: session.request(*to, raise_for_status=give_up, **what))
 
 
-def checked(call: str, title: str) -> tuple[str, str]:
-    """Return a persona's call and its shown name, without invisible characters. Raises UserError if one of them is not
-    allowed."""
-    call = call.strip().removeprefix("@").lower()
+def checked_name(call: str, title: str) -> str:
+    """Return a persona's shown name, without invisible characters. Raises UserError if it or the call isn't allowed."""
     name = disarm.strip_format(unicodedata.normalize("NFKC", title.strip(" \"'“”")))
     signs = {unicodedata.category(symbol)[0] for symbol in name if symbol not in " .,'’&!?()-"} - set("LMN")
     deceives = disarm.is_mixed_script(name) or disarm.is_zalgo(name)
@@ -273,7 +272,7 @@ def checked(call: str, title: str) -> tuple[str, str]:
         )
     if any(banned in key for key in keys for banned in _look_alikes("discord") | _look_alikes("clyde")):
         raise UserError(f"Discord lets nobody speak as {code(name)}.", "Choose another name.")
-    return call, name
+    return name
 
 
 def _look_alikes(name: str) -> set[str]:

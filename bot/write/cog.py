@@ -17,7 +17,6 @@ from bot.options.options import Options, number, option
 from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
 from bot.words import as_typed, typed_prefix
-from bot.write import mix
 from bot.write.changes import temperatures_around
 from bot.write.generate import Generating
 from galvanic.errors import UserError
@@ -109,7 +108,7 @@ class Writing(commands.Cog):
                 raise UserError(
                     f"`--mix` and `--{other.replace('_', '-')}` don't go together.", "Leave out one of them."
                 )
-        weights = mix.parse(flags.mix) if flags.mix is not None else {}
+        weights = checks.shares(flags.mix) if flags.mix is not None else {}
 
         async def build(actor: Actor) -> GenerateJob:
             return await self.generating.job(

@@ -3,7 +3,7 @@ thread. All of it is on Discord, so it is the same after a restart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,38 +90,44 @@ class Conversation:
     # ------------------------------------------------------------------ who said what before
 
     async def _before(self, actor: Actor, message: discord.Message) -> list[Turn]:
-        """The oldest first. Ends at what is deleted, or was neither said by the bot nor to it."""
+        """Return the last turns before a message, the oldest first."""
         turns: list[Turn] = []
         # There is always something to answer: the words themselves.
         with unless_refused(log.info, "conversation_not_read", channel_id=actor.place.channel_id):
-            last = await self._up(actor, message, turns)
-            if last is not None and isinstance(message.channel, discord.Thread):
-                async for earlier in message.channel.history(limit=_LOOKED_THROUGH, before=last):
-                    if len(turns) < MOST_TURNS and (turn := self._spoken(earlier)) is not None:
-                        turns.append(turn)
-        return turns[::-1]
+            async for turn in self._earlier(actor, message):
+                turns.insert(0, turn)
+                if len(turns) == MOST_TURNS:
+                    break
+        return turns
 
-    async def _up(self, actor: Actor, message: discord.Message, turns: list[Turn]) -> discord.Message | None:
-        """Add what a message replies to, and that, and so on, the newest first; the first that replies to nothing."""
+    async def _earlier(self, actor: Actor, message: discord.Message) -> AsyncIterator[Turn]:
+        """Yield what a message replies to, and that, and so on, then the words in a thread before these.
+
+        Ends at a message that is deleted, or was neither said by the bot nor to it.
+        """
         fetched = 0
-        while (reference := message.reference) is not None and len(turns) < MOST_TURNS:
+        while (reference := message.reference) is not None:
             fetched += not isinstance(reference.resolved, discord.Message)
             gone = isinstance(reference.resolved, discord.DeletedReferencedMessage)
             if gone or reference.channel_id != message.channel.id or fetched > _MOST_FETCHED:
-                return None
+                return
             above = await replied_to(message)
             if above is None:
-                return None
+                return
             if is_written(above, self._me):
-                turns += await self._written(actor, above)
-                return None  # it has the words that it was made of
+                if (turn := await self._written(actor, above)) is not None:
+                    yield turn  # it has the words that it was made of
+                return
             persona = above.webhook_id is not None and await self.jobs.shown_in(above.id) is not None
             own = Turn(None, message_text(above), None) if persona else None
             if (turn := own or self._spoken(above, answered=is_said(message, self._me))) is None:
-                return None
-            turns.append(turn)
+                return
+            yield turn
             message = above
-        return message if reference is None else None
+        if isinstance(message.channel, discord.Thread):
+            async for earlier in message.channel.history(limit=_LOOKED_THROUGH, before=message):
+                if (turn := self._spoken(earlier)) is not None:
+                    yield turn
 
     @property
     def _me(self) -> int:
@@ -141,16 +147,16 @@ class Conversation:
             words = message.content.strip()
         return Turn(author.id, words, author.id) if words else None
 
-    async def _written(self, actor: Actor, message: discord.Message) -> list[Turn]:
-        """A text that somebody asked for, as all of theirs: with their words. None that was forgotten."""
+    async def _written(self, actor: Actor, message: discord.Message) -> Turn | None:
+        """Return a text that somebody asked for, as all of theirs: with their words. None: it was forgotten."""
         try:
             job, answer = await self.generating.answered(actor, job_shown_in(message, "continue") or "")
         except UserError:
-            return []
+            return None
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated) or len(authors_of(job)) > 1:
-            return []
+            return None
         text = full_text(job, answer).replace(MASK, "")[-MOST_CHARS // 2 :]
-        return [Turn(None, text, None if job.from_line or job.from_corpus else next(iter(authors_of(job))))]
+        return Turn(None, text, None if job.from_line or job.from_corpus else next(iter(authors_of(job))))
 
     # ------------------------------------------------------------------ speakers
 

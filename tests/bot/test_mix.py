@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.write import mix
+from bot.options.checks import shares
 from galvanic.errors import UserError
 
 
 @pytest.mark.parametrize("typed", ["a:0.7,b:0.3", "a:0.7, b:0.3", " A : 0.7 ,B:0.3 "])
 def test_names_and_shares(typed: str) -> None:
-    assert mix.parse(typed) == {"a": 0.7, "b": 0.3}
+    assert shares(typed) == {"a": 0.7, "b": 0.3}
 
 
 def test_without_shares_the_shares_are_equal() -> None:
-    assert mix.parse("a, b,c") == {"a": 1.0, "b": 1.0, "c": 1.0}
+    assert shares("a, b,c") == {"a": 1.0, "b": 1.0, "c": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def test_without_shares_the_shares_are_equal() -> None:
 )
 def test_the_part_that_is_wrong_is_named(typed: str, problem: str) -> None:
     with pytest.raises(UserError, match=problem) as caught:
-        mix.parse(typed)
+        shares(typed)
     assert caught.value.remedy
 
 
 @given(st.text(max_size=60))
 def test_nothing_that_can_be_typed_breaks_it(typed: str) -> None:
     try:
-        weights = mix.parse(typed)
+        weights = shares(typed)
     except UserError:
         return
     assert len(weights) >= 2

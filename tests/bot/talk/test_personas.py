@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from bot.talk import personas
 from bot.talk.cog import Speaks
-from bot.talk.personas import checked
+from bot.talk.personas import checked_name
 from bot.talk.store import MOST_PERSONAS, Persona, PersonaStore
 from galvanic.errors import UserError
 from playground.people import File
@@ -67,18 +67,18 @@ async def call(
 )
 def test_names_that_discord_refuses_or_that_deceive_are_refused(title: str) -> None:
     with pytest.raises(UserError):
-        checked("mary", title)
+        checked_name("mary", title)
 
 
 def test_a_name_is_shown_as_it_is_read() -> None:
-    assert checked("@Mary", ' "Ｍary\u200b  Shelley" ') == ("mary", "Mary Shelley")
-    assert checked("mary", f"Mary{60 * chr(0x3164)}Shelley{60 * chr(0x1160)}")[1] == "Mary Shelley"
-    assert checked("mary", "x" * 32)[1] == "x" * 32
-    assert checked("rin", "リン 林")[1] == "リン 林"
-    assert checked("maria", "Мария")[1] == "Мария"
+    assert checked_name("mary", ' "Ｍary\u200b  Shelley" ') == "Mary Shelley"
+    assert checked_name("mary", f"Mary{60 * chr(0x3164)}Shelley{60 * chr(0x1160)}") == "Mary Shelley"
+    assert checked_name("mary", "x" * 32) == "x" * 32
+    assert checked_name("rin", "リン 林") == "リン 林"
+    assert checked_name("maria", "Мария") == "Мария"
     for call in ("everyone", "here", "stop", "mary ann", "", "x" * 21, "märy"):
         with pytest.raises(UserError):
-            checked(call, "Mary")
+            checked_name(call, "Mary")
 
 
 REFUSED = "A member of this server has that name, or one like it"
