@@ -195,7 +195,11 @@ class Quiz:
 
     async def _answer(self, channel_id: int) -> None:
         """Show which was real, then count the guesses, if that could be shown; if this is interrupted, again."""
+        ends = await redis_call(self.core.redis.zscore(keys.QUIZZES, str(channel_id))) or 0.0
         running, shown = await self._running(channel_id), False
+        if ends > time.time():  # its question was posted at a second try
+            self.ends.add(self._answer, channel_id, after_s=ends - time.time())
+            return
         if running is not None:
             job_id = running.job.job_id
             if not running.message_id and await redis_call(self.core.redis.sismember(keys.OUTBOX, job_id)):
