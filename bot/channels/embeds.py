@@ -231,9 +231,10 @@ def _answer(answer: ConsentAnswer | None, mode: Mode) -> str:
 
 
 def _learned(learned: LearnedModel) -> str:
-    name = f", where you are called {clipped(learned.name, 40)}" if learned.name is not None else ""
-    again = f" (made again, or deleted, by <t:{int(learned.gone_by)}:f>)" if learned.gone_by is not None else ""
-    return f"`{learned.model.name}`, from {mentions(learned.model.source_channels)}{name}{again}"
+    called = f", where you are called {clipped(learned.called, 40)}" if learned.called is not None else ""
+    until = learned.made_again_or_deleted_by
+    again = f" (made again, or deleted, by <t:{int(until)}:f>)" if until is not None else ""
+    return f"`{learned.name}`, from {mentions(learned.channels)}{called}{again}"
 
 
 # ---------------------------------------------------------------------- what admins do

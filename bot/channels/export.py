@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gzip
 import io
 import json
@@ -110,16 +111,7 @@ def _server(data: MemberData) -> dict[str, Any]:
             str(channel): allowed.model_dump(mode="json", exclude={"by"})
             for channel, allowed in data.allowances.items()
         },
-        "models_that_learned_from_you": [
-            {
-                "name": learned.model.name,
-                "model_id": learned.model.model_id,
-                "channels": list(learned.model.source_channels),
-                "called": learned.name,
-                "made_again_or_deleted_by": learned.gone_by,
-            }
-            for learned in data.learned
-        ],
+        "models_that_learned_from_you": [dataclasses.asdict(learned) for learned in data.learned],
         "your_models": [model.model_dump(mode="json") for model in data.owned],
         "your_trainings": [job.job_id for job in data.trainings],
         **data.sections,

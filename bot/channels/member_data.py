@@ -33,13 +33,15 @@ log = structlog.get_logger()
 class LearnedModel:
     """A model that learned from a member.
 
-    `name`: what their lines begin with, if these have names. `gone_by`: when it is made again or deleted at the latest,
-    in seconds since the epoch; None: nothing of it was withdrawn.
+    `called`: the name that their lines begin with, if these have names. `made_again_or_deleted_by`: in seconds since
+    the epoch; None: nothing of it was withdrawn.
     """
 
-    model: ModelRecord
-    name: str | None
-    gone_by: float | None
+    name: str
+    model_id: str
+    channels: tuple[int, ...]
+    called: str | None
+    made_again_or_deleted_by: float | None
 
 
 class MemberSection(Protocol):
@@ -145,8 +147,9 @@ class MemberDataService:
         for model in models:
             own = [members[ref.reading_id] for ref in model.readings if ref.reading_id in members]
             if own:
-                name = next((member.name for member in own if member is not None and member.name), None)
-                learned.append(LearnedModel(model, name, await self.registry.gone_by(model)))
+                called = next((member.name for member in own if member is not None and member.name), None)
+                gone_by = await self.registry.gone_by(model)
+                learned.append(LearnedModel(model.name, model.model_id, model.source_channels, called, gone_by))
         return tuple(learned)
 
     # ------------------------------------------------------------------ requests

@@ -185,7 +185,7 @@ async def test_made_again_it_is_of_its_author_alone(live: Live) -> None:
     model = await bens(live, shared_with=(CELLAR,))
     ben = (await who(live, "ben", "lab")).user
     stored = (await live.channels.member_data.in_server(GUILD_ID, ben)).learned
-    assert [one.model.name for one in stored] == ["bens-own"]
+    assert [learned.name for learned in stored] == ["bens-own"]
     plan = await live.remaking.plan(live.guild, model)
     assert (plan.author_id, plan.replaces) == (BEN, model.model_id)
     new = await bens(live, "bens-own-2", replaces=model.model_id)

@@ -229,7 +229,7 @@ async def test_models_are_told_only_to_those_whose_words_they_learned(live: Live
     dora, ben = [await live.bot.fetch_user(who) for who in (DORA, BEN)]
     assert not (await live.channels.member_data.in_server(GUILD_ID, dora)).learned
     (learned,) = (await live.channels.member_data.in_server(GUILD_ID, ben)).learned
-    assert (learned.model.name, learned.name, learned.gone_by) == ("hidden", None, None)
+    assert (learned.name, learned.called, learned.made_again_or_deleted_by) == ("hidden", None, None)
 
 
 async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:
