@@ -24,11 +24,11 @@ from shared.events import Cancelled, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelFacts
 from shared.settings import Settings
-from worker.checkpoints import CheckpointCopies, FinishedTraining, JobFiles, read, text_folder
+from worker.checkpoints import CheckpointCopies, FinishedTraining, TextFiles, read
 from worker.events import JobEvents, Superseded
 from worker.hooks import JobHooks
 from worker.jobs import MAX_DEATHS, Died
-from worker.store import ModelStore, StoreAway, difficulty
+from worker.store import ModelStore, difficulty
 from worker.threads import Lease
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Attempt:
         self._job = job
         self._job_events = events
         self._lease = lease
-        self._files = JobFiles(settings, job.job_id).of(job)
+        self._files = TextFiles(settings, job)
         self._store = ModelStore(settings)
         self._copies = CheckpointCopies(self._store, job, self._files, events.attempt)
         self._hooks = JobHooks(events, lease, self._copies)
@@ -75,21 +75,8 @@ class Attempt:
                 raise
             self._leave()
             raise Died from error
-
-    def drop(self) -> None:
-        """Remove what was made of this text as far as possible; the next training looks for what is left."""
-        self._files.discard()
-        try:
-            self._copies.drop()
-        except StoreAway as error:
-            log.warning("copies_not_removed", error=str(error))
-
-    def drop_replaced(self) -> None:
-        """Remove what was made of this text if the job has another one now, or is over. Raises redis.RedisError."""
-        data, state = cast(list[bytes | None], self._client.hmget(keys.job(self._job.job_id), "job", "state"))
-        over = data is None or state == b"over"
-        if over or text_folder(TrainJob.model_validate_json(data or b"")) != text_folder(self._job):
-            self.drop()
+        finally:
+            self._copies.stop()
 
     def _leave(self) -> None:
         """Leave it to the next attempt, maybe on another host; the text comes from Redis again."""
@@ -134,7 +121,7 @@ class Attempt:
         model, job_events = finished.event.model, self._job_events
         job_events.require_newest()  # an attempt that was frozen may wake up when another one has ended
         if self._files.model.exists():
-            self._patiently(lambda: self._store.take(self._files.model, model.model_id))
+            self._patiently(lambda: self._store.save(self._files.model, model.model_id))
 
         while True:
             job_events.enter(

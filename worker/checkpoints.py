@@ -37,8 +37,7 @@ log = structlog.get_logger()
 R = TypeVar("R", bound=BaseModel)
 
 
-def folder_of_all(settings: Settings) -> Path:
-    """Return the folder in which each job that has files on this host has a folder of its id."""
+def _folder_of_all(settings: Settings) -> Path:
     return settings.data_dir / "checkpoints"
 
 
@@ -51,43 +50,16 @@ class FinishedTraining(BaseModel):
     curve: tuple[CurvePoint, ...]  # of its losses
 
 
-class JobFiles:
-    """The folder of a job. Raises ValueError if `job_id` is no id, since it could be a path."""
-
-    def __init__(self, settings: Settings, job_id: str) -> None:
-        if not is_id(job_id):
-            raise ValueError("not the id of a job")
-        self.folder = folder_of_all(settings) / job_id
-
-    def of(self, job: TrainJob) -> TextFiles:
-        """Return the files of the text that the job has now."""
-        return TextFiles(self.folder / text_folder(job))
-
-    def discard(self) -> None:
-        """Remove the folder."""
-        _remove_folder(self.folder)
-
-    def discard_other_texts(self, job: TrainJob) -> None:
-        """Remove what was made of a text that the job no longer has."""
-        for folder in self.folder.glob("*/"):
-            if folder.name != text_folder(job):
-                _remove_folder(folder)
-
-
 class TextFiles:
-    """The files on this host that a training made of one text."""
+    """The files on this host that a training made of the text that it has now."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, settings: Settings, job: TrainJob) -> None:
+        self.folder = folder = job_folder(settings, job.job_id) / text_folder(job)
         self.checkpoint = folder / NAME  # from which another attempt goes on
         self.attempt = folder / "attempt"  # number of the attempt that made it
         self.model = folder / "model.safetensors"  # unfinished
         self.text = folder / "text.txt"  # unpacked
         self.finished = folder / "finished.json"  # the model is finished, and this is left to do (`FinishedTraining`)
-
-    def discard(self) -> None:
-        """Remove these files."""
-        _remove_folder(self.folder)
 
     @property
     def has_checkpoint(self) -> bool:
@@ -96,6 +68,13 @@ class TextFiles:
             return self.checkpoint.exists()
         except OSError:
             return True
+
+
+def job_folder(settings: Settings, job_id: str) -> Path:
+    """Return the folder of a job's files on this host. Raises ValueError if the id is none: it could be a path."""
+    if not is_id(job_id):
+        raise ValueError("not the id of a job")
+    return _folder_of_all(settings) / job_id
 
 
 def text_folder(job: TrainJob) -> str:
@@ -163,12 +142,10 @@ class CheckpointCopies:
             self._copied_at = time.monotonic()
             log.info("checkpoint_copied", bytes=stat.st_size, seconds=round(time.monotonic() - began, 1))
 
-    def drop(self) -> None:
-        """Remove the copy, and make none any more. Raises StoreAway."""
+    def stop(self) -> None:
+        """Make no copy any more, and wait for one that is being made."""
         with self._copying:
             self._noted = False
-            if not self._store.is_local:
-                self._store.remove(self._folder, folder=True)
 
     def bring(self) -> None:
         """Replace this host's checkpoint with the copy, unless the attempt before this one was here.
@@ -189,25 +166,21 @@ class CheckpointCopies:
             log.info("checkpoint_brought")
 
 
-def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
-    """Remove files and copies of trainings that are over or forgotten: another host ended them, or theirs was killed.
+def remove_leftovers(settings: Settings, client: redis.Redis, job_id: str | None = None) -> None:
+    """Remove files and copies that trainings do not need any more; `job_id`: those of this one alone.
 
-    Of the others it removes what was made of a text that was replaced since. Raises redis.RedisError.
+    Of a training that is over or forgotten nothing is needed: another host ended it, or its own was killed. Of the
+    others nothing that was made of a text that was replaced since. If Redis, the store or the disk is in trouble, the
+    rest is left to the next call.
     """
     store = ModelStore(settings)
     try:
-        copied = [] if store.is_local else store.names(_COPIES, "directory")
-        here = [folder.name for folder in folder_of_all(settings).glob("*/")]
-        for job_id in sorted(filter(is_id, {*here, *copied})):  # others are nobody's of ours
+        if job_id is not None:
             _remove_of(settings, client, store, job_id)
-    except OSError as error:  # the store is away, or the disk in trouble
-        log.warning("leftovers_not_removed", error=str(error))  # the next training looks again
-
-
-def remove_leftovers_of(settings: Settings, client: redis.Redis, job_id: str) -> None:
-    """Do so for one training. If Redis or the store is away, `remove_leftovers` does it later."""
-    try:
-        _remove_of(settings, client, ModelStore(settings), job_id)
+            return
+        here = (folder.name for folder in _folder_of_all(settings).glob("*/"))
+        for name in sorted(filter(is_id, {*here, *store.names(_COPIES, "directory")})):  # others are nobody's of ours
+            _remove_of(settings, client, store, name)
     except (OSError, redis.RedisError) as error:
         log.warning("leftovers_not_removed", error=type(error).__name__)
 
@@ -220,26 +193,21 @@ def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_i
     """
     fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
     data, state, model_id = cast(list[bytes | None], fields)
+    folder, copies = job_folder(settings, job_id), f"{_COPIES}/{job_id}"
     if data is not None and state != b"over":
         with contextlib.suppress(ValueError):  # a damaged record, which ends the training
-            _remove_other_texts(settings, store, TrainJob.model_validate_json(data))
+            current = text_folder(TrainJob.model_validate_json(data))
+            texts = {path.name for path in folder.glob("*/")} | set(store.names(copies, "directory"))
+            for text in filter(is_id, texts - {current}):
+                _remove_folder(folder / text)
+                store.remove(f"{copies}/{text}", folder=True)
         return
     entered = (model_id or b"").decode()
     if is_id(entered) and not client.exists(keys.model(entered)):
         store.delete(entered)
-    if not store.is_local:
-        store.remove(f"{_COPIES}/{job_id}", folder=True)
-    JobFiles(settings, job_id).discard()
+    store.remove(copies, folder=True)
+    _remove_folder(folder)
     log.info("leftovers_removed", job_id=job_id)
-
-
-def _remove_other_texts(settings: Settings, store: ModelStore, job: TrainJob) -> None:
-    """Remove what was made of a text that the training no longer has. Raises StoreAway."""
-    JobFiles(settings, job.job_id).discard_other_texts(job)
-    copies = f"{_COPIES}/{job.job_id}"
-    for name in () if store.is_local else store.names(copies, "directory"):
-        if name != text_folder(job):
-            store.remove(f"{copies}/{name}", folder=True)
 
 
 def _remove_folder(folder: Path) -> None:

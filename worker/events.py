@@ -6,7 +6,7 @@ import functools
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import redis
 import structlog
@@ -39,15 +39,6 @@ def run_script(client: redis.Redis, script: Script) -> Any:
 
 class Superseded(Exception):
     """Another attempt at the same job has begun, or is to: this one must stop without a word."""
-
-
-class Requeued(NamedTuple):
-    """The next attempt, which is to be sent; None: there is none, because the job is not this attempt's any more or, if
-    `cancelled`, over."""
-
-    attempt: int | None = None
-    nonce: str = ""
-    cancelled: bool = False
 
 
 class JobEvents:
@@ -87,14 +78,10 @@ class JobEvents:
         self.attempt, self.nonce, self._seq = attempt, nonce, lifecycle.FIRST_SEQ - 1
         return job
 
-    def requeue(self, how: Literal["stopped", "died"]) -> Requeued:
-        """Have the job wait again, because its worker is told to stop, or its process has died."""
-        nonce = lifecycle.new_nonce()
-        script = lifecycle.requeue(self.job_id, self.attempt, self.nonce, how, nonce)
-        answer = self._insist(lambda: run_script(self._client, script))
-        if answer is None or answer == b"cancelled":
-            return Requeued(cancelled=answer is not None)
-        return Requeued(int(answer), nonce)
+    def requeue(self, how: Literal["stopped", "died"], next_nonce: str) -> bytes | None:
+        """Have the job wait again, because its worker stops, or its process died. Answers as `lifecycle.requeue`."""
+        script = lifecycle.requeue(self.job_id, self.attempt, self.nonce, how, next_nonce)
+        return cast(bytes | None, self._insist(lambda: run_script(self._client, script)))
 
     def deaths(self) -> int:
         """Return how many earlier attempts ended without a word (the worker was killed) since the last headway."""

@@ -1,15 +1,25 @@
-"""Sends the next attempt at a training whose worker stops, or whose process died."""
+"""Has a training wait again whose worker stops, or whose process died."""
 
 from __future__ import annotations
 
-from shared import messages
+from typing import Literal
+
+from shared import lifecycle, messages
 from shared.jobs import TrainJob
 from shared.queues import RESUMED
 from worker.app import app
-from worker.events import Requeued
+from worker.events import JobEvents
 
 
-def send_again(job: TrainJob, requeued: Requeued) -> None:
-    """Send the attempt that waits now, if there is one."""
-    if requeued.attempt is not None:
-        messages.send(app, job, requeued.attempt, requeued.nonce, priority=RESUMED)
+def wait_again(job: TrainJob, job_events: JobEvents, how: Literal["stopped", "died"]) -> bool:
+    """End an attempt, and send the next one, unless the job is another's by now.
+
+    Return False if it is not to go on, because somebody cancelled it: it is over. Raises redis.RedisError.
+    """
+    nonce = lifecycle.new_nonce()
+    answer = job_events.requeue(how, nonce)
+    if answer == b"cancelled":
+        return False
+    if answer is not None:
+        messages.send(app, job, int(answer), nonce, priority=RESUMED)
+    return True

@@ -109,6 +109,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     from worker.checkpoints import remove_leftovers
     from worker.deletions import DELETE_EVERY_S, delete_files
     from worker.metrics import RunningTraining
+    from worker.store import ModelStore
     from worker.threads import Heartbeat, PeriodicThread
 
     generates = queue == GENERATE_QUEUE
@@ -124,8 +125,9 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         _require_version(settings)
         threads.enter_context(heartbeat)
         _announce(settings, queue, name)
-        _clean_up(settings)
         log.info("worker_ready", queue=queue)
+        tidy = ModelStore(settings).tidy  # of what an earlier run was writing when it was killed
+        threads.enter_context(PeriodicThread(tidy, _LEFTOVERS_EVERY_S, "store_not_tidied"))
         if models:
             forget = functools.partial(warm.forget_deleted, connect(settings), models)
             threads.enter_context(PeriodicThread(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
@@ -181,19 +183,17 @@ def _require_version(settings: Settings) -> None:
 
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
     """Let a training whose process was killed wait again at once, not when its lease has lapsed."""
-    from worker.checkpoints import remove_leftovers_of
+    from worker.checkpoints import remove_leftovers
     from worker.events import JobEvents
-    from worker.resend import send_again
+    from worker.resend import wait_again
 
     with _reaching_redis(settings, "death_not_told") as client:
         data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
         if data is None:
             return
         job = TrainJob.model_validate_json(data)
-        requeued = JobEvents(client, job_id, attempt, nonce).requeue("died")
-        send_again(job, requeued)
-        if requeued.cancelled:
-            remove_leftovers_of(settings, client, job_id)
+        if not wait_again(job, JobEvents(client, job_id, attempt, nonce), "died"):
+            remove_leftovers(settings, client, job_id)
         with job_context(job):
             log.warning("training_died", attempt=attempt)
 
@@ -213,16 +213,6 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
         if gone := names - set(presence.alive(client, queue)):
             client.hdel(key, *gone)
         client.hset(key, worker, describe())
-
-
-def _clean_up(settings: Settings) -> None:
-    """Remove what an earlier run was writing when it was killed."""
-    from worker.store import ModelStore
-
-    try:
-        ModelStore(settings).tidy()
-    except OSError as error:  # jobs meet it again
-        log.warning("store_not_tidied", error=type(error).__name__)
 
 
 def _log_pool_errors(**_: Any) -> None:

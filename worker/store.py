@@ -19,7 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 from galvanic import model_file
 from galvanic.checkpoint import disk_full
 from galvanic.errors import UserError
-from galvanic.files import replacing, sync_folder
+from galvanic.files import replacing
 from galvanic.model_file import SUFFIX
 from galvanic.options import STARTER
 from galvanic.results import Difficulty
@@ -60,12 +60,6 @@ class ModelStore:
     def save(self, file: Path, model_id: str) -> None:
         """Save a model in one step, synced to a local store's disk. Raises OSError: nothing of it is left."""
         self.put(_object(model_id), file)
-
-    def take(self, file: Path, model_id: str) -> None:
-        """Save a model as `save`, but move its file if it is on the store's disk. Raises OSError: it is still there."""
-        if not (self.is_local and _moved(file, Path(self._path(_object(model_id))))):
-            self.save(file, model_id)
-            file.unlink()
 
     def has(self, model_id: str) -> bool:
         """Return whether the store has a model."""
@@ -121,8 +115,6 @@ class ModelStore:
 
     def check_writable(self) -> None:
         """Try to write. Raises OSError: the store cannot be written to."""
-        if self.is_local:
-            Path(self.where).mkdir(parents=True, exist_ok=True)
         probe = f".{secrets.token_hex(4)}.partial"
         with self._using() as fs:
             fs.pipe_file(self._path(probe), b"probe")
@@ -132,10 +124,10 @@ class ModelStore:
 
     def put(self, name: str, file: Path) -> None:
         """Write a copy of a file in one step: readers see the old or the new one. S3 does that by itself."""
-        with self._using() as fs:
-            if not self.is_local:
+        if not self.is_local:
+            with self._using() as fs:
                 fs.put_file(str(file), self._path(name))
-                return
+            return
         place = Path(self._path(name))
         place.parent.mkdir(parents=True, exist_ok=True)
         with replacing(place) as partial:
@@ -177,17 +169,6 @@ def _object(model_id: str) -> str:
     if not is_id(model_id):
         raise UserError("That isn't a model id.", "Choose one of the models listed.")
     return model_id + SUFFIX
-
-
-def _moved(file: Path, place: Path) -> bool:
-    """Move a file; return whether that was possible: it is not to another disk."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(place)
-    except OSError:
-        return False
-    sync_folder(place.parent)
-    return True
 
 
 def _missing() -> UserError:

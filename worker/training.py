@@ -12,10 +12,10 @@ from shared.jobs import TrainJob
 from shared.logging import job_context
 from shared.settings import Settings, get_settings
 from worker.attempt import Attempt
-from worker.checkpoints import remove_leftovers, remove_leftovers_of
+from worker.checkpoints import remove_leftovers
 from worker.events import JobEvents
 from worker.jobs import MAX_DEATHS, Died, begin, carry_out
-from worker.resend import send_again
+from worker.resend import wait_again
 from worker.threads import Lease
 
 log = structlog.get_logger()
@@ -39,23 +39,15 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
     lease = Lease(client, job, job_events)
     with job_context(job), lease:
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
-        remove_leftovers(settings, client)
+        remove_leftovers(settings, client, job.job_id)  # what was made of a text that it no longer has
         attempt = Attempt(settings, client, job, job_events, lease)
         try:
             outcome = carry_out(job, job_events, _give_up if job_events.deaths() >= MAX_DEATHS else attempt.run)
         except TrainingInterrupted as how:
-            requeued = job_events.requeue("died" if isinstance(how, Died) else "stopped")
-            outcome = "cancelled" if requeued.cancelled else "interrupted"
+            waits = wait_again(job, job_events, "died" if isinstance(how, Died) else "stopped")
+            outcome = "interrupted" if waits else "cancelled"
             log.info("job_ended", kind=job.kind, outcome=outcome)
-            if not requeued.cancelled:
-                send_again(job, requeued)
-                attempt.drop_replaced()
-                return outcome
-        if outcome == "superseded":
-            attempt.drop_replaced()  # who took over with the same text may be on this host
-        else:
-            attempt.drop()
-        remove_leftovers_of(settings, client, job.job_id)
+        remove_leftovers(settings, client, job.job_id)  # all, if it is over
         return outcome
 
 

@@ -17,7 +17,7 @@ from shared.settings import Settings
 from tests.galvanic.test_companion import passages
 from tests.worker.channels import ANN, BEN, SNOW, Channel, messages
 from tests.worker.small import stored
-from worker.checkpoints import JobFiles, remove_leftovers
+from worker.checkpoints import job_folder, remove_leftovers
 
 pytestmark = pytest.mark.slow
 
@@ -75,10 +75,10 @@ def test_a_passage_stands_while_lines_of_three_members_have_it(channel: Channel)
 
 def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settings: Settings) -> None:
     def left(job_id: str) -> Path:
-        files = JobFiles(settings, job_id)
-        (files.folder / "text").mkdir(parents=True)
-        (files.folder / "text" / "text.txt").write_text("words", "utf-8")
-        return files.folder
+        folder = job_folder(settings, job_id)
+        (folder / "text").mkdir(parents=True)
+        (folder / "text" / "text.txt").write_text("words", "utf-8")
+        return folder
 
     remove_leftovers(settings, client)  # there is no such folder yet
     over, unknown, running = left("t-1"), left("t-2"), left("t-3")

@@ -14,7 +14,7 @@ from shared.lifecycle import give_up
 from tests import lives
 from tests.lives import expect, require_failure
 from tests.worker.channels import RAIN, SMALL, SNOW, Channel, book_job, in_the_middle, interrupt
-from worker.checkpoints import JobFiles
+from worker.checkpoints import TextFiles
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +118,7 @@ def test_what_was_interrupted_goes_on_only_with_the_same_words(
 ) -> None:
     job = channel.enter()
     interrupt(job, channel.patch)
-    files = JobFiles(channel.settings, job.job_id).of(job)
+    files = TextFiles(channel.settings, job)
     assert files.checkpoint.exists()
     assert not files.text.exists()
     assert isinstance(lives.newest(channel.client, job.job_id), Interrupted)

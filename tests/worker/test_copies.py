@@ -24,7 +24,7 @@ from tests.s3 import S3Server
 from tests.worker.channels import Channel, book_job, in_the_middle, train as run_to_its_end
 from tests.worker.test_train_jobs import TEXT, train
 from tests.worker.texts import babble, corpus as corpus_of
-from worker.checkpoints import CheckpointCopies, JobFiles, TextFiles, remove_leftovers
+from worker.checkpoints import CheckpointCopies, TextFiles, remove_leftovers
 from worker.store import ModelStore
 from worker.threads import STOP_FILE_VARIABLE
 
@@ -49,7 +49,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, stop: Path) -> Iterator[None]:
 
 def copy(settings: Settings, job: TrainJob, attempt: int = 1) -> TextFiles:
     """Let an attempt save a checkpoint, and copy it."""
-    files = JobFiles(settings, job.job_id).of(job)
+    files = TextFiles(settings, job)
     files.folder.mkdir(parents=True)
     files.checkpoint.write_text(f"of attempt {attempt}")
     copies = CheckpointCopies(ModelStore(settings), job, files, attempt)
@@ -145,10 +145,10 @@ def test_what_was_made_of_a_text_that_was_replaced_is_dropped(
     else:
         with interrupting(monkeypatch, tmp_path / "stop"):
             run_to_its_end(client, job)
-        assert JobFiles(settings, job.job_id).of(job).has_checkpoint
+        assert TextFiles(settings, job).has_checkpoint
         replace()
         remove_leftovers(settings, client)
-    assert not JobFiles(settings, job.job_id).of(job).folder.exists()
+    assert not TextFiles(settings, job).folder.exists()
     assert copied(settings) == []
     model = expect(Finished, run_to_its_end(client, job)).model
     assert [start.resumed for start in lives.told_of(Started, client, job.job_id)] == [False, False]

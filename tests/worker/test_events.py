@@ -47,7 +47,7 @@ def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
 
 
 def test_ends_without_a_word_are_counted_since_the_last_headway(client: redis.Redis) -> None:
-    lives.take(client, "t-1").requeue("stopped")  # in order: no death
+    lives.take(client, "t-1").requeue("stopped", "next")  # in order: no death
     lives.take(client, "t-1")
     third = lives.take(client, "t-1")
     assert (third.deaths(), third.attempt) == (1, 3)

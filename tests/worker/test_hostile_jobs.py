@@ -23,7 +23,7 @@ from tests.factories import examples
 from tests.strategies import changed
 from tests.worker.jobs import PLACE, generate_job, picture_job
 from worker.app import app
-from worker.checkpoints import JobFiles, remove_leftovers
+from worker.checkpoints import job_folder, remove_leftovers
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
@@ -97,7 +97,7 @@ def test_a_message_whose_id_is_a_path_makes_nothing(client: redis.Redis, setting
 
 def test_the_files_of_such_a_job_have_no_place(settings: Settings) -> None:
     with pytest.raises(ValueError, match="not the id of a job"):
-        JobFiles(settings, OUTSIDE)
+        job_folder(settings, OUTSIDE)
 
 
 def test_no_job_names_such_a_model() -> None:
@@ -110,7 +110,7 @@ def test_no_job_names_such_a_model() -> None:
 
 
 def test_what_is_left_of_a_training_names_no_other_model(client: redis.Redis, settings: Settings) -> None:
-    JobFiles(settings, "t-1").folder.mkdir(parents=True)
+    job_folder(settings, "t-1").mkdir(parents=True)
     client.hset(keys.job("t-1"), mapping={"job": "{}", "state": "over", "model_id": OUTSIDE})
     remove_leftovers(settings, client)
-    assert not JobFiles(settings, "t-1").folder.exists()
+    assert not job_folder(settings, "t-1").exists()

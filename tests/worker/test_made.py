@@ -17,7 +17,7 @@ from tests.factories import GUILD
 from tests.lives import expect
 from tests.worker.test_train_jobs import TEXT, train
 from worker import attempt
-from worker.checkpoints import FinishedTraining, JobFiles, read, remove_leftovers
+from worker.checkpoints import FinishedTraining, job_folder, read, remove_leftovers
 from worker.events import JobEvents
 from worker.jobs import MAX_DEATHS
 from worker.store import ModelStore
@@ -42,15 +42,15 @@ def train_until(where: tuple[type, str], client: redis.Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [(ModelStore, "take"), (JobEvents, "attach"), (JobEvents, "enter")], ids=lambda where: where[1]
+    "where", [(ModelStore, "save"), (JobEvents, "attach"), (JobEvents, "enter")], ids=lambda where: where[1]
 )
 def test_the_rest_is_done_by_the_next_attempt(
     where: tuple[type, str], client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_until(where, client)
     assert not client.exists(keys.guild_models(GUILD))
-    files = JobFiles(settings, "t-1")
-    (path,) = files.folder.glob("*/finished.json")
+    folder = job_folder(settings, "t-1")
+    (path,) = folder.glob("*/finished.json")
     finished = read(path, FinishedTraining)
     assert finished is not None
     import galvanic.training
@@ -61,7 +61,7 @@ def test_the_rest_is_done_by_the_next_attempt(
     assert ModelStore(settings).has(event.model.model_id)
     assert client.exists(keys.artifact("t-1", LOSS_FILE))
     assert client.hgetall(keys.guild_models(GUILD)) == {b"made-up": event.model.model_id.encode()}
-    assert not files.folder.exists()
+    assert not folder.exists()
     assert lives.told_of(Started, client, "t-1")[-1].resumed
     assert len(lives.told_of(Finished, client, "t-1")) == 1
 
@@ -76,7 +76,7 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
     client.hset(keys.job("t-1"), "state", "over")
     remove_leftovers(settings, client)
     assert ModelStore(settings).ids() == []
-    assert not JobFiles(settings, "t-1").folder.exists()
+    assert not job_folder(settings, "t-1").exists()
 
 
 def test_a_training_that_is_cancelled_when_its_model_was_saved_leaves_none(
@@ -93,7 +93,7 @@ def test_a_training_that_is_cancelled_when_its_model_was_saved_leaves_none(
     assert train(client, "t-1").kind == "cancelled"
     assert ModelStore(settings).ids() == []
     assert not client.exists(keys.guild_models(GUILD))
-    assert not JobFiles(settings, "t-1").folder.exists()
+    assert not job_folder(settings, "t-1").exists()
 
 
 def test_a_training_that_is_given_up_when_its_model_was_saved_leaves_none(
@@ -104,7 +104,7 @@ def test_a_training_that_is_given_up_when_its_model_was_saved_leaves_none(
     client.hset(keys.job("t-1"), "deaths", MAX_DEATHS)
     assert train(client, "t-1", TEXT).kind == "failed"
     assert ModelStore(settings).ids() == []
-    assert not JobFiles(settings, "t-1").folder.exists()
+    assert not job_folder(settings, "t-1").exists()
 
 
 def test_a_training_that_the_bot_ends_when_its_model_was_saved_leaves_none(
@@ -120,7 +120,7 @@ def test_a_training_that_the_bot_ends_when_its_model_was_saved_leaves_none(
     monkeypatch.setattr(JobEvents, "attach", ended)
     assert train(client, "t-1").kind == "failed"
     assert ModelStore(settings).ids() == []
-    assert not JobFiles(settings, "t-1").folder.exists()
+    assert not job_folder(settings, "t-1").exists()
 
 
 def test_what_redis_lost_of_the_end_is_told_again(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:

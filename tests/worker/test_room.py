@@ -26,7 +26,7 @@ from tests.lives import require_failure
 from tests.worker.channels import book_job, interrupt, train
 from tests.worker.texts import Recorder
 from worker import attempt, hooks
-from worker.checkpoints import JobFiles
+from worker.checkpoints import TextFiles
 from worker.jobs import carry_out
 from worker.store import difficulty
 
@@ -111,12 +111,12 @@ def test_it_hears_what_it_is_asked_meanwhile(
     job = book_job(client)
     interrupt(job, monkeypatch)
     monkeypatch.setattr(attempt, "unpack_to_file", full(10_000, lambda *_: None))
-    files = JobFiles(settings, job.job_id)
+    files = TextFiles(settings, job)
     if asked == "cancel":
         client.set(keys.job_control(job.job_id), "cancel")
         assert isinstance(train(client, job), Cancelled)
-        assert not files.folder.exists()
+        assert not files.folder.parent.exists()
     else:
         monkeypatch.setattr(hooks, "stop_requested", lambda: True)
         assert isinstance(train(client, job), Interrupted)
-        assert files.of(job).checkpoint.exists()
+        assert files.checkpoint.exists()

@@ -12,7 +12,6 @@ import pytest
 from galvanic.errors import UserError
 from shared.settings import Settings
 from tests.worker.small import content
-from worker import serve
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
@@ -43,12 +42,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ModelStore:
 
 
 def test_save_replace_read_delete(store: ModelStore, file: Path) -> None:
-    store.check_writable()
     store.save(file, "abc-123")
+    store.check_writable()
     assert store.has("abc-123")
     file.write_bytes(b"other")  # an attempt that was cut off is made again, before anybody reads it
-    store.take(file, "abc-123")
-    assert not file.exists()
+    store.save(file, "abc-123")
     assert content(store, "abc-123") == b"other"
     assert store.ids() == ["abc-123"]
     with store.reading("abc-123") as path, path.open("rb") as opened:
@@ -77,16 +75,16 @@ def local(tmp_path: Path) -> ModelStore:
     return ModelStore(Settings(_env_file=None, data_dir=tmp_path / "data", model_store=str(tmp_path / "store")))
 
 
-def test_a_worker_tidies_when_it_starts(file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_tidies_the_store(file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     store, later = ModelStore(settings), time.time() + 90_000
     store.save(file, "whole")
     file.write_bytes(b"two")
     killed_while_copying(store, file, "whole")
     assert content(store, "whole") == b"one"
-    serve._clean_up(settings)
+    store.tidy()
     assert len(names(settings.data_dir / "models")) == 2, "somebody may be about it"
     monkeypatch.setattr(time, "time", lambda: later)
-    serve._clean_up(settings)
+    store.tidy()
     assert names(settings.data_dir / "models") == ["whole.safetensors"]
 
 

@@ -26,7 +26,7 @@ from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
 from worker import hooks, threads
 from worker.attempt import Attempt
-from worker.checkpoints import JobFiles
+from worker.checkpoints import TextFiles, job_folder
 from worker.jobs import MAX_DEATHS
 from worker.training import run_train
 
@@ -76,14 +76,14 @@ def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
     monkeypatch.setattr(galvanic.training, "train", broken)
     for _ in range(MAX_DEATHS - 1):
         assert run_to_its_end(client, job).kind == "interrupted"
-        assert JobFiles(settings, job.job_id).of(job).has_checkpoint
+        assert TextFiles(settings, job).has_checkpoint
     client.hset(keys.job(job.job_id), "deaths", "0")  # as after headway
     assert run_to_its_end(client, job).kind == "interrupted"
-    assert not JobFiles(settings, job.job_id).of(job).text.exists(), "it may be another host's now"
+    assert not TextFiles(settings, job).text.exists(), "it may be another host's now"
     client.hset(keys.job(job.job_id), "deaths", f"{MAX_DEATHS - 1}")
     for last in (job, book_job(client, "t-2", options=SMALL)):
         require_failure(run_to_its_end(client, last), "Something went wrong in the worker")
-        assert not JobFiles(settings, last.job_id).folder.exists()
+        assert not job_folder(settings, last.job_id).exists()
 
 
 def test_a_request_to_finish_before_the_first_step_waits_for_it(client: redis.Redis) -> None:
@@ -129,7 +129,7 @@ def test_a_training_that_is_cancelled_as_it_is_interrupted_leaves_nothing(
 
     monkeypatch.setattr(galvanic.training, "train", stopped)
     assert run_to_its_end(client, job).kind == "cancelled"
-    assert not JobFiles(settings, job.job_id).folder.exists()
+    assert not job_folder(settings, job.job_id).exists()
 
 
 @pytest.mark.parametrize(
