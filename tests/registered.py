@@ -11,7 +11,7 @@ from worker.events import under_a_free_name
 
 def register(client: redis.Redis, record: ModelRecord, *, current: bool = True) -> ModelRecord:
     """Enter a model as the end of its training does; the record under the name that it got."""
-    named = under_a_free_name(client, record, record.guild_id)
+    named = record.model_copy(update={"name": under_a_free_name(client, record, record.guild_id).name})
     put(client, named)
     client.hset(keys.guild_models(named.guild_id), named.entry, named.model_id)
     if current:

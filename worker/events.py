@@ -22,7 +22,6 @@ from shared.redis_errors import shown
 
 log = structlog.get_logger()
 M = TypeVar("M", Finished, Imported)
-Facts = TypeVar("Facts", bound=ModelFacts)
 Control = Literal["cancel", "finish"]
 
 REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError)
@@ -237,7 +236,7 @@ class JobEvents:
         self._reachable = False
 
 
-def under_a_free_name(client: redis.Redis, model: Facts, guild_id: int) -> Facts:
+def under_a_free_name(client: redis.Redis, model: ModelFacts, guild_id: int) -> ModelFacts:
     """Return a model under its wished name, with a number when another model has that, or none may."""
     names = keys.guild_models(guild_id)
     named, number = model, 1

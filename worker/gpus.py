@@ -34,13 +34,13 @@ class Gpu:
     driver: str  # its version
 
 
-def tool() -> str | None:
+def _tool() -> str | None:
     return shutil.which("nvidia-smi") or shutil.which(_OF_WSL)
 
 
-def ask(*arguments: str) -> tuple[bool, str]:
+def _ask(*arguments: str) -> tuple[bool, str]:
     """Run nvidia-smi. Return whether it succeeded, and its output or why there is none."""
-    program = tool()
+    program = _tool()
     if program is None:
         return False, ""
     try:
@@ -53,25 +53,18 @@ def ask(*arguments: str) -> tuple[bool, str]:
             timeout=_ASK_S,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        return False, f"nvidia-smi did not answer within {_ASK_S} s"
-    except OSError as error:
+    except (subprocess.TimeoutExpired, OSError) as error:
         return False, str(error)
     return asked.returncode == 0, asked.stdout
 
 
-def table(what: str, fields: tuple[str, ...]) -> list[list[str]]:
-    """Return rows for a query such as `--query-gpu`, with values in the order of `fields`; none if it fails."""
-    succeeded, printed = ask(f"{what}={','.join(fields)}", "--format=csv,noheader,nounits")
-    rows = csv.reader(printed.splitlines(), skipinitialspace=True) if succeeded else ()
-    return [[value.strip() for value in row] for row in rows if len(row) == len(fields)]
-
-
 def installed() -> list[Gpu]:
     """Return this machine's GPUs; none if nvidia-smi is missing or does not reach a driver."""
+    succeeded, printed = _ask(f"--query-gpu={','.join(_FIELDS)}", "--format=csv,noheader,nounits")
+    rows = csv.reader(printed.splitlines(), skipinitialspace=True) if succeeded else ()
     return [
-        Gpu(int(index), uuid, name, megabytes(used), megabytes(total), driver)
-        for index, uuid, name, used, total, driver in table("--query-gpu", _FIELDS)
+        Gpu(int(index), uuid, name, _megabytes(used), _megabytes(total), driver)
+        for index, uuid, name, used, total, driver in (row for row in rows if len(row) == len(_FIELDS))
         if index.isdigit()
     ]
 
@@ -101,7 +94,7 @@ def use(which: str) -> None:
         )
 
 
-def megabytes(value: str) -> int:
+def _megabytes(value: str) -> int:
     """Return a number of MiB; 0 for `[N/A]`, which some drivers say."""
     return int(value) if value.isdigit() else 0
 
@@ -121,7 +114,7 @@ def why_unused(root: Path = Path("/")) -> UserError | None:
             "Install the NVIDIA Container Toolkit on the host (docs/gpu.md), and start the services with the card: "
             "docker compose --profile gpu up -d",
         )
-    if not cards and tool() is None:
+    if not cards and _tool() is None:
         return UserError(
             "There is an NVIDIA card, but no driver for it, or not its tool nvidia-smi.",
             "Install the driver (Ubuntu: sudo ubuntu-drivers install; Debian: sudo apt install nvidia-driver), "
@@ -129,7 +122,7 @@ def why_unused(root: Path = Path("/")) -> UserError | None:
         )
     if not cards:
         return UserError(
-            f"NVIDIA's driver finds no card that answers. nvidia-smi says: {' '.join(ask()[1].split())[:200]}",
+            f"NVIDIA's driver finds no card that answers. nvidia-smi says: {' '.join(_ask()[1].split())[:200]}",
             "Restart; driver or kernel may have been updated. If that does not help, install the driver anew. "
             "This shows its own words: sudo dmesg | grep -i nvrm",
         )

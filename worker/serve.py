@@ -129,7 +129,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         tidy = ModelStore(settings).tidy  # of what an earlier run was writing when it was killed
         threads.enter_context(PeriodicThread(tidy, _LEFTOVERS_EVERY_S, "store_not_tidied"))
         if models:
-            forget = functools.partial(warm.forget_deleted, connect(settings), models)
+            forget = functools.partial(models.forget_deleted, connect(settings))
             threads.enter_context(PeriodicThread(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
             # A train worker's child ends after each job.
             threading.Thread(target=_compile, name="warm-up", daemon=True).start()

@@ -20,7 +20,7 @@ from galvanic.model_file import memory
 from galvanic.options import STARTER
 from galvanic.units import MEGABYTE
 from shared import keys
-from shared.jobs import MixPart, is_id
+from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.hardware import cores
 from worker.passes import Passes
@@ -108,15 +108,18 @@ class WarmModels:
         with self._passes.turn(guild_id), self._slot(model_id) as slot:
             return work(slot.model())
 
-    def drop(self, model_id: str) -> None:
-        """Forget a model whose files are to be removed; who is being served with it still is."""
-        with self._lock:
-            self._slots.pop(model_id, None)
-
     def ids(self) -> set[str]:
         """The models that are in memory, or being loaded."""
         with self._lock:
             return set(self._slots)
+
+    def forget_deleted(self, client: redis.Redis) -> None:
+        """Drop models that were deleted; who is being served with one still is. Raises redis.RedisError."""
+        for model_id in self.ids() - {STARTER}:
+            if not client.exists(keys.model(model_id)):
+                with self._lock:
+                    self._slots.pop(model_id, None)
+                log.info("model_forgotten", model_id=model_id)
 
     def write_mixed(self, guild_id: int, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
         """Write with several models. Raises UserError: why there is no text, or one of them cannot be mixed."""
@@ -169,18 +172,6 @@ def warm_models() -> WarmModels:
 
 FORGET_EVERY_S = 2.0
 TRIM_EVERY_S = 20.0
-
-
-def forget_deleted(client: redis.Redis, models: WarmModels) -> None:
-    """Drop models from memory that were deleted. Raises redis.RedisError."""
-    model_ids = sorted(filter(is_id, models.ids() - {STARTER}))
-    with client.pipeline(transaction=False) as pipe:
-        for model_id in model_ids:
-            pipe.exists(keys.model(model_id))
-        answers = pipe.execute()
-    for model_id in (model_id for model_id, exists in zip(model_ids, answers, strict=True) if not exists):
-        models.drop(model_id)
-        log.info("model_forgotten", model_id=model_id)
 
 
 def trim() -> None:

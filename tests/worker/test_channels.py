@@ -21,7 +21,6 @@ pytestmark = pytest.mark.slow
 
 def test_a_channel_is_learned_and_its_text_goes(channel: Channel) -> None:
     checkpoints = channel.settings.data_dir / "checkpoints"
-    (checkpoints / "t-0").mkdir(parents=True)  # of a job that nobody knows any more
     job = channel.enter()
     model = expect(Finished, channel.train(job)).model
     assert model.corpus == job.corpus

@@ -147,7 +147,7 @@ def test_the_starter_is_in_no_store(client: redis.Redis, tmp_path: Path, monkeyp
     answer = expect(Generated, run(client, generate_job(2, model_id=STARTER, model_name=STARTER)))
     assert answer.text
     models = warm.warm_models()
-    warm.forget_deleted(client, models)
+    models.forget_deleted(client)
     assert models.ids() == {STARTER}
 
 

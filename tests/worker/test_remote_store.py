@@ -66,10 +66,10 @@ def test_each_host_forgets_what_was_deleted(
     there = changed_settings(monkeypatch, DATA_DIR=tmp_path / "there")
     models = warm.WarmModels(there)
     before = {name: models.use(1, name, lambda model: model) for name in ("one", "two", "three")}
-    warm.forget_deleted(client, models)
+    models.forget_deleted(client)
     assert models.ids() == {"one", "two", "three"}
     client.delete(keys.model("one"))  # as the bot does, long before its files are gone
-    warm.forget_deleted(client, models)
+    models.forget_deleted(client)
     assert models.ids() == {"two", "three"}
     assert models.use(1, "three", lambda model: model) is before["three"]
 
@@ -121,6 +121,6 @@ def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: P
     assert run(client, export_job()).kind == "exported"
     client.sadd(keys.DELETING, "one")
     delete_files(client, ModelStore(get_settings()))
-    warm.forget_deleted(client, warm.warm_models())
+    warm.warm_models().forget_deleted(client)
     assert ModelStore(get_settings()).ids() == []
     assert isinstance(run(client, generate_job(2)), Failed)
