@@ -24,7 +24,7 @@ from shared.events import Cancelled, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelFacts
 from shared.settings import Settings
-from worker.checkpoints import CheckpointCopies, FinishedTraining, TextFiles, read
+from worker.checkpoints import CheckpointCopies, FinishedTraining, TextFiles, read_finished
 from worker.events import JobEvents, Superseded
 from worker.hooks import JobHooks
 from worker.jobs import MAX_DEATHS, Died
@@ -88,7 +88,7 @@ class Attempt:
         job, job_events, files = self._job, self._job_events, self._files
         self._patiently(self._copies.bring)
         model_id = job_events.model_id()
-        before = read(files.finished, FinishedTraining)
+        before = read_finished(files.finished)
         if before is not None and (files.model.exists() or self._patiently(lambda: self._store.has(model_id))):
             log.info("finished_before")
             self._tell_start(resumed=True)
@@ -144,10 +144,8 @@ class Attempt:
         """
         job, files = self._job, self._files
         files.folder.mkdir(parents=True, exist_ok=True)
-        with self._client.pipeline() as pipe:
-            pipe.get(keys.job_text(job.job_id))
-            pipe.get(keys.job_authors(job.job_id))
-            packed, self._authors = cast(list[bytes | None], pipe.execute())
+        texts = self._client.mget(keys.job_text(job.job_id), keys.job_authors(job.job_id))
+        packed, self._authors = cast(list[bytes | None], texts)
         if packed is None:
             raise UserError("The text of this training has expired.", "Run the command again.")
         unpack_to_file(packed, files.text, unpacked_limit(self._settings))

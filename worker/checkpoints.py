@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
 import redis
 import structlog
@@ -34,7 +34,6 @@ COPY_EVERY_S = 180.0
 _COPIES = "checkpoints"  # their folder in the store
 
 log = structlog.get_logger()
-R = TypeVar("R", bound=BaseModel)
 
 
 def _folder_of_all(settings: Settings) -> Path:
@@ -84,10 +83,10 @@ def text_folder(job: TrainJob) -> str:
     return job.corpus.sha256
 
 
-def read(path: Path, kind: type[R]) -> R | None:
-    """Read a record that was written as JSON; None: there is nothing, or it is damaged."""
+def read_finished(path: Path) -> FinishedTraining | None:
+    """Read what is left to do of a training; None: it is not finished, or the file is damaged."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return FinishedTraining.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError as error:
@@ -109,7 +108,6 @@ class CheckpointCopies:
         self._name = f"{self._folder}/{NAME}"
         self._noted = False
         self._copied_at = -math.inf
-        self._copied_file: int | None = None
         self._copying = threading.Lock()
 
     def saved(self) -> None:
@@ -126,21 +124,17 @@ class CheckpointCopies:
 
     def complete(self) -> None:
         """Copy the last checkpoint, as before this attempt ends, for the next one may be on another host."""
-        try:
-            self._copy()
-        except OSError as error:
-            log.warning("checkpoint_not_copied", error=str(error))
-
-    def _copy(self) -> None:
-        """Copy what is on the disk, unless that was done. Raises OSError."""
-        began = time.monotonic()
         with self._copying:
-            if not self._noted or (stat := self._files.checkpoint.stat()).st_ino == self._copied_file:
+            if not self._noted:
                 return
-            self._store.put(self._name, self._files.checkpoint)
-            self._copied_file = stat.st_ino  # it is replaced on the disk, never written to
+            began = time.monotonic()
+            try:
+                self._store.put(self._name, self._files.checkpoint)
+            except OSError as error:
+                log.warning("checkpoint_not_copied", error=str(error))
+                return
             self._copied_at = time.monotonic()
-            log.info("checkpoint_copied", bytes=stat.st_size, seconds=round(time.monotonic() - began, 1))
+            log.info("checkpoint_copied", seconds=round(self._copied_at - began, 1))
 
     def stop(self) -> None:
         """Make no copy any more, and wait for one that is being made."""

@@ -134,16 +134,12 @@ class JobEvents:
 
     def publish(self, event: Event) -> None:
         """Append `event` to the job's stream and notify. Raises Superseded if a later attempt has spoken."""
-        self._seq += 1
-        self._insist(lambda: self._send(event))
+        self._insist(lambda: self.tell_once(event))
 
     def tell_once(self, event: Event) -> None:
         """Publish an event with one try; told again after an error, the same event is the same entry."""
         self._seq += event is not self._tried
         self._tried = event
-        self._send(event)
-
-    def _send(self, event: Event) -> None:
         last, progress = event.kind in TERMINAL, event.kind == "progress"
         data = event.model_dump_json()
         self._unless_superseded(event, lifecycle.tell(self.job_id, self._entry, data, last=last, progress=progress))

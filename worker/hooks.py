@@ -8,8 +8,6 @@ import time
 from collections import deque
 from typing import Literal
 
-import structlog
-
 from galvanic import results
 from galvanic.results import Difficulty, Doing, TrainingCancelled
 from shared.events import Event, Progress, Sample, Trouble
@@ -24,8 +22,6 @@ training that always dies at one place, or while saving, never gets there, becau
 that does get there ends some time. So a training that was killed now and then in many hours is not given up."""
 PROGRESS_EVERY_S = 1.0
 POLL_EVERY_S = 0.5
-
-log = structlog.get_logger()
 
 
 class JobHooks(results.Hooks):
@@ -44,7 +40,6 @@ class JobHooks(results.Hooks):
         self._requested: Literal["cancel", "finish"] | None = None
         self._learned = False
         self._first_saved: float | None = None
-        self._reachable = True
 
     def progress(self, progress: results.Progress) -> None:
         event = Progress(**vars(progress))
@@ -98,18 +93,12 @@ class JobHooks(results.Hooks):
 
         Not the progress: the next one says more.
         """
-        try:
+        with contextlib.suppress(*REDIS_DOWN):  # the lease's thread logs that
             while self._untold:
                 self._job_events.tell_once(self._untold[0])
                 self._untold.popleft()
             if progress is not None:
                 self._job_events.tell_once(progress)
-        except REDIS_DOWN as error:
-            if self._reachable:
-                log.warning("not_told_yet", error=type(error).__name__)
-            self._reachable = False
-        else:
-            self._reachable = True
 
     def _poll(self) -> None:
         """Ask what is wanted. While Redis is away the training goes on, and the next poll asks again."""

@@ -14,7 +14,7 @@ from galvanic.errors import UserError
 from galvanic.results import TrainingInterrupted
 from shared import presence
 from shared.events import Event, Failed
-from shared.jobs import Job, TrainJob
+from shared.jobs import Job, TrainJob, is_id
 from shared.settings import Settings
 from worker.events import JobEvents, Superseded
 from worker.store import StoreAway
@@ -43,8 +43,12 @@ class JobContext(NamedTuple):
 def begin(job_events: JobEvents, kind: type[J], attempt: int, nonce: str) -> J | None:
     """Begin the attempt that a message names. What cannot be read is refused, which is the job's end.
 
-    None: there is nothing to do; the message may be out of date. Raises redis.RedisError.
+    None: there is nothing to do; the message may be out of date, or names no job: anybody with the workers' password
+    can send one that names a path. Raises redis.RedisError.
     """
+    if not is_id(job_events.job_id):
+        log.error("message_refused")  # without the id, which may say anything
+        return None
     data = job_events.begin(attempt, nonce, worker=presence.own_name(), training=kind is TrainJob)
     if data is None:
         log.info("attempt_not_made", job_id=job_events.job_id, attempt=attempt)

@@ -30,8 +30,8 @@ from celery.exceptions import WorkerLostError
 
 from shared import keys, presence
 from shared.connect import connect
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, TrainJob, is_id
-from shared.logging import configure_logging, job_context
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, is_id
+from shared.logging import configure_logging
 from shared.metrics import JOBS, serve
 from shared.settings import Settings, get_settings
 from shared.version import OtherVersion, require_version
@@ -107,9 +107,8 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     """Start and end the worker's threads with Celery's worker."""
     from worker import warm
     from worker.checkpoints import remove_leftovers
-    from worker.deletions import DELETE_EVERY_S, delete_files
     from worker.metrics import RunningTraining
-    from worker.store import ModelStore
+    from worker.store import DELETE_EVERY_S, ModelStore, delete_files
     from worker.threads import Heartbeat, PeriodicThread
 
     generates = queue == GENERATE_QUEUE
@@ -182,27 +181,16 @@ def _require_version(settings: Settings) -> None:
 
 
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
-    """Let a training whose process was killed wait again at once, not when its lease has lapsed."""
-    from worker.checkpoints import remove_leftovers
-    from worker.events import JobEvents
-    from worker.resend import wait_again
+    from worker.training import wait_after_death
 
     with _reaching_redis(settings, "death_not_told") as client:
-        data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
-        if data is None:
-            return
-        job = TrainJob.model_validate_json(data)
-        if not wait_again(job, JobEvents(client, job_id, attempt, nonce), "died"):
-            remove_leftovers(settings, client, job_id)
-        with job_context(job):
-            log.warning("training_died", attempt=attempt)
+        wait_after_death(settings, client, job_id, attempt, nonce)
 
 
 def _announce(settings: Settings, queue: str, worker: str) -> None:
     """Say what this worker runs on, and forget those that are gone. If a train worker leaves a GPU alone, the log says
     why, in one line."""
-    from worker.gpus import why_unused
-    from worker.hardware import describe
+    from worker.hardware import describe, why_unused
 
     key = keys.worker_info(queue)
     cause = why_unused() if queue == TRAIN_QUEUE else None

@@ -10,9 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import fsspec
+import redis
 import structlog
 from fsspec.implementations.local import LocalFileSystem
 
@@ -23,9 +24,11 @@ from galvanic.files import replacing
 from galvanic.model_file import SUFFIX
 from galvanic.options import STARTER
 from galvanic.results import Difficulty
+from shared import keys
 from shared.jobs import is_id
 from shared.settings import Settings
 
+DELETE_EVERY_S = 2.0
 _PARTIAL_KEPT_S = 24 * 3600.0
 """Seconds after which a partial file is nobody's; no write takes as long."""
 _CONNECT_S = 5
@@ -96,11 +99,6 @@ class ModelStore:
         else:
             raise _missing()
 
-    def ids(self) -> list[str]:
-        """Return the ids of all models. Raises OSError: the store cannot be read."""
-        ids = (name.removesuffix(SUFFIX) for name in self.names("") if name.endswith(SUFFIX))
-        return [model_id for model_id in ids if is_id(model_id)]
-
     def delete(self, model_id: str) -> None:
         """Remove a model; one that is not there is no error. Raises OSError: it cannot be removed."""
         self.remove(_object(model_id))
@@ -162,6 +160,32 @@ class ModelStore:
 
     def _path(self, name: str) -> str:
         return f"{self.where}/{name}"
+
+
+def delete_files(client: redis.Redis, store: ModelStore) -> None:
+    """Remove the files of deleted models, and note which are gone. Files that are gone already are no error.
+
+    Several workers may do this at once. A file that can't be removed keeps no other from it, and is tried again at the
+    next call.
+
+    Raises redis.RedisError, or an OSError that removing a file raised.
+    """
+    failed: OSError | None = None
+    for member in cast(set[bytes], client.smembers(keys.DELETING)):
+        model_id = member.decode(errors="replace")
+        if not is_id(model_id) or client.exists(keys.model(model_id)):  # nobody deleted that
+            continue
+        try:
+            store.delete(model_id)
+        except StoreAway:
+            raise
+        except OSError as error:
+            failed = error
+            continue
+        client.srem(keys.DELETING, member)
+        log.info("model_deleted", model_id=model_id)
+    if failed is not None:
+        raise failed
 
 
 def _object(model_id: str) -> str:

@@ -1,21 +1,25 @@
-"""Begins the attempt at a training that a message names, and has it made."""
+"""Begins the attempt at a training that a message names, has it made, and has it wait again if it was cut off."""
 
 from __future__ import annotations
+
+from typing import Literal, cast
 
 import redis
 import structlog
 
 from galvanic.results import TrainingInterrupted
+from shared import keys, lifecycle, messages
 from shared.connect import connect
 from shared.events import Failed
 from shared.jobs import TrainJob
 from shared.logging import job_context
+from shared.queues import RESUMED
 from shared.settings import Settings, get_settings
+from worker.app import app
 from worker.attempt import Attempt
 from worker.checkpoints import remove_leftovers
 from worker.events import JobEvents
 from worker.jobs import MAX_DEATHS, Died, begin, carry_out
-from worker.resend import wait_again
 from worker.threads import Lease
 
 log = structlog.get_logger()
@@ -44,11 +48,35 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
         try:
             outcome = carry_out(job, job_events, _give_up if job_events.deaths() >= MAX_DEATHS else attempt.run)
         except TrainingInterrupted as how:
-            waits = wait_again(job, job_events, "died" if isinstance(how, Died) else "stopped")
+            waits = _wait_again(job, job_events, "died" if isinstance(how, Died) else "stopped")
             outcome = "interrupted" if waits else "cancelled"
             log.info("job_ended", kind=job.kind, outcome=outcome)
         remove_leftovers(settings, client, job.job_id)  # all, if it is over
         return outcome
+
+
+def wait_after_death(settings: Settings, client: redis.Redis, job_id: str, attempt: int, nonce: str) -> None:
+    """Have a training whose process was killed wait again at once, not when its lease has lapsed."""
+    data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
+    if data is None:
+        return
+    job = TrainJob.model_validate_json(data)
+    with job_context(job):
+        _wait_again(job, JobEvents(client, job_id, attempt, nonce), "died")
+        log.warning("training_died", attempt=attempt)
+        remove_leftovers(settings, client, job_id)
+
+
+def _wait_again(job: TrainJob, job_events: JobEvents, how: Literal["stopped", "died"]) -> bool:
+    """Send the next attempt, unless another one has the job by now.
+
+    Return False if it is not to go on, because somebody cancelled it: it is over. Raises redis.RedisError.
+    """
+    nonce = lifecycle.new_nonce()
+    answer = job_events.requeue(how, nonce)
+    if answer not in (None, b"cancelled"):
+        messages.send(app, job, int(answer), nonce, priority=RESUMED)
+    return answer != b"cancelled"
 
 
 def _give_up() -> Failed:

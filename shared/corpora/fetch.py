@@ -24,11 +24,7 @@ _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/
 
 
 class FetchError(Exception):
-    """No mirror had the book. The message gives each mirror's reason, in words that follow the book's title."""
-
-
-class _MirrorError(Exception):
-    """A mirror does not have the book. The message is the reason, in words that follow the mirror's name."""
+    """A mirror does not have the book, or none has. The message follows the mirror's name, or the book's title."""
 
 
 async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
@@ -42,8 +38,8 @@ async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
             try:
                 data = await _download(session, mirror.format(number=entry.gutenberg_number), settings)
                 if why := await asyncio.to_thread(_why_not, data, entry):
-                    raise _MirrorError(f"sent {why}")
-            except _MirrorError as error:
+                    raise FetchError(f"sent {why}")
+            except FetchError as error:
                 log.warning("mirror failed", book=entry.name, host=host, reason=str(error))
                 reasons.append(f"{host} {error}")
             else:
@@ -57,19 +53,19 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
     try:
         async with session.get(url, max_redirects=5) as response:
             if url.startswith("https:") and response.url.scheme != "https":
-                raise _MirrorError("sends on to an address without encryption")
+                raise FetchError("sends on to an address without encryption")
             if response.status != 200:
-                raise _MirrorError(f"answered with the error {response.status}")
+                raise FetchError(f"answered with the error {response.status}")
             data = bytearray()
             async for chunk in response.content.iter_chunked(_CHUNK):
                 data += chunk
                 if len(data) > limit:
-                    raise _MirrorError(f"has a file over the limit of {settings.corpus_max_mb:g} MB")
+                    raise FetchError(f"has a file over the limit of {settings.corpus_max_mb:g} MB")
             return bytes(data)
     except TimeoutError as error:
-        raise _MirrorError(f"took longer than {FETCH_WITHIN_S:g} s") from error
+        raise FetchError(f"took longer than {FETCH_WITHIN_S:g} s") from error
     except aiohttp.ClientError as error:
-        raise _MirrorError(f"cannot be reached ({type(error).__name__})") from error
+        raise FetchError(f"cannot be reached ({type(error).__name__})") from error
 
 
 def _why_not(data: bytes, entry: CatalogueEntry) -> str:

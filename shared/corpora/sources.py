@@ -54,21 +54,28 @@ async def resolve(name: str, settings: Settings) -> Corpus:
     if entry.name == PYTHON_DOCS:
         return await asyncio.to_thread(_python_docs, entry)
     cached = settings.data_dir / "corpora" / f"{entry.name}.txt"
-    data = await asyncio.to_thread(_read_cache, cached)
-    if data is None:
-        try:
-            data = await fetch_book(entry, settings)
-        except FetchError as error:
-            raise UserError(
-                f"{entry.full_title} {error}.",
-                f"Without a network I can learn `{PYTHON_DOCS}`, a book that I fetched before, or a .txt file that you "
-                f"attach. The bot's operator can put {entry.name}.txt into CORPORA_DIR.",
-            ) from error
-        try:
-            await asyncio.to_thread(_write_cache, cached, data)
-        except OSError as error:  # the text is here; only the next time will be slow again
-            log.warning("book not cached", book=entry.name, reason=error.strerror)
+    try:
+        data = await asyncio.to_thread(cached.read_bytes)
+    except OSError:  # it was not fetched yet
+        data = await _fetched(entry, cached, settings)
     return await asyncio.to_thread(from_entry, data, entry, "catalogue")
+
+
+async def _fetched(entry: CatalogueEntry, cached: Path, settings: Settings) -> bytes:
+    """Return a book from a mirror, and keep it for the next time. Raises UserError: no mirror has it."""
+    try:
+        data = await fetch_book(entry, settings)
+    except FetchError as error:
+        raise UserError(
+            f"{entry.full_title} {error}.",
+            f"Without a network I can learn `{PYTHON_DOCS}`, a book that I fetched before, or a .txt file that you "
+            f"attach. The bot's operator can put {entry.name}.txt into CORPORA_DIR.",
+        ) from error
+    try:
+        await asyncio.to_thread(_write, cached, data)
+    except OSError as error:  # the text is here; only the next time will be slow again
+        log.warning("book not cached", book=entry.name, reason=error.strerror)
+    return data
 
 
 def _key(name: str) -> str:
@@ -115,17 +122,7 @@ def _unknown(name: str, key: str, settings: Settings) -> UnknownText:
     )
 
 
-def _read_cache(path: Path) -> bytes | None:
-    """Return a book that was fetched before, or None."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        if not isinstance(error, FileNotFoundError):
-            log.warning("cached book cannot be read", book=path.stem, reason=error.strerror)
-        return None
-
-
-def _write_cache(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
         partial.write_bytes(data)

@@ -44,8 +44,7 @@ class Worker:
         from shared import presence
         from shared.connect import connect
         from shared.settings import get_settings
-        from worker.deletions import DELETE_EVERY_S, delete_files
-        from worker.store import ModelStore
+        from worker.store import DELETE_EVERY_S, ModelStore, delete_files
         from worker.threads import Heartbeat, PeriodicThread
 
         settings = get_settings()

@@ -26,6 +26,7 @@ from tests.e2e.texts import harbour
 from tests.factories import corpus, generate_job, place
 from tests.hosts import Host, hosts
 from tests.s3 import S3Server
+from tests.worker.small import ids
 from worker.store import ModelStore
 
 WAIT_S = 480
@@ -140,7 +141,7 @@ def test_a_training_whose_host_is_lost_goes_on_elsewhere_and_its_model_writes_on
     assert '"event": "checkpoint_brought"' in other.log()
     assert model.epochs >= before
     store = ModelStore(cluster.settings)
-    assert store.ids() == [model.model_id]
+    assert ids(store) == [model.model_id]
     cluster.until("no copy", lambda: store.names("checkpoints", "directory") == [])
     asked = generate_job(job_id="g-1", place=place(guild_id=1), model_id=model.model_id)
     cluster.submit(asked)

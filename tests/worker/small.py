@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic.generate import TextModel
-from galvanic.model_file import Description, TrainingRecord, save
+from galvanic.model_file import SUFFIX, Description, TrainingRecord, save
 from galvanic.options import CorpusInfo, RecipeName
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Predictor, Row
@@ -63,6 +63,11 @@ def model(
     config = network(len(symbols), **of)
     description = Description(**fields_of(symbols, config, recipe), weights_sha256="0" * 64)
     return TextModel(description, weights or random_weights(config, seed), windows(len(symbols)))
+
+
+def ids(store: ModelStore) -> list[str]:
+    """The ids of all models in a store."""
+    return [name.removesuffix(SUFFIX) for name in store.names("")]
 
 
 def content(store: ModelStore, model_id: str) -> bytes:

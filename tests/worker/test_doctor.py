@@ -15,7 +15,7 @@ import redis
 from shared import keys
 from shared.settings import Settings
 from tests.worker.machines import gpu_machine
-from worker import gpus
+from worker import hardware
 from worker.cli.doctor import Finding, Level, check_discord, check_gpu, check_redis
 
 pytestmark = pytest.mark.process
@@ -54,14 +54,14 @@ def problems(findings: Iterable[Finding], level: Level) -> str:
 
 
 def test_a_card_without_a_driver_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert gpus.why_unused(tmp_path) is None, "there is no card"
+    assert hardware.why_unused(tmp_path) is None, "there is no card"
     put_card_on_the_bus(tmp_path)
-    cause = gpus.why_unused(tmp_path)
+    cause = hardware.why_unused(tmp_path)
     assert cause is not None
     assert "no driver for it" in cause.problem
     assert "ubuntu-drivers install" in cause.remedy
     (tmp_path / ".dockerenv").touch()
-    cause = gpus.why_unused(tmp_path)
+    cause = hardware.why_unused(tmp_path)
     assert cause is not None
     assert "this container was started without it" in cause.problem
     assert "Container Toolkit" in cause.remedy
@@ -71,14 +71,14 @@ def test_a_driver_that_fails_is_told_in_its_own_words(machine: Machine) -> None:
     root = machine()
     put_card_on_the_bus(root)
     (root / "bin" / "nvidia-smi").write_text("#!/bin/sh\necho 'Driver/library version mismatch' >&2; exit 18\n")
-    cause = gpus.why_unused(root)
+    cause = hardware.why_unused(root)
     assert cause is not None
     assert cause.problem.endswith("nvidia-smi says: Driver/library version mismatch")
 
 
 def test_a_build_for_cpus_and_a_hidden_card_are_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     root = machine("NVIDIA A10G")
-    assert gpus.why_unused(root) is None
+    assert hardware.why_unused(root) is None
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     finding = next(check_gpu(()))
     assert (finding.level, finding.problem[:54]) == (

@@ -36,10 +36,9 @@ from tests.worker.jobs import (
 from tests.worker.small import save_model, stored
 from worker import serve, tasks, warm
 from worker.app import app
-from worker.deletions import delete_files
 from worker.handlers import HANDLERS, Handler
 from worker.jobs import JobContext
-from worker.store import ModelStore
+from worker.store import ModelStore, delete_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 

@@ -12,7 +12,7 @@ import pytest
 
 from galvanic.errors import UserError
 from tests.worker.machines import gpu_machine
-from worker import gpus, hardware
+from worker import hardware
 
 pytestmark = pytest.mark.process
 
@@ -61,8 +61,8 @@ def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("which", ["1", "GPU-0002"])
 @pytest.mark.usefixtures("two_gpus")
 def test_one_gpu_is_chosen_by_number_or_uuid(which: str) -> None:
-    gpus.use(which)
-    assert [gpu.name for gpu in gpus.visible()] == ["T4"]
+    hardware.use_gpu(which)
+    assert [gpu.name for gpu in hardware.visible()] == ["T4"]
     assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
@@ -70,4 +70,4 @@ def test_one_gpu_is_chosen_by_number_or_uuid(which: str) -> None:
 @pytest.mark.usefixtures("two_gpus")
 def test_a_gpu_that_is_not_there_is_refused(which: str) -> None:
     with pytest.raises(UserError, match="There is no GPU"):
-        gpus.use(which)
+        hardware.use_gpu(which)

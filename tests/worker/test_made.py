@@ -15,9 +15,10 @@ from shared.settings import Settings
 from tests import lives
 from tests.factories import GUILD
 from tests.lives import expect
+from tests.worker.small import ids
 from tests.worker.test_train_jobs import TEXT, train
 from worker import attempt
-from worker.checkpoints import FinishedTraining, job_folder, read, remove_leftovers
+from worker.checkpoints import job_folder, read_finished, remove_leftovers
 from worker.events import JobEvents
 from worker.jobs import MAX_DEATHS
 from worker.store import ModelStore
@@ -51,7 +52,7 @@ def test_the_rest_is_done_by_the_next_attempt(
     assert not client.exists(keys.guild_models(GUILD))
     folder = job_folder(settings, "t-1")
     (path,) = folder.glob("*/finished.json")
-    finished = read(path, FinishedTraining)
+    finished = read_finished(path)
     assert finished is not None
     import galvanic.training
 
@@ -70,12 +71,12 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
     client: redis.Redis, settings: Settings
 ) -> None:
     train_until((JobEvents, "enter"), client)
-    assert len(ModelStore(settings).ids()) == 1
+    assert len(ids(ModelStore(settings))) == 1
     remove_leftovers(settings, client)
-    assert len(ModelStore(settings).ids()) == 1
+    assert len(ids(ModelStore(settings))) == 1
     client.hset(keys.job("t-1"), "state", "over")
     remove_leftovers(settings, client)
-    assert ModelStore(settings).ids() == []
+    assert ids(ModelStore(settings)) == []
     assert not job_folder(settings, "t-1").exists()
 
 
@@ -85,13 +86,13 @@ def test_a_training_that_is_cancelled_when_its_model_was_saved_leaves_none(
     attach = JobEvents.attach
 
     def cancelled(log: JobEvents, name: str, data: bytes) -> None:
-        assert len(ModelStore(settings).ids()) == 1
+        assert len(ids(ModelStore(settings))) == 1
         client.set(keys.job_control("t-1"), "cancel")
         attach(log, name, data)
 
     monkeypatch.setattr(JobEvents, "attach", cancelled)
     assert train(client, "t-1").kind == "cancelled"
-    assert ModelStore(settings).ids() == []
+    assert ids(ModelStore(settings)) == []
     assert not client.exists(keys.guild_models(GUILD))
     assert not job_folder(settings, "t-1").exists()
 
@@ -100,10 +101,10 @@ def test_a_training_that_is_given_up_when_its_model_was_saved_leaves_none(
     client: redis.Redis, settings: Settings
 ) -> None:
     train_until((JobEvents, "enter"), client)
-    assert len(ModelStore(settings).ids()) == 1
+    assert len(ids(ModelStore(settings))) == 1
     client.hset(keys.job("t-1"), "deaths", MAX_DEATHS)
     assert train(client, "t-1", TEXT).kind == "failed"
-    assert ModelStore(settings).ids() == []
+    assert ids(ModelStore(settings)) == []
     assert not job_folder(settings, "t-1").exists()
 
 
@@ -119,7 +120,7 @@ def test_a_training_that_the_bot_ends_when_its_model_was_saved_leaves_none(
 
     monkeypatch.setattr(JobEvents, "attach", ended)
     assert train(client, "t-1").kind == "failed"
-    assert ModelStore(settings).ids() == []
+    assert ids(ModelStore(settings)) == []
     assert not job_folder(settings, "t-1").exists()
 
 
@@ -153,6 +154,6 @@ def test_an_attempt_that_wakes_up_too_late_leaves_nothing(
 
     monkeypatch.setattr(attempt, "write_text", frozen)
     train(client, "t-1")
-    assert ModelStore(settings).ids() == []
+    assert ids(ModelStore(settings)) == []
     assert not client.exists(keys.guild_models(GUILD))
     assert not lives.told_of(Finished, client, "t-1")

@@ -15,12 +15,11 @@ from tests.factories import changed_settings, record
 from tests.lives import expect
 from tests.s3 import S3Server
 from tests.worker.jobs import export_job, generate_job, run
-from tests.worker.small import content, save_model
+from tests.worker.small import content, ids, save_model
 from worker import warm
 from worker.cli import main
 from worker.cli.doctor import check_store
-from worker.deletions import delete_files
-from worker.store import ModelStore, StoreAway
+from worker.store import ModelStore, StoreAway, delete_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("s3")]
 
@@ -36,12 +35,12 @@ def test_what_one_host_saves_another_fetches(
     here = ModelStore(get_settings())
     there = ModelStore(changed_settings(monkeypatch, DATA_DIR=tmp_path / "other"))
     here.check_writable()
-    assert here.ids() == there.ids() == []
+    assert ids(here) == ids(there) == []
     here.save(file, "abc")
     assert content(there, "abc") == b"one"
     assert there.has("abc")
     here.save(made(file, b"two"), "abcd")
-    assert there.ids() == ["abc", "abcd"]
+    assert ids(there) == ["abc", "abcd"]
     objects = s3[0].client.list_objects_v2(Bucket=s3[1])["Contents"]
     assert [one["Key"] for one in objects] == ["models/abc.safetensors", "models/abcd.safetensors"]
     with there.reading("abcd") as path:
@@ -50,7 +49,7 @@ def test_what_one_host_saves_another_fetches(
     here.delete("abc")
     here.delete("abc")
     assert not there.has("abc")
-    assert there.ids() == ["abcd"]
+    assert ids(there) == ["abcd"]
     with pytest.raises(UserError, match="gone"):
         content(there, "abc")
 
@@ -78,7 +77,7 @@ def test_a_store_that_is_away_is_told_in_plain_words(
     client: redis.Redis, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = ModelStore(changed_settings(monkeypatch, **S3Server().environment("nobody")))  # it was never started
-    for call in (store.check_writable, store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
+    for call in (store.check_writable, lambda: ids(store), lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match=r"does not answer \(EndpointConnectionError\)"):
             call()
     told = expect(Failed, run(client, generate_job(1)))
@@ -89,7 +88,7 @@ def test_a_store_that_is_away_is_told_in_plain_words(
 
 def test_wrong_keys_and_a_missing_bucket_are_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ModelStore(changed_settings(monkeypatch, MODEL_STORE="s3://nobodys/models"))
-    for call in (store.check_writable, store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
+    for call in (store.check_writable, lambda: ids(store), lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match="no such bucket"):
             call()
     strict = S3Server(INITIAL_NO_AUTH_ACTION_COUNT="1")
@@ -97,7 +96,7 @@ def test_wrong_keys_and_a_missing_bucket_are_told(file: Path, monkeypatch: pytes
     try:
         place = {"MODEL_STORE": f"s3://{strict.bucket()}/models", "AWS_ENDPOINT_URL": strict.url}
         store = ModelStore(changed_settings(monkeypatch, **place))
-        for call in (store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
+        for call in (lambda: ids(store), lambda: content(store, "a"), lambda: store.save(file, "a")):
             with pytest.raises(StoreAway, match="refuses these keys") as raised:
                 call()
             assert "secret" not in str(raised.value)
@@ -122,5 +121,5 @@ def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: P
     client.sadd(keys.DELETING, "one")
     delete_files(client, ModelStore(get_settings()))
     warm.warm_models().forget_deleted(client)
-    assert ModelStore(get_settings()).ids() == []
+    assert ids(ModelStore(get_settings())) == []
     assert isinstance(run(client, generate_job(2)), Failed)

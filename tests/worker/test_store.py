@@ -11,7 +11,7 @@ import pytest
 
 from galvanic.errors import UserError
 from shared.settings import Settings
-from tests.worker.small import content
+from tests.worker.small import content, ids
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def test_save_replace_read_delete(store: ModelStore, file: Path) -> None:
     file.write_bytes(b"other")  # an attempt that was cut off is made again, before anybody reads it
     store.save(file, "abc-123")
     assert content(store, "abc-123") == b"other"
-    assert store.ids() == ["abc-123"]
+    assert ids(store) == ["abc-123"]
     with store.reading("abc-123") as path, path.open("rb") as opened:
         store.delete("abc-123")
         assert opened.read() == b"other"

@@ -21,7 +21,7 @@ from tests.factories import changed_settings
 from tests.lives import expect, require_failure
 from tests.worker.hostile import changed
 from tests.worker.jobs import PLACE, export_job, exported, generate_job, import_job, imported, run
-from tests.worker.small import stored
+from tests.worker.small import ids, stored
 from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -116,7 +116,7 @@ def test_what_is_imported_counts_against_the_servers_room(client: redis.Redis, s
     first = expect(Imported, imported(client, data, 1))
     size = first.model.file_bytes
     require_failure(imported(client, data, 2, disk_bytes=2 * size - 1), "this server's models take")
-    assert set(ModelStore(settings).ids()) == {"one", "two", first.model.model_id}
+    assert set(ids(ModelStore(settings))) == {"one", "two", first.model.model_id}
     assert isinstance(imported(client, data, 3, disk_bytes=2 * size), Imported)
 
 

@@ -16,7 +16,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.presence import health_command
 from shared.settings import get_settings, read_settings
-from worker import gpus, hardware
+from worker import hardware
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,9 +62,9 @@ def _later(name: str) -> Run:
 
 def _devices(options: argparse.Namespace) -> int:
     """List the GPUs that TensorFlow can use, by the numbers that `serve --gpu` takes, or the cores."""
-    gpus_here = hardware.usable_gpus()
-    lines = [f"GPU {gpu.index}  {gpu.name}, {gpu.memory_total_mb / 1024:.0f} GB  {gpu.uuid}" for gpu in gpus_here]
-    rows = [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus_here]
+    gpus = hardware.usable_gpus()
+    lines = [f"GPU {gpu.index}  {gpu.name}, {gpu.memory_total_mb / 1024:.0f} GB  {gpu.uuid}" for gpu in gpus]
+    rows = [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus]
     report(
         options.json,
         {"gpus": rows, "cores": hardware.cores()},
@@ -77,7 +77,7 @@ def _serve(options: argparse.Namespace) -> int:
     """Start a worker. Print what is wrong with the settings; all after that is in the log."""
     settings = read_settings()
     if options.gpu is not None:
-        gpus.use(options.gpu)
+        hardware.use_gpu(options.gpu)
     if options.cores is not None:
         hardware.limit_cores(options.cores)
     from worker.app import app

@@ -28,7 +28,7 @@ from shared import presence
 from shared.connect import connect_once, explain, where
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings, get_settings
-from worker import gpus, hardware
+from worker import hardware
 from worker.store import ModelStore
 
 _GIGABYTE = 1_000 * MEGABYTE
@@ -121,7 +121,7 @@ def _short(error: Exception) -> str:
 
 def check_gpu(seen: tuple[str, ...]) -> Iterator[Finding]:
     """Say whether trainings use the GPU, or why not. `seen`: the GPUs that TensorFlow finds."""
-    cause, cards = gpus.why_unused(), gpus.visible()
+    cause, cards = hardware.why_unused(), hardware.visible()
     if seen:
         yield Finding(Level.OK, f"Trainings run on the GPU: {hardware.named(seen)}. Texts are written on the CPU.")
         free_mb = max((card.memory_total_mb - card.memory_used_mb for card in cards), default=0)
