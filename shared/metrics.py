@@ -18,9 +18,6 @@ from prometheus_client.registry import Collector
 
 from shared.settings import Settings
 
-PATIENCE_S = 2.0
-"""Longest wait for Redis during a scrape."""
-
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
 JOBS = Counter("galvanic_jobs", "Jobs that ended, by kind and outcome.", ("kind", "outcome"))
 ERRORS = Counter("galvanic_errors", "Errors in the process's log.")

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+import shared.metrics  # noqa: F401 (its metrics)
 from bot.admin.metrics import RedisFigures
 from shared.settings import Settings
-from worker.metrics import RunningTraining
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -35,7 +35,7 @@ def test_the_page_lists_every_alert_and_no_other() -> None:
 
 
 def test_the_page_lists_every_metric_as_the_code_describes_it() -> None:
-    families = [*REGISTRY.collect(), *RedisFigures(Settings()).collect(), *RunningTraining(Settings()).collect()]
+    families = [*REGISTRY.collect(), *RedisFigures(Settings()).collect()]
     rows = [
         f"| `{family.name}{'_total' if family.type == 'counter' else ''}` | {family.type} | {family.documentation} |"
         for family in families

@@ -107,7 +107,6 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     """Start and end the worker's threads with Celery's worker."""
     from worker import warm
     from worker.checkpoints import remove_leftovers
-    from worker.metrics import RunningTraining
     from worker.store import DELETE_EVERY_S, ModelStore, delete_files
     from worker.threads import Heartbeat, PeriodicThread
 
@@ -118,7 +117,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     models = warm.warm_models() if generates else None
     heartbeat = Heartbeat(settings, queue, name)
     threads = ExitStack()
-    serve(settings, *([] if generates else [RunningTraining(settings)]))
+    serve(settings)
 
     def ready(**_: Any) -> None:
         _require_version(settings)

@@ -16,7 +16,6 @@ from prometheus_client.registry import Collector
 from shared import keys
 from shared.connect import connect_once
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, is_id
-from shared.metrics import PATIENCE_S
 from shared.presence import BOT
 from shared.settings import Settings
 
@@ -28,6 +27,7 @@ ANSWER_SECONDS = Histogram(
     ("kind",),
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
+_PATIENCE_S = 2.0  # longest wait for Redis during a scrape
 _SERVICES = (BOT, TRAIN_QUEUE, GENERATE_QUEUE)
 
 
@@ -35,7 +35,7 @@ class RedisFigures(Collector):
     """Figures of the whole installation, which Redis is asked for at each scrape."""
 
     def __init__(self, settings: Settings) -> None:
-        self._client = connect_once(settings, PATIENCE_S)
+        self._client = connect_once(settings, _PATIENCE_S)
 
     def describe(self) -> tuple[Metric, ...]:
         """Return nothing, because registering would otherwise ask Redis before the bot runs."""
