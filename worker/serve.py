@@ -141,8 +141,10 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError) and is_id(kwargs.get("job_id")):
+            from worker.training import wait_after_death
+
             JOBS.labels(queue, "killed").inc()
-            threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death", daemon=True).start()
+            threading.Thread(target=wait_after_death, kwargs=kwargs, name="death", daemon=True).start()
 
     signals.celeryd_after_setup.connect(_log_pool_errors, weak=False)
     signals.worker_ready.connect(ready, weak=False)
@@ -177,13 +179,6 @@ def _require_version(settings: Settings) -> None:
             require_version(cast(bytes | None, client.get(keys.VERSION)))
     except OtherVersion as error:
         _refuse(str(error))
-
-
-def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
-    from worker.training import wait_after_death
-
-    with _reaching_redis(settings, "death_not_told") as client:
-        wait_after_death(settings, client, job_id, attempt, nonce)
 
 
 def _announce(settings: Settings, queue: str, worker: str) -> None:

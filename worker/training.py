@@ -55,16 +55,18 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
         return outcome
 
 
-def wait_after_death(settings: Settings, client: redis.Redis, job_id: str, attempt: int, nonce: str) -> None:
+def wait_after_death(job_id: str, attempt: int, nonce: str) -> None:
     """Have a training whose process was killed wait again at once, not when its lease has lapsed."""
-    data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
-    if data is None:
-        return
-    job = TrainJob.model_validate_json(data)
-    with job_context(job):
-        _wait_again(job, JobEvents(client, job_id, attempt, nonce), "died")
-        log.warning("training_died", attempt=attempt)
-        remove_leftovers(settings, client, job_id)
+    settings = get_settings()
+    client = connect(settings)
+    try:
+        data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
+        if data is not None:
+            _wait_again(TrainJob.model_validate_json(data), JobEvents(client, job_id, attempt, nonce), "died")
+            log.warning("training_died", job_id=job_id, attempt=attempt)
+            remove_leftovers(settings, client, job_id)
+    except redis.RedisError as error:
+        log.error("redis_lost", job_id=job_id, error=type(error).__name__)
 
 
 def _wait_again(job: TrainJob, job_events: JobEvents, how: Literal["stopped", "died"]) -> bool:

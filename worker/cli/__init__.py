@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import pkgutil
 import socket
 
 from galvanic.cli import main as run
-from galvanic.cli.base import Cli, Run, positive_int, report
+from galvanic.cli.base import Cli, positive_int, report
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
 from shared.corpora import UnknownText, names, resolve
@@ -28,11 +27,7 @@ def register(cli: Cli) -> None:
     cli.named = _named
     cli.limits = lambda: get_settings().train_limits
     cli.length = lambda: get_settings().generate_length
-    cli.add(
-        "doctor",
-        "Check this installation, and say what to do where it cannot work as it should.",
-        _later("worker.cli.doctor:doctor"),
-    )
+    cli.add("doctor", "Check this installation, and say what to do where it cannot work as it should.", _doctor)
     cli.add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.", _devices)
     summary = "Train or write, whatever the queue asks for, until told to stop."
     for name, description in (("worker", summary), ("serve", "The same as `worker`.")):
@@ -55,9 +50,10 @@ def _named(name: str) -> tuple[str, CorpusInfo]:
     return corpus.text, corpus.info
 
 
-def _later(name: str) -> Run:
-    """A command, imported when it is given: what it needs takes others half a second to import."""
-    return lambda options: int(pkgutil.resolve_name(name)(options))
+def _doctor(options: argparse.Namespace) -> int:
+    from worker.cli.doctor import doctor  # what it needs takes other commands half a second to import
+
+    return doctor(options)
 
 
 def _devices(options: argparse.Namespace) -> int:
