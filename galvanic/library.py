@@ -50,8 +50,9 @@ class Model:
     def __init__(self, loaded: Loaded, result: TrainResult | None = None) -> None:
         from galvanic.generate import TextModel
 
-        self.description, self._weights, self._windows, self._companion = loaded
+        self.description = loaded[0]
         self.result = result
+        self._loaded = loaded
         self._model = TextModel(*loaded)
 
     def generate(
@@ -97,10 +98,10 @@ class Model:
 
     def save(self, path: str | Path) -> Path:
         """Write it into one file, `NAME.safetensors`, and return its path. Raises OSError if that fails."""
-        from galvanic.model_file import fields_of, path_for, save
+        from galvanic.model_file import path_for, save
 
         place = path_for(path)
-        save(place, self._weights, self._windows, self._companion, **fields_of(self.description))
+        save(place, *self._loaded)
         return place
 
     def __repr__(self) -> str:
@@ -160,11 +161,9 @@ def train(
     """
     from galvanic import model_file
 
-    start = model_file.start_of(parent)
-    begin = None if parent is None or start else model_file.path_of(parent)
-    if recipe is None:
-        recipe = "char" if begin is None else model_file.describe(begin).recipe
-    options = checked(TrainOptions, {key: value for key, value in locals().items() if key in TrainOptions.model_fields})
+    typed = {key: value for key, value in locals().items() if key in TrainOptions.model_fields and value is not None}
+    begin, implied = model_file.find_parent(parent)
+    options = checked(TrainOptions, {**implied, **typed})
     from galvanic import training
     from galvanic.progress import Bar
     from galvanic.results import Hooks

@@ -8,6 +8,7 @@ n-grams; its metadata holds a description as JSON. Weights may be stored with le
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from safetensors import SafetensorError
 from galvanic.checkpoint import Arrays, read_arrays, write_file
 from galvanic.errors import UserError
 from galvanic.ngrams import PREFIX
-from galvanic.options import STARTER, STARTS, CorpusInfo, ReadingId, RecipeName, Start, TrainOptions
+from galvanic.options import STARTER, STARTS, CorpusInfo, ReadingId, RecipeName, TrainOptions
 from galvanic.plan import NetworkConfig
 from galvanic.results import TrainingRecord
 from galvanic.text import make_vocabulary
@@ -76,7 +77,7 @@ class Description(BaseModel, frozen=True):
     lineage: tuple[Ancestor, ...] = ()  # models that this one goes back to, the oldest first
     options: TrainOptions | None = None
     training: TrainingRecord
-    weights_sha256: str  # hash of the arrays as they are stored, hexadecimal
+    weights_sha256: str = ""  # hash of the arrays as they are stored, hexadecimal; `save` fills it in
 
     @property
     def readings(self) -> tuple[ReadingId, ...]:
@@ -98,10 +99,18 @@ def path_of(name: str | Path) -> Path:
     return STARTER_FILE
 
 
-def start_of(name: str | Path | None) -> Start | None:
-    """Return `starter` or `none` if a person gives that word in place of a model, and no file has that name."""
-    word = next((word for word in STARTS if word == str(name)), None)
-    return None if word is None or Path(word).is_file() or path_for(word).exists() else word
+def find_parent(name: str | Path | None) -> tuple[Path | None, dict[str, str]]:
+    """Return the file of a model to start from, and the option that follows from it: its recipe.
+
+    `starter` and `none` are words of the option `start`, and no files, unless a file has that name. Raises UserError if
+    there is no model.
+    """
+    if name is None:
+        return None, {}
+    if str(name) in STARTS and not (Path(name).is_file() or path_for(name).exists()):
+        return None, {"start": str(name)}
+    path = path_of(name)
+    return path, {"recipe": describe(path).recipe}
 
 
 def path_for(name: str | Path) -> Path:
@@ -112,18 +121,16 @@ def path_for(name: str | Path) -> Path:
 
 def save(
     path: Path,
+    description: Description,
     weights: Arrays,
     windows: npt.NDArray[Any],
     companion: Companion | None = None,
-    *,
     packing: Packing | None = None,
-    **fields: Any,
 ) -> None:
     """Write a model file atomically; on return it is on the disk.
 
-    `weights`: float32, by name. `windows`: pieces of the corpus to start texts from, ids [windows, symbols]. `fields`:
-    those of `Description`. Raises UserError if a weight is too large
-    for the packing, and OSError if the file cannot be written.
+    `weights`: float32, by name. `windows`: pieces of the corpus to start texts from, ids [windows, symbols]. Raises
+    UserError if a weight is too large for the packing, and OSError if the file cannot be written.
     """
     arrays = {**_packed(weights, packing), WINDOWS: windows, **(companion.arrays if companion else {})}
     if not all(np.isfinite(array).all() for array in arrays.values()) and packing:
@@ -131,9 +138,9 @@ def save(
             "This model's file is too large to be sent, and its weights are too large numbers for a smaller one.",
             "The bot's operator can export it on the machine, with `galvanic export`.",
         )
-    fields = {**fields, "packed": packing, "weights_sha256": _digest(arrays)}
+    stored = description.model_copy(update={"packed": packing, "weights_sha256": _digest(arrays)})
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, arrays, {_KEY: Description(**fields).model_dump_json(ensure_ascii=True)})
+    write_file(path, arrays, {_KEY: stored.model_dump_json(ensure_ascii=True)})
 
 
 def describe(path: Path, imported_bytes: int | None = None) -> Description:
@@ -141,10 +148,10 @@ def describe(path: Path, imported_bytes: int | None = None) -> Description:
     foreign = imported_bytes is not None
     try:
         metadata = _metadata(path, _MOST_DESCRIPTION if foreign else _MOST_HEADER)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
         raise _no_model(path, foreign) from error
     try:
-        if _Format.model_validate_json(metadata).format != FORMAT:
+        if json.loads(metadata)["format"] != FORMAT:
             raise UserError(
                 "This model was written by another version of Galvanic.", "Use that version, or train the model again."
             )
@@ -152,7 +159,7 @@ def describe(path: Path, imported_bytes: int | None = None) -> Description:
         _check_description(description)
         if imported_bytes is not None:
             _check_import(description, imported_bytes)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, LookupError, TypeError) as error:
         raise damaged(path if foreign else None) from error
     return description
 
@@ -169,7 +176,7 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
         _require(_digest(arrays) == description.weights_sha256, "the weights differ from those that were saved")
         windows = arrays.pop(WINDOWS)
         table = {name: arrays.pop(name) for name in list(arrays) if name.startswith(PREFIX)}
-        weights = _unpacked(arrays, description.packed)
+        weights = _unpacked(arrays)
         _check_arrays(description, weights, windows)
         _require(not table or description.recipe != "classic", "a table that it may not have")
         companion = None
@@ -191,14 +198,13 @@ def export(path: Path, target: Path, most_bytes: float = math.inf) -> None:
     damaged, the file cannot be written, or the model doesn't fit.
     """
     description, weights, windows, companion = load(path)
-    fields = fields_of(description)
     finest = (None, *PACKINGS).index(description.packed)
     try:
         ways = [(packing, companion) for packing in (None, *PACKINGS)[finest:]]
         for packing, table in [*ways, *([(PACKINGS[-1], None)] if companion else [])]:
             if companion and not table:
-                fields["training"] = description.training.without_companion()
-            save(target, weights, windows, table, packing=packing, **fields)
+                description = description.model_copy(update={"training": description.training.without_companion()})
+            save(target, description, weights, windows, table, packing)
             if target.stat().st_size <= most_bytes:
                 return
         size = target.stat().st_size
@@ -221,12 +227,6 @@ def damaged(path: Path | None = None) -> UserError:
     return UserError("This model's file is damaged.", "Train it again, or restore it from a backup.")
 
 
-def fields_of(description: Description) -> dict[str, Any]:
-    """Return the `fields` for `save` that write this description again."""
-    made_anew = {"format", "packed", "weights_sha256"}
-    return {name: getattr(description, name) for name in Description.model_fields if name not in made_anew}
-
-
 def _no_model(path: Path, foreign: bool) -> UserError:
     if foreign:
         remedy = f"Give a file that `export` wrote; it ends in {SUFFIX}."
@@ -239,24 +239,15 @@ def _require(holds: bool, why_not: str) -> None:
         raise ValueError(why_not)
 
 
-class _Format(BaseModel):
-    format: int
-
-
-class _Metadata(BaseModel):
-    galvanic: str
-
-
-class _Header(BaseModel):
-    metadata: _Metadata = Field(alias="__metadata__")
-
-
 def _metadata(path: Path, most: int) -> str:
-    """Read our part of a safetensors file's header. Raises ValueError if there is none, or the header is too long."""
+    """Read our part of a safetensors file's header.
+
+    Raises ValueError if it is longer than `most` bytes or no JSON, and LookupError or TypeError if it has no such part.
+    """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         _require(length <= most, "a longer header than a model has")
-        return _Header.model_validate_json(file.read(length)).metadata.galvanic
+        return str(json.loads(file.read(length))["__metadata__"][_KEY])
 
 
 def _digest(arrays: Arrays) -> str:
@@ -364,23 +355,15 @@ def _packed(weights: Arrays, packing: Packing | None) -> Arrays:
     return arrays
 
 
-def _unpacked(arrays: Arrays, packing: Packing | None) -> Arrays:
-    """Return stored weights as float32; undoes `_packed`. Raises ValueError or KeyError if they are packed
-    otherwise."""
-    if packing is None:
-        return arrays
-    if packing == "float16":
-        _require(all(array.dtype == np.float16 for array in arrays.values()), "the weights are not in half precision")
-        return {name: array.astype(np.float32) for name, array in arrays.items()}
+def _unpacked(arrays: Arrays) -> Arrays:
+    """Return stored weights as float32; undoes `_packed`. Raises ValueError if a scale doesn't fit its matrix."""
     weights: Arrays = {}
     for name, array in arrays.items():
         if name.endswith(_SCALE):
             continue
-        weights[name] = array
-        if array.ndim > 1:
-            scale = arrays[name + _SCALE]
-            steps = array.dtype == np.int8 and scale.dtype == np.float32 and scale.shape == array.shape[1:]
-            _require(steps, "the weights are not in whole steps of their scales")
-            with np.errstate(over="ignore"):  # `load` refuses infinite weights
-                weights[name] = array * scale
+        with np.errstate(over="ignore"):  # `load` refuses infinite weights
+            weights[name] = array.astype(np.float32, copy=False)
+            if (scale := arrays.get(name + _SCALE)) is not None:
+                _require(scale.shape == array.shape[1:], "the scales do not fit the weights")
+                weights[name] = weights[name] * scale
     return weights

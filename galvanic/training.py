@@ -354,12 +354,7 @@ class _Training:
     def _save(self, out: Path, loop: Loop, writer: SampleWriter, result: TrainResult) -> None:
         prepared = self.prepared
         counts = symbol_counts(prepared.ids, len(prepared.vocabulary))
-        model_file.save(
-            out,
-            loop.best,
-            # Members may withdraw their words, so a channel's model keeps no piece of its text.
-            line_start(prepared) if self.corpus.source == "channel" else writer.windows,
-            writer.companion,
+        description = model_file.Description(
             recipe=self.options.recipe,
             symbols=prepared.vocabulary.symbols,
             network=loop.learner.plan.network,
@@ -371,6 +366,9 @@ class _Training:
             options=self.options,
             training=result,
         )
+        # Members may withdraw their words, so a channel's model keeps no piece of its text.
+        windows = line_start(prepared) if self.corpus.source == "channel" else writer.windows
+        model_file.save(out, description, loop.best, windows, writer.companion)
 
 
 def _prepare(

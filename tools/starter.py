@@ -263,7 +263,7 @@ def _make(options: argparse.Namespace) -> int:
     description, weights, *_ = model_file.load(whole)
     # No book comes with it: no table of n-grams, and a line break in the place of pieces of its texts.
     start = np.array([[description.symbols.index("\n")]], np.uint8)
-    model_file.save(options.out, weights, start, packing="float16", **model_file.fields_of(description))
+    model_file.save(options.out, description, weights, start, packing="float16")
     shutil.rmtree(checkpoint)  # what is made next goes on from the starter
     return 0
 

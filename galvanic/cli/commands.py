@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from galvanic import model_file
 from galvanic.cli.base import Cli, report, typed_options
 from galvanic.errors import UserError
-from galvanic.model_file import STARTER_FILE, describe, path_for, path_of, start_of
-from galvanic.options import GenerateOptions, TrainOptions
+from galvanic.model_file import STARTER_FILE, find_parent, path_for, path_of
+from galvanic.options import GenerateOptions, TrainOptions, checked
 from galvanic.progress import Bar
 from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.units import MEGABYTE, count, course
@@ -100,15 +100,8 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
     text, info = cli.find_text(options.text, workdir)
     if options.name:
         info = info.model_copy(update={"name": options.name})
-    typed = typed_options(TrainOptions, options)
-    parent = None
-    if (start := start_of(options.parent)) is not None:
-        typed["start"] = start
-    elif options.parent is not None:
-        parent = path_of(options.parent)
-        if options.recipe is None:
-            typed["recipe"] = describe(parent).recipe
-    chosen = TrainOptions(**typed)
+    parent, implied = find_parent(options.parent)
+    chosen = checked(TrainOptions, {**implied, **typed_options(TrainOptions, options)})
     checkpoint = out.with_name(f"{out.stem}.checkpoint")
     for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
         print(line, file=sys.stderr)

@@ -243,9 +243,9 @@ def test_a_model_is_its_networks_and_its_companion(members: int) -> None:
 
 def test_a_file_with_a_table_that_no_training_leaves_is_refused(tmp_path: Path) -> None:
     symbols = small.LETTERS
-    fields = small.fields_of(symbols, config := small.network(len(symbols)))
+    description = small.description_of(symbols, config := small.network(len(symbols)))
     arrays = small.random_weights(config), small.windows(len(symbols)), companion_of(len(symbols), 1)
-    model_file.save(tmp_path / "other", *arrays, **fields)
+    model_file.save(tmp_path / "other", description, *arrays)
     fields_, found = hostile.apart((tmp_path / "other").read_bytes())
     found["ngrams/children"][0] += 1
     (tmp_path / "other").write_bytes(hostile.sealed(fields_, found, digest=True))

@@ -9,10 +9,10 @@ import pytest
 
 from galvanic.errors import UserError
 from galvanic.generate import load_model
-from galvanic.model_file import PACKINGS, Packing, export, fields_of as fields_of_saved, load, save
+from galvanic.model_file import PACKINGS, Packing, export, load, save
 from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.hostile import apart, sealed
-from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
+from tests.worker.small import LETTERS, description_of, network, random_weights, save_model, windows
 from tests.worker.texts import SENTENCE, Memorised
 
 pytestmark = pytest.mark.slow
@@ -20,8 +20,7 @@ pytestmark = pytest.mark.slow
 
 def packed(saved: Path, target: Path, packing: Packing) -> Path:
     """The model with coarser weights."""
-    description, weights, windows, companion = load(saved)
-    save(target, weights, windows, companion, packing=packing, **fields_of_saved(description))
+    save(target, *load(saved), packing)
     return target
 
 
@@ -69,7 +68,7 @@ def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> N
     config = network(len(LETTERS))
     weights = random_weights(config)
     weights["output/bias"][0] = np.float32(1e6)
-    save(tmp_path / "model", weights, windows(len(LETTERS)), **fields_of(LETTERS, config))
+    save(tmp_path / "model", description_of(LETTERS, config), weights, windows(len(LETTERS)))
     with pytest.raises(UserError, match="too large numbers"):
         packed(tmp_path / "model", tmp_path / "x", "float16")
     packed(tmp_path / "model", tmp_path / "x", "int8")
@@ -87,7 +86,10 @@ def test_packed_weights_that_overflow_are_refused(tmp_path: Path) -> None:
 def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:
     whole = FIXTURES / "models" / "char.safetensors"
     halves, in_steps = (apart(packed(whole, tmp_path / "x", packing).read_bytes()) for packing in PACKINGS)
-    for packing, (fields, arrays) in (("float16", in_steps), ("int8", halves), (None, halves), ("float16", ({}, {}))):
-        (tmp_path / "x").write_bytes(sealed({**(fields or halves[0]), "packed": packing}, arrays, digest=True))
+    scale = next(name for name in in_steps[1] if name.endswith("scale"))
+    without = {name: array for name, array in in_steps[1].items() if name != "output/bias"}
+    other_scale = {**in_steps[1], scale: in_steps[1][scale][:-1]}
+    for fields, arrays in ((in_steps[0], other_scale), (in_steps[0], without), (halves[0], {})):
+        (tmp_path / "x").write_bytes(sealed(fields, arrays, digest=True))
         with pytest.raises(UserError, match="damaged"):
             load(tmp_path / "x")

@@ -15,7 +15,7 @@ from galvanic.model_file import Ancestor, Description
 from galvanic.pictures import COLUMNS, loss_chart, surprise_map
 from galvanic.results import CurvePoint
 from shared.jobs import SURPRISE_LIMIT
-from tests.worker.small import fields_of, network
+from tests.worker.small import description_of, network
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error")]
 ODD = "Grüße, שלום مرحبا 你好 😀👩\u200d👧 e\u0301\u0300\u0302 \x00\x1b\u202e\t\r\n﷽ $x^2$ \udc80"
@@ -54,8 +54,7 @@ def test_a_surprise_is_brighter_than_what_was_expected() -> None:
 
 
 def _description(**fields: object) -> Description:
-    config = network(4)
-    return Description(**{**fields_of("abcd", config), "weights_sha256": "0" * 64, **fields})
+    return description_of("abcd", network(4)).model_copy(update=fields)
 
 
 def test_facts_take_what_any_file_says() -> None:

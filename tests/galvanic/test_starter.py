@@ -144,7 +144,8 @@ def test_a_file_of_its_name_comes_first(
     monkeypatch.setattr(model_file, "STARTER_FILE", starter)
     own = Path(shutil.copy(starter, "starter.safetensors"))
     assert model_file.path_of("starter") == own
-    assert model_file.start_of("starter") is None
-    assert model_file.start_of("none") == "none"
+    assert model_file.find_parent("starter") == (own, {"recipe": "char"})
+    assert model_file.find_parent("none") == (None, {"start": "none"})
     own.unlink()
-    assert (model_file.path_of("starter"), model_file.start_of(own.stem)) == (starter, "starter")
+    assert model_file.path_of("starter") == starter
+    assert model_file.find_parent("starter") == (None, {"start": "starter"})

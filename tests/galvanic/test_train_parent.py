@@ -17,7 +17,7 @@ from galvanic.results import TrainingInterrupted, best_point
 from galvanic.text import make_vocabulary, prepare
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.hostile import apart
-from tests.worker.small import fields_of, keras_logits, network, random_weights, windows
+from tests.worker.small import description_of, keras_logits, network, random_weights, windows
 from tests.worker.texts import Recorder, babble
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_grown_vocabulary_keeps_what_is_known_to_the_bit(recipe: RecipeName, tmp_path: Path) -> None:
     known = prepare(TEXT, recipe).vocabulary.symbols
     config = network(len(known))
-    save(tmp_path / recipe, random_weights(config), windows(len(known)), **fields_of(known, config, recipe))
+    save(tmp_path / recipe, description_of(known, config, recipe), random_weights(config), windows(len(known)))
     parent = load_parent(tmp_path / recipe, None, TrainOptions(recipe=recipe))
     vocabulary = make_vocabulary(recipe, ("☔", *known, "é"))
     counts = np.array([{"é": 30, "☔": 0}.get(symbol, 10) for symbol in vocabulary.symbols])

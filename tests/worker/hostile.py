@@ -16,7 +16,7 @@ import safetensors.numpy
 from galvanic import model_file as files
 from galvanic.options import RecipeName
 from galvanic.plan import NetworkConfig, Weights
-from tests.worker.small import LETTERS, fields_of, network, random_weights, windows
+from tests.worker.small import LETTERS, description_of, network, random_weights, windows
 
 
 def tutorial(units: tuple[int, ...], symbols: int = len(LETTERS)) -> NetworkConfig:
@@ -41,7 +41,7 @@ def model_file(
     windows_ = windows(len(symbols)) if windows_ is None else windows_
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "x"
-        files.save(path, weights, windows_, packing=packing, **fields_of(symbols, config, recipe))
+        files.save(path, description_of(symbols, config, recipe), weights, windows_, packing=packing)
         return path.read_bytes()
 
 

@@ -38,13 +38,13 @@ def biased(config: NetworkConfig, logits: npt.ArrayLike) -> Weights:
     return {**weights, "output/bias": np.asarray(logits, np.float32)}
 
 
-def fields_of(symbols: Sequence[str], config: NetworkConfig, recipe: RecipeName = "char") -> dict[str, Any]:
+def description_of(symbols: Sequence[str], config: NetworkConfig, recipe: RecipeName = "char") -> Description:
     record = TrainingRecord(
         epochs=1, seconds=1, stopped="done", random_seed=0, train_loss=1, heldout_loss=None, curve=()
     )
     corpus = CorpusInfo(name="made-up", title="Made up", source="file", chars=1_000, sha256="0" * 64)
-    text = {"symbols": tuple(symbols), "unwrapped": False, "unseen": 0.01, "corpus": corpus}
-    return {"recipe": recipe, "network": config, "training": record, **text}
+    text: dict[str, Any] = {"symbols": tuple(symbols), "unwrapped": False, "unseen": 0.01, "corpus": corpus}
+    return Description(recipe=recipe, network=config, training=record, **text)
 
 
 def windows(symbols: int) -> npt.NDArray[np.uint16]:
@@ -61,7 +61,7 @@ def model(
 ) -> TextModel:
     """A model in memory; `of` are fields of its network."""
     config = network(len(symbols), **of)
-    description = Description(**fields_of(symbols, config, recipe), weights_sha256="0" * 64)
+    description = description_of(symbols, config, recipe)
     return TextModel(description, weights or random_weights(config, seed), windows(len(symbols)))
 
 
@@ -84,7 +84,7 @@ def stored(settings: Settings, model_id: str) -> Path:
 def save_model(path: Any, symbols: Sequence[str] = LETTERS, seed: int = 0, **of: Any) -> None:
     """The same as a file."""
     config = network(len(symbols), **of)
-    save(path, random_weights(config, seed), windows(len(symbols)), **fields_of(symbols, config))
+    save(path, description_of(symbols, config), random_weights(config, seed), windows(len(symbols)))
 
 
 def keras_logits(config: NetworkConfig, weights: Weights, ids: Ids) -> npt.NDArray[np.float32]:

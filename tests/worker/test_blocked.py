@@ -16,7 +16,7 @@ from shared.settings import Settings
 from tests.galvanic.test_model_file import FIXTURES
 from tests.lives import expect
 from tests.worker.jobs import compare_job, generate_job, run
-from tests.worker.small import biased, fields_of, network, stored, windows
+from tests.worker.small import biased, description_of, network, stored, windows
 from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -29,7 +29,7 @@ _TWO = tuple(Variant(model_id="old", name="old", temperature=t) for t in (0.5, 1
 def coin(settings: Settings, client: redis.Redis) -> redis.Redis:
     """Redis, beside a store with the model `coin`, which writes `a` or a space, whatever came before."""
     config = network(2)
-    save(stored(settings, "coin"), biased(config, [0, 0]), windows(2), **fields_of(" a", config))
+    save(stored(settings, "coin"), description_of(" a", config), biased(config, [0, 0]), windows(2))
     return client
 
 

@@ -16,7 +16,7 @@ from shared.jobs import MixPart
 from shared.settings import Settings
 from tests.lives import expect, require_failure
 from tests.worker.jobs import generate_job, run
-from tests.worker.small import biased, fields_of, network, stored, windows
+from tests.worker.small import biased, description_of, network, stored, windows
 from worker import warm
 from worker.store import ModelStore
 
@@ -34,7 +34,7 @@ def written(client: redis.Redis, **fields: Any) -> Generated:
 def breaks(settings: Settings, client: redis.Redis) -> redis.Redis:
     """Redis, beside a store with the model `breaks`, which writes `a`, `b` or a line break, whatever came before."""
     config = network(3)
-    save(stored(settings, "breaks"), biased(config, [0, 0, 0]), windows(3), **fields_of("\nab", config))
+    save(stored(settings, "breaks"), description_of("\nab", config), biased(config, [0, 0, 0]), windows(3))
     return client
 
 
@@ -56,7 +56,7 @@ def test_the_same_random_seed_gives_the_same_answer(client: redis.Redis) -> None
 def test_an_answer_is_what_one_speaker_says(settings: Settings, client: redis.Redis) -> None:
     """A model of a play writes names before words, which are not the persona's."""
     symbols, config = "\n :Aab", network(6)
-    save(stored(settings, "play"), biased(config, [2, 0, 2, 2, 0, 0]), windows(6), **fields_of(symbols, config))
+    save(stored(settings, "play"), description_of(symbols, config), biased(config, [2, 0, 2, 2, 0, 0]), windows(6))
     asked = {"model_id": "play", "temperature": 1.0, "guard": False}
     differ = 0
     for number in range(30):

@@ -17,7 +17,7 @@ from tests import lives
 from tests.lives import expect, require_failure
 from tests.worker.hostile import tutorial
 from tests.worker.jobs import compare_job, generate_job, run, surprise_job
-from tests.worker.small import LETTERS, fields_of, random_weights, stored, windows
+from tests.worker.small import LETTERS, description_of, random_weights, stored, windows
 from worker.handlers import HANDLERS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -39,8 +39,8 @@ def run_until(client: redis.Redis, job: Job, seconds: float) -> Event:
 def slow(settings: Settings) -> None:
     """A model `slow`, of the tutorial's kind and about as costly as may be."""
     config = tutorial((700, 700))
-    fields = fields_of(LETTERS, config, "classic")
-    model_file.save(stored(settings, "slow"), random_weights(config), windows(len(LETTERS)), **fields)
+    description = description_of(LETTERS, config, "classic")
+    model_file.save(stored(settings, "slow"), description, random_weights(config), windows(len(LETTERS)))
 
 
 @pytest.mark.usefixtures("slow")
