@@ -43,8 +43,6 @@ def predictor(config: NetworkConfig, weights: Weights, companion: Companion | No
     return Streams.of(config, weights, companion) if config.kind == "streams" else Windows(config, weights)
 
 
-AS_THE_TUTORIAL = {"classic"}
-"""Recipes that write as the tutorial does: loops are not broken unless asked for, and texts are not cut at words."""
 _PARAGRAPHS = 0.02
 """Probability of an empty line from which a model's paragraphs are set apart by one: the starter's is 0.17."""
 _LETTERS = 0.1
@@ -81,6 +79,11 @@ class _Writing:
     opening: str | None = None  # the sign between a whole word at the seed's end and the text; None: not judged yet
     first: str = ""  # the text's first letter, if that was chosen as the seed
 
+    @property
+    def needed(self) -> int:
+        """Return the number of characters to write, before the text is cut."""
+        return self.request.length + self.read.open_end + LOOK
+
 
 class Author(ABC):
     """A model, or several together, that can continue a seed."""
@@ -103,31 +106,23 @@ class Author(ABC):
         started = time.monotonic()
         results = [self._begin(request) for request in requests]
         writings = [result for result in results if isinstance(result, _Writing)]
-        for writing, ids in zip(writings, self.predictor.write([writing.row for writing in writings]), strict=True):
-            writing.ids = ids
-        self._write_again([writing for writing in writings if writing.opening])
+        self._write(writings)
+        again = [writing for writing in writings if writing.opening]
+        for writing in again:  # after the sign that sets the text apart from the seed
+            seed = np.append(writing.row.seed, self.vocabulary.encode(writing.opening or ""))
+            writing.row = replace(writing.row, seed=seed, random=np.random.default_rng(writing.random_seed))
+        self._write(again)
         return [result if isinstance(result, UserError) else self._finish(result, started) for result in results]
 
-    def _write_again(self, writings: Sequence[_Writing]) -> None:
-        """Write texts again, after the sign that sets them apart from the seed.
+    def _write(self, writings: Sequence[_Writing]) -> None:
+        for writing, ids in zip(writings, self.predictor.write([writing.row for writing in writings]), strict=True):
+            writing.ids = ids
 
-        A text whose deadline passes meanwhile stays as it was written first, if that is long enough.
-        """
-        rows = [
-            replace(
-                writing.row,
-                seed=np.append(writing.row.seed, self.vocabulary.encode(writing.opening or "")),
-                random=np.random.default_rng(writing.random_seed),
-            )
-            for writing in writings
-        ]
-        for writing, row, ids in zip(writings, rows, self.predictor.write(rows), strict=True):
-            if not row.late:
-                writing.ids = ids
-            elif writing.row.enough(writing.ids):
-                writing.opening = ""
-            else:
-                writing.row.late = True
+    def _enough(self, writing: _Writing, ids: Ids) -> bool:
+        """Return whether these ids are enough: a text of its length, or one that is to be written again."""
+        if self._needs_opening(writing, ids) or len(ids) >= _MOST_SYMBOLS * writing.request.length:
+            return True
+        return int(self.vocabulary.lengths[ids].sum()) >= writing.needed
 
     def _needs_opening(self, writing: _Writing, ids: Ids) -> bool:
         """Return whether these first ids of a text make another word of a whole word at the seed's end.
@@ -174,17 +169,10 @@ class Author(ABC):
                 read, seed = self._read_seed(request.seed), request.seed
         except UserError as error:
             return error
-        lengths = self.vocabulary.lengths
-        needed = request.length + read.open_end + LOOK
-
-        def enough(ids: Ids) -> bool:
-            return int(lengths[ids].sum()) >= needed or len(ids) >= _MOST_SYMBOLS * request.length
-
-        row = Row(read.ids, sampling, random, enough, request.until)
+        row = Row(read.ids, sampling, random, lambda ids: self._enough(writing, ids), request.until)
         writing = _Writing(request, row, read, seed, random_seed)
         if not seed:
             writing.first, writing.opening = self.vocabulary.decode(read.ids).lstrip(), ""
-        row.enough = lambda ids: self._needs_opening(writing, ids) or enough(ids)
         return writing
 
     def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
@@ -198,7 +186,7 @@ class Author(ABC):
                 return replace(self._read_seed(line), notes=()), line  # its notes are about what a person types
         window = self.draw_window(random)
         seed = self._text_of(window)
-        if seed.strip() and self.recipe not in AS_THE_TUTORIAL and (words := whole_words(seed)):
+        if seed.strip() and self.recipe != "classic" and (words := whole_words(seed)):
             return replace(self._read_seed(words), notes=()), words
         if seed.strip():
             return Seed(window), seed
@@ -212,7 +200,7 @@ class Author(ABC):
 
         def probabilities(symbols: Sequence[str]) -> npt.NDArray[np.float64]:
             texts = [self.vocabulary.encode(symbol) for symbol in symbols]
-            return np.exp([float(log_probs[0]) for log_probs in self.predictor.read_each(start, texts, until)])
+            return np.exp([float(log_probs[0]) for log_probs in self.predictor.read_ahead(start, texts, until)[1]])
 
         start = line_break
         if "\n" in self.vocabulary.symbols and probabilities("\n")[0] >= _PARAGRAPHS:
@@ -234,7 +222,7 @@ class Author(ABC):
         usual = usual_drawing(self.recipe, self.loss)
         temperature = usual.temperature if request.temperature is None else request.temperature
         min_p = usual.min_p if request.min_p is None else request.min_p
-        guard = self.recipe not in AS_THE_TUTORIAL if request.guard is None else request.guard
+        guard = self.recipe != "classic" if request.guard is None else request.guard
         # With a single symbol, nothing could come in place of a forbidden one.
         guard = guard and len(self.vocabulary) > 1
         filtered = request.top_k is not None or request.top_p is not None or request.min_p not in (None, usual.min_p)
@@ -248,15 +236,14 @@ class Author(ABC):
         request, ids = writing.request, writing.ids
         # Chunks write more than is needed, and symbols may be long.
         ends = np.cumsum(self.vocabulary.lengths[ids])
-        needed = request.length + writing.read.open_end + LOOK
-        text = (writing.opening or "") + self.vocabulary.decode(ids[: int(np.searchsorted(ends, needed)) + 1])
+        text = (writing.opening or "") + self.vocabulary.decode(ids[: int(np.searchsorted(ends, writing.needed)) + 1])
         if writing.read.open_end:
             text = text.removeprefix(" ")
         if not writing.seed:
             text = (writing.first + text).lstrip()
         return Generation(
             seed=writing.seed,
-            text=cut(text, request.length, request.stop, at_words=self.recipe not in AS_THE_TUTORIAL),
+            text=cut(text, request.length, request.stop, at_words=self.recipe != "classic"),
             temperature=writing.row.sampling.temperature,
             min_p=writing.row.sampling.min_p,
             random_seed=writing.random_seed,
@@ -344,8 +331,8 @@ def _probabilities(author: Author, seed: str, signs: str, until: float) -> tuple
     Raises UserError if it is not done by `until`.
     """
     read, following = author.vocabulary.encode(f" {seed}"), author.vocabulary.encode(signs)
-    before, after = author.predictor.read_ahead(read[read >= 0], following[following >= 0], until)
-    return math.exp(before[-1]), np.exp(after).tolist()
+    before, after = author.predictor.read_ahead(read[read >= 0], list(following[following >= 0, None]), until)
+    return math.exp(before[-1]), np.exp(after).ravel().tolist()
 
 
 def _is_english_word(seed: str, until: float) -> bool:

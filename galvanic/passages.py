@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 
 from galvanic.copying import copied_share
 from galvanic.errors import UserError
-from galvanic.generate import AS_THE_TUTORIAL, TextModel
+from galvanic.generate import TextModel
 from galvanic.request import WriteRequest
 from galvanic.text.edges import LOOK, cut, drop_partial_word
 
@@ -31,7 +31,7 @@ def pick_passages(
     description, elsewhere = model.description, "Name another model of a book or a file."
     if description.readings or description.corpus.source == "channel":
         raise UserError("This model learned from people's messages, which are not for guessing.", elsewhere)
-    if model.recipe in AS_THE_TUTORIAL:
+    if model.recipe == "classic":
         raise UserError("A `classic` model takes the likeliest character, which everybody would see.", elsewhere)
     texts = [model.vocabulary.decode(window) for window in model.windows]
     for number in random.SystemRandom().sample(range(len(texts)), len(texts)):

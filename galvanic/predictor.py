@@ -78,39 +78,26 @@ class Predictor(ABC):
 
         The first symbol is as likely as any other. Raises UserError if it is not done by `until` (`time.monotonic`).
         """
-        return self.read_ahead(ids, ids[:0], until)[0] if len(ids) else np.zeros(0, np.float32)
+        return self.read_ahead(ids, (), until)[0] if len(ids) else np.zeros(0, np.float32)
 
-    def read_ahead(self, ids: Ids, following: Ids, until: float = math.inf) -> tuple[Floats, Floats]:
-        """Read a text of one symbol or more, as `read`, and predict what follows it.
+    def read_ahead(self, ids: Ids, texts: Sequence[Ids], until: float = math.inf) -> tuple[Floats, list[Floats]]:
+        """Read a text of one symbol or more, as `read`, and each of several texts after it.
 
-        Returns the log probabilities of its symbols [len(ids)], and of each of `following` (`together` at most) as the
-        next symbol, [len(following)].
+        Returns the log probabilities of its symbols [len(ids)], and of each text's symbols [len(text)]. `ids` is read
+        once for `together` texts.
         """
-        reading = self.begin([int(ids[0])], [Sampling(0.0)])
-        log_probs = _read(reading, ids[1:, None], until)[:, 0]
-        after = np.zeros(0, np.float32)
-        if len(following):
-            reading.keep([0] * len(following))
-            after = _read(reading, following[None], until)[0]
-        return np.append(np.float32(-math.log(self.symbols)), log_probs), after
-
-    def read_each(self, before: Ids, texts: Sequence[Ids], until: float = math.inf) -> list[Floats]:
-        """Return the log probability of each symbol of several texts, each read after `before`.
-
-        `before` has one symbol or more, and is read once for `together` texts. Raises UserError as `read`.
-        """
-        results: list[Floats] = []
-        for start in range(0, len(texts), self.together):
+        following: list[Floats] = []
+        for start in range(0, max(1, len(texts)), self.together):
             some = texts[start : start + self.together]
-            reading = self.begin([int(before[0])], [Sampling(0.0)])
-            _read(reading, before[1:, None], until)
+            reading = self.begin([int(ids[0])], [Sampling(0.0)])
+            log_probs = _read(reading, ids[1:, None], until)[:, 0]
             reading.keep([0] * len(some))
-            padded = np.zeros((max(map(len, some)), len(some)), np.int32)
+            padded = np.zeros((max(map(len, some), default=0), len(some)), np.int32)
             for row, text in enumerate(some):
                 padded[: len(text), row] = text
-            log_probs = _read(reading, padded, until)
-            results += [log_probs[: len(text), row] for row, text in enumerate(some)]
-        return results
+            after = _read(reading, padded, until)
+            following += [after[: len(text), row] for row, text in enumerate(some)]
+        return np.append(np.float32(-math.log(self.symbols)), log_probs), following
 
     def write(self, rows: Sequence[Row]) -> list[Ids]:
         """Continue all seeds, each until it is `enough` or `late`; the last chunk may write more than that."""

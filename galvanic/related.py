@@ -39,7 +39,7 @@ def related(author: Author, seed: str, texts: Sequence[str], until: float = math
         RECIPES[author.recipe].seed(text, author.vocabulary) for text in (seed, f"{words[-1:]}{line_break}{behind}")
     )
     ids = [author.vocabulary.encode(f" {text}" if read.open_end else text)[:_SCORED] for text in texts]
-    after_seed, after_bare = (author.predictor.read_each(start.ids, ids, until) for start in (read, bare))
+    after_seed, after_bare = (author.predictor.read_ahead(start.ids, ids, until)[1] for start in (read, bare))
     return [
         float(np.sum(with_words - without, where=~_recited(with_words))) / max(1, len(with_words))
         for with_words, without in zip(after_seed, after_bare, strict=True)

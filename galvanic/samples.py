@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from galvanic import model_file
 from galvanic.companion import Companion
-from galvanic.generate import AS_THE_TUTORIAL, predictor
+from galvanic.generate import predictor
 from galvanic.options import RecipeName
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Predictor, Row
@@ -45,7 +45,7 @@ class SampleWriter:
         self._network = network
         self._random_seed = random_seed
         self._recipe = cast(RecipeName, prepared.recipe)
-        self._classic = prepared.recipe in AS_THE_TUTORIAL
+        self._classic = prepared.recipe == "classic"
         self.companion = companion
         self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
 

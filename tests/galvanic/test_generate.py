@@ -166,9 +166,11 @@ def test_a_model_that_is_in_use_is_not_loaded_a_second_time(tmp_path: Path) -> N
 def test_what_may_follow_is_as_likely_as_when_it_is_read() -> None:
     letters, numbers = model("abc", units=(24, 16)), model("bc1", seed=1)
     for author in (letters, Mixture([(letters, 2), (numbers, 1)])):
-        ids, following = author.vocabulary.encode("abccab" * 20), author.vocabulary.encode("abc")
+        ids = author.vocabulary.encode("abccab" * 20)
+        following = [author.vocabulary.encode(text) for text in ("a", "bc", "c")]
         before, after = author.predictor.read_ahead(ids, following)
         assert np.array_equal(before, author.predictor.read(ids))
-        assert [author.predictor.read(np.append(ids, one))[-1] for one in following] == after.tolist()
+        for text, log_probs in zip(following, after, strict=True):
+            assert np.array_equal(author.predictor.read(np.append(ids, text))[-len(text) :], log_probs)
         with pytest.raises(UserError, match="in time"):
             author.predictor.read_ahead(ids, following, -math.inf)
