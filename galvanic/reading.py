@@ -30,7 +30,7 @@ from galvanic.errors import UserError
 from galvanic.gutenberg import Book, find_book
 from galvanic.options import CorpusInfo, TextSource
 from galvanic.refusals import refuse, refuse_documents, refuse_formats
-from galvanic.source import CHUNK, chunks, cleaned, decoded, opened
+from galvanic.source import chunks, cleaned, decoded, opened
 from galvanic.units import MEGABYTE
 
 LIMIT = 2_000 * MEGABYTE
@@ -102,9 +102,8 @@ def of_memory(text: str) -> Text:
 def read_file(path: Path, workdir: Path | None = None) -> tuple[str | Path, CorpusInfo]:
     """Read a file on this machine. Returns its text with Unix line ends, and the facts about it.
 
-    With a `workdir`, which is made if necessary, a large file stays on the disk: it returns the path of the text in
-    UTF-8, which is the file's own, or one in `workdir` if it had to be rewritten. Raises UserError if the file cannot
-    be read, or is too large, empty, damaged or no text.
+    With a `workdir`, which is made if necessary, the text of a large file is written there in UTF-8, and its path
+    returned. Raises UserError if the file cannot be read, or is too large, empty, damaged or no text.
     """
     try:
         size = path.stat().st_size
@@ -123,8 +122,8 @@ def read_file(path: Path, workdir: Path | None = None) -> tuple[str | Path, Corp
 def read(source: bytes | Path, name: str, workdir: Path | None = None) -> Text:
     """Read a text by the rules at the top of this module, without Project Gutenberg's header and licence.
 
-    A path needs a `workdir`, where the text is written if it differs from the file. `name`: for messages.
-    Raises UserError if the file is empty, damaged, no text, or data for programs; OSError.
+    A path needs a `workdir`, where the text is written. `name`: for messages. Raises UserError if the file is empty,
+    damaged, no text, or data for programs; OSError.
     """
     workdir = workdir if isinstance(source, Path) else None
     text = _decode(source, name, workdir)
@@ -134,7 +133,7 @@ def read(source: bytes | Path, name: str, workdir: Path | None = None) -> Text:
         return text
     out = _Output(workdir and workdir / "book.txt")
     body = out.take(book.only(_parts(text.body)))
-    if isinstance(text.body, Path) and text.body != source:
+    if isinstance(text.body, Path):
         text.body.unlink()
     return Text(body, out.chars, out.hash.hexdigest(), book, text.chars - out.chars)
 
@@ -155,8 +154,7 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
     refuse_documents(head, name)
     says_so, encodings = _encodings(head, size)
     for encoding in encodings:
-        as_it_is = source if isinstance(source, Path) and encoding == "utf-8" else None
-        out = _Output(workdir / "corpus.txt" if workdir and not as_it_is else None, keep=as_it_is is None)
+        out = _Output(workdir and workdir / "corpus.txt")
         try:
             body = out.take(cleaned(out.count_raw(decoded(source, encoding))))
         except UnicodeDecodeError as error:
@@ -170,16 +168,15 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
             refuse(name, "a binary file, not a text")
         if out.blank:
             raise UserError(f"`{name}` contains only white space.", "Send a file with some text in it.")
-        return Text(as_it_is or body, out.chars, out.hash.hexdigest())
+        return Text(body, out.chars, out.hash.hexdigest())
     raise AssertionError("latin-1 reads everything")
 
 
 class _Output:
-    """Collects a text, in a file at `path` or in memory (if `keep`), and counts what a binary file would show."""
+    """Collects a text, in a file at `path` or in memory, and counts what a binary file would show."""
 
-    def __init__(self, path: Path | None, *, keep: bool = True) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._keep = keep
         self.hash = hashlib.sha256()
         self.chars = self.controls = self.raw = self.nuls = 0
         self.blank = True
@@ -192,27 +189,22 @@ class _Output:
             yield part
 
     def take(self, parts: Iterable[str]) -> str | Path:
-        """Collect all parts, and return the text or its path."""
+        """Collect all parts, of `CHUNK` characters or so, and return the text or its path."""
         kept: list[str] = []
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.nullcontext() if self._path is None else self._path.open("wb") as file:
             for part in parts:
                 data = part.encode("utf-8")
-                self._count(part, data)
-                if file is not None:
-                    file.write(data)
-                elif self._keep:
+                self.hash.update(data)
+                self.chars += len(part)
+                self.controls += len(_CONTROL.findall(part))
+                self.blank = self.blank and not part.strip()
+                if file is None:
                     kept.append(part)
+                else:
+                    file.write(data)
         return "".join(kept) if self._path is None else self._path
-
-    def _count(self, part: str, data: bytes) -> None:
-        self.hash.update(data)
-        self.chars += len(part)
-        # In parts, since `re` lets no other thread run meanwhile, not even the bot's event loop.
-        for start in range(0, len(part), CHUNK):
-            self.controls += len(_CONTROL.findall(part, start, start + CHUNK))
-        self.blank = self.blank and not part.strip()
 
 
 def _parts(body: str | Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ from galvanic.options import GenerateOptions, TrainOptions, checked
 from galvanic.progress import Bar
 from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.units import MEGABYTE, count, course
-from galvanic.verdict import Verdict, verdict
+from galvanic.verdict import verdict
 
 if TYPE_CHECKING:
     from galvanic.generate import TextModel
@@ -65,11 +65,6 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _verdict_lines(judgement: Verdict) -> list[str]:
-    figures = [f"{name}: {value}" for name, value in judgement.figures.items()]
-    return [judgement.headline, *figures] if judgement.headline else figures
-
-
 def _new_file(name: Path, options: argparse.Namespace) -> Path:
     """Return where to write a model. Raises UserError if a file is there and `--force` was not given."""
     path = path_for(name)
@@ -89,33 +84,27 @@ EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 def train(options: argparse.Namespace, cli: Cli) -> int:
     out = _new_file(options.out.absolute(), options)
-    workdir = out.with_name(f".{out.stem}.source")
+    workdir, checkpoint = out.with_name(f".{out.stem}.source"), out.with_name(f"{out.stem}.checkpoint")
     try:
-        return _train(options, cli, out, workdir)
-    finally:
-        shutil.rmtree(workdir, ignore_errors=True)
+        text, info = cli.find_text(options.text, workdir)
+        if options.name:
+            info = info.model_copy(update={"name": options.name})
+        parent, implied = find_parent(options.parent)
+        chosen = checked(TrainOptions, {**implied, **typed_options(TrainOptions, options)})
+        for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
+            print(line, file=sys.stderr)
 
+        from galvanic import training
 
-def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> int:
-    text, info = cli.find_text(options.text, workdir)
-    if options.name:
-        info = info.model_copy(update={"name": options.name})
-    parent, implied = find_parent(options.parent)
-    chosen = checked(TrainOptions, {**implied, **typed_options(TrainOptions, options)})
-    checkpoint = out.with_name(f"{out.stem}.checkpoint")
-    for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
-        print(line, file=sys.stderr)
-
-    from galvanic import training
-
-    places: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "parent": parent, "starter": STARTER_FILE}
-    try:
+        places: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "parent": parent, "starter": STARTER_FILE}
         with Bar("interrupt") as hooks:
             result = training.train(text, chosen, info, **places, hooks=hooks, limits=cli.limits(), quiet=True)
     except (TrainingInterrupted, KeyboardInterrupt):
         kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."
         print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)
         return EX_INTERRUPTED
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
     shutil.rmtree(checkpoint, ignore_errors=True)
     _report_training(options, chosen, out, result)
     return 0
@@ -133,7 +122,8 @@ def _report_training(options: argparse.Namespace, chosen: TrainOptions, out: Pat
     went = course(result.epochs, result.seconds, result.stopped, result.epochs_before)
     lines = [
         *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
-        *_verdict_lines(judgement),
+        *filter(None, [judgement.headline]),
+        *(f"{name}: {value}" for name, value in judgement.figures.items()),
         f"Training: {went}",
         f"Network: {result.parameters:,} parameters, {result.network_because}",
         f"model: {out}",
