@@ -43,14 +43,13 @@ class Progress(BaseModel, frozen=True):
     chars_per_s: float | None = None
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(BaseModel, frozen=True):
     """Lines written after an epoch (0: before training), with the losses at that time in nats per character."""
 
     epoch: int
     text: str
-    train_loss: float | None
-    heldout_loss: float | None
+    train_loss: float | None = None
+    heldout_loss: float | None = None
     by: Writer | None = None
 
 

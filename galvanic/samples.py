@@ -52,7 +52,8 @@ class SampleWriter:
     def after_epoch(self, weights: Weights, point: CurvePoint) -> Sample:
         """Write a sample with the weights that an epoch led to."""
         text = self._write(self._author(weights), 1, SAMPLE_CHARS, point.epoch, point.watched)[0]
-        return Sample(point.epoch, text, point.train_loss, point.heldout_loss, "both" if self.companion else "network")
+        by: Writer = "both" if self.companion else "network"
+        return Sample(epoch=point.epoch, text=text, train_loss=point.train_loss, heldout_loss=point.heldout_loss, by=by)
 
     def before_training(self, weights: Weights, by: Writer) -> Sample:
         """Write a sample with the weights that a training begins with, and measure their held-out loss."""
@@ -64,7 +65,7 @@ class SampleWriter:
             loss = -float(author.read(read)[lead:].mean()) * prepared.heldout_density
         unknown = float(np.log(len(prepared.vocabulary)))
         text = self._write(author, 1, SAMPLE_CHARS, 0, unknown if loss is None else loss)[0]
-        return Sample(0, text, None, loss, by)
+        return Sample(epoch=0, text=text, heldout_loss=loss, by=by)
 
     def at_the_end(self, weights: Weights, loss: float) -> tuple[str, ...]:
         """Write the samples by which a finished model is judged; `loss`: its loss in nats per character."""

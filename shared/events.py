@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from galvanic import results
 from galvanic.options import MOST_LENGTH
-from galvanic.results import Difficulty, Writer
+from galvanic.results import Difficulty
 from shared.jobs import MOST_PASSAGES, MOST_USED, MOST_VARIANTS
 from shared.models import ModelFacts
 
@@ -53,16 +53,9 @@ class Progress(_Event, results.Progress):
         return min(1.0, max(0.0, self.done))
 
 
-class Sample(_Event):
-    """Written after an epoch (0: before anything was learned), with the losses at that time (nats per character). `by`:
-    None: its worker does not say."""
-
+class Sample(_Event, results.Sample):
     kind: Literal["sample"] = "sample"
-    epoch: int
     text: Words
-    train_loss: float | None = None
-    heldout_loss: float | None = None
-    by: Writer | None = None
 
 
 class Trouble(_Event):

@@ -122,7 +122,7 @@ class WarmModels:
                 log.info("model_forgotten", model_id=model_id)
 
     def write_mixed(self, guild_id: int, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
-        """Write with several models. Raises UserError: why there is no text, or one of them cannot be mixed."""
+        """Write with several models. Raises UserError: why there is no text."""
         from galvanic.generate import Mixture
 
         models: list[tuple[TextModel, float]] = []

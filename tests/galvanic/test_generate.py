@@ -115,18 +115,6 @@ def test_a_model_skips_what_it_does_not_know() -> None:
     assert "§" in mixture.generate("a§", 5).notes[0]
 
 
-def test_what_cannot_be_mixed_is_refused(small: TextModel, classic: Path) -> None:
-    with pytest.raises(UserError, match="classic"):
-        Mixture([(small, 1), (load_model(classic), 1)])
-    with pytest.raises(UserError, match="word"):
-        Mixture([(small, 1), (model(recipe="word"), 1)])
-    for weight in (0, -1, math.nan, math.inf):
-        with pytest.raises(UserError, match="weight"):
-            Mixture([(small, weight)])
-    with pytest.raises(UserError, match="models"):
-        Mixture([])
-
-
 _shared = functools.cache(model)
 
 
