@@ -14,7 +14,7 @@ from bot.train.cog_jobs import Row, listing
 from bot.train.state import TrainingState
 from bot.words import TITLE_LIMIT, clipped, plain, shorten, shorten_words, tail
 from bot.write import embeds as write_embeds
-from bot.write.changes import continued, hotter, temperatures_around
+from bot.write.changes import BUTTONS, hotter, temperatures_around
 from playground.markdown import render, render_inline
 from shared.blocklist import Blocklist
 from shared.events import Compared, ComparedText, Sample, Started, Surprised
@@ -193,7 +193,7 @@ def test_a_surprise_is_told_in_bits_and_in_choices() -> None:
 
 @given(nasty)
 def test_a_continuation_shows_an_end_of_what_it_goes_on_from(text: str) -> None:
-    job = continued(generate_job(from_line=True, random_seed=3), text)
+    job = BUTTONS["continue"](generate_job(from_line=True, random_seed=3), generated(seed="", text=text))
     assert job.shown is not None
     assert text.replace("█", "").endswith(job.seed)
     assert len(job.seed) <= 1_000
