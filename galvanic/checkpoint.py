@@ -19,8 +19,8 @@ from galvanic.files import replacing
 from galvanic.results import Difficulty, Hooks
 
 T = TypeVar("T")
-AGAIN_S = 5.0  # between two tries to write
 _ASK_EVERY_S = 0.5  # between two questions to the hooks
+_ASKS = 10  # between two tries to write
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 log = structlog.get_logger()
@@ -52,18 +52,13 @@ def when_there_is_room(
                 log.error(reason.replace(" ", "_"), error=str(error))
                 hooks.trouble(reason)
                 reported = reason
-            _wait(hooks)
+            for _ in range(_ASKS):
+                hooks.go_on()
+                time.sleep(_ASK_EVERY_S)
         else:
             if reported:
                 hooks.trouble(None)
             return written
-
-
-def _wait(hooks: Hooks) -> None:
-    until = time.monotonic() + AGAIN_S
-    while time.monotonic() < until:
-        hooks.go_on()
-        time.sleep(_ASK_EVERY_S)
 
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -42,15 +42,11 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
 CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # at most one checkpoint in so many seconds, however short the epochs
-CHECKPOINT_AGAIN_S = 10.0  # until the next try after the disk was full
 MOST_STRAYS = 3  # after so many losses that are no number the training ends
 _GAIN_NATS = 0.001  # an epoch that lowers the loss by less counts as without gain
 _PATIENT_STEPS = 20  # the rate is lowered after epochs of so many steps in all without gain: of a short text, several
 _LOWER_RATE = 0.4  # factor of the learning rate when it is lowered
 _LEAST_RATE_SHARE = 0.1  # of the planned rate; below it nothing more is learned
-
-Judge = Callable[[Callable[[], object]], float | None]
-"""Returns the held-out loss in nats per symbol, or None; it calls its argument now and then."""
 
 log = structlog.get_logger()
 
@@ -74,8 +70,9 @@ class _Astray(Exception):
 class Loop:
     """Runs a learner until a training's end.
 
-    `heldout` judges the learner's weights. `sample` writes a sample with an epoch's weights. `folder`: for checkpoints;
-    None: it writes none. `identity`: see `Record`. `checkpoint_s`: seconds between two checkpoints within an epoch.
+    `heldout` returns the held-out loss of the learner's weights in nats per symbol, or None; it calls its argument now
+    and then. `sample` writes a sample with an epoch's weights. `folder`: for checkpoints; None: it writes none.
+    `identity`: see `Record`. `checkpoint_s`: seconds between two checkpoints within an epoch.
 
     Afterwards `best` holds the best epoch's weights, `curve` the losses, and `notes` sentences for the person.
     """
@@ -83,7 +80,7 @@ class Loop:
     learner: Learner
     pace: Pace
     hooks: Hooks
-    heldout: Judge
+    heldout: Callable[[Callable[[], object]], float | None]
     sample: Callable[[Weights, CurvePoint], Sample]
     folder: Path | None
     identity: dict[str, Any]
@@ -97,7 +94,7 @@ class Loop:
         self._good: Arrays = {}  # the learner's state to go back to
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
-        self._saved, self._not_before = time.monotonic(), -math.inf
+        self._saved = time.monotonic()  # or tried to save
         self._unsaved = False  # a checkpoint could not be written, because the disk is full
 
     @property
@@ -125,7 +122,7 @@ class Loop:
         if at.total_steps == 0:
             self.learner.begin_epoch(at.epoch)
             if start is not None and not self.curve:
-                self.curve = [CurvePoint(0, start, self._heldout(self._poll))]
+                self.curve = [CurvePoint(0, start, self._heldout())]
                 self.best = self.learner.weights()
         self._good = self.learner.state()
         while True:
@@ -164,8 +161,8 @@ class Loop:
             if self._save_is_due(self.checkpoint_s):
                 self._save()
 
-    def _heldout(self, poll: Callable[[], object]) -> float | None:
-        loss = self.heldout(poll)
+    def _heldout(self) -> float | None:
+        loss = self.heldout(self._poll)
         return None if loss is None else per_char(loss, self.learner.prepared.heldout_density)
 
     def _train_loss(self) -> float | None:
@@ -180,8 +177,7 @@ class Loop:
             self.best = self.best or self.learner.weights()
             return
         self.tell("measuring")
-        heldout = self._heldout(self._poll)
-        point = CurvePoint(at.epoch, train_loss, heldout)
+        point = CurvePoint(at.epoch, train_loss, self._heldout())
         weights = self.learner.weights()
         if not math.isfinite(point.watched) or not _finite(weights):
             raise _Astray
@@ -239,15 +235,13 @@ class Loop:
         if at.epoch >= self.pace.epochs:
             return "done"
         if self.learner.plan.schedule == "plateau":
-            return None if self._without_gain() < self._few_epochs() or self._slow_down() else "early"
+            patience = math.ceil(_PATIENT_STEPS / self.learner.steps)
+            return None if self._without_gain() < patience or self._slow_down() else "early"
         patience = max(4, math.ceil(self.learner.plan.patience * self.pace.planned_epochs()))
         without_gain = at.epoch - best_point(self.curve).epoch
         if self.learner.plan.patience and without_gain >= patience and not self.curve[-1].behind:
             return "early"
         return None
-
-    def _few_epochs(self) -> int:
-        return math.ceil(_PATIENT_STEPS / self.learner.steps)
 
     def _without_gain(self) -> int:
         """Return how many epochs in a row were without gain, at the current learning rate.
@@ -311,8 +305,7 @@ class Loop:
             self.hooks.progress(event)
 
     def _save_is_due(self, every_s: float) -> bool:
-        time_now = time.monotonic()
-        return time_now - self._saved >= every_s and time_now >= self._not_before
+        return time.monotonic() - self._saved >= every_s
 
     def _save(self) -> None:
         if self.folder is None:
@@ -335,14 +328,14 @@ class Loop:
         except OSError as error:
             if not disk_full(error):
                 raise
-            # A full disk ends no training: it goes on, and tries again later.
-            self._not_before = time.monotonic() + CHECKPOINT_AGAIN_S
+            # A full disk ends no training: it goes on, and tries again when the next checkpoint is due.
             if not self._unsaved:
                 log.error("checkpoint_not_saved", reason="the disk is full")
                 self._unsaved = True
                 self.hooks.trouble("disk full")
             return
-        self._saved = time.monotonic()
+        finally:
+            self._saved = time.monotonic()
         if self._unsaved:
             log.info("checkpoint_saved_again")
             self._unsaved = False

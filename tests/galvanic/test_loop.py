@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galvanic import checkpoint, loop
+from galvanic import checkpoint
 from galvanic.errors import UserError
 from galvanic.learners import Learner
 from galvanic.loop import Loop, Record
@@ -199,7 +199,6 @@ def test_the_clock_runs_over_all_attempts(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_AGAIN_S", 0.0)
     left, save, hooks = [3], checkpoint.save, Recorder()
 
     def full(*arguments: Any) -> None:
@@ -243,16 +242,3 @@ def test_an_interrupted_training_goes_on_at_the_rate_that_it_was_lowered_to(afte
     again.restore(arrays, Record.model_validate(record))
     assert again.run() == "early"
     assert again.curve == whole.curve
-
-
-def test_a_full_disk_is_not_tried_at_the_end_of_each_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_BETWEEN_EPOCHS_S", 0.0)
-    tries = []
-
-    def full(*_: Any) -> None:
-        tries.append(1)
-        raise OSError(errno.ENOSPC, "as the test wants it")
-
-    monkeypatch.setattr(checkpoint, "save", full)
-    assert made(Numbers(), Recorder(), tmp_path, checkpoint_s=60.0).run() == "done"
-    assert len(tries) == 1

@@ -45,8 +45,7 @@ def one_and_two(settings: Settings) -> None:
 @pytest.fixture
 def looks_for_room_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for room on the disk looks and asks many times a second."""
-    monkeypatch.setattr(checkpoint, "AGAIN_S", 0.02)
-    monkeypatch.setattr(checkpoint, "_ASK_EVERY_S", 0.01)
+    monkeypatch.setattr(checkpoint, "_ASK_EVERY_S", 0.002)
 
 
 @pytest.fixture
