@@ -220,7 +220,27 @@ def make_plan(
     if recipe == "classic":
         return _classic(vocabulary, budget, network)
     begin: _Begin = "nothing" if network is None else "starter" if from_starter else "model"
-    return _streams(recipe, vocabulary, symbols, budget, network, begin)
+    batch, length = _streams_and_length(symbols, budget.gpu)
+    base = NetworkConfig(
+        kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
+    )
+    most_epochs, sizes = next(row[1:] for row in _BY_TIME if symbols * _CHARACTERS[recipe] >= row[0])
+    if network is not None:
+        networks = [network.model_copy(update={"vocabulary": vocabulary})]
+        if from_starter:
+            most_epochs = _EPOCHS_FROM_STARTER
+    elif budget.epochs is not None:
+        # The same network on every machine with enough memory.
+        networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
+    else:
+        networks = _by_time(base, sizes, symbols, budget)
+    plans = [
+        _plan(recipe, network, (streams, length), symbols, most_epochs, budget, begin)
+        for network in networks
+        for streams in _halved(batch)
+    ]
+    # If not even the smallest fits into the memory, `apply_options` refuses it.
+    return next((plan for plan in plans if budget.memory is None or plan.memory() <= budget.memory), plans[-1])
 
 
 def _classic(vocabulary: int, budget: Budget, parent: NetworkConfig | None) -> Plan:
@@ -243,32 +263,6 @@ def _classic(vocabulary: int, budget: Budget, parent: NetworkConfig | None) -> P
         epochs=4,
         precision=budget.precision,
     )
-
-
-def _streams(
-    recipe: str, vocabulary: int, symbols: int, budget: Budget, parent: NetworkConfig | None, begin: _Begin
-) -> Plan:
-    batch, length = _streams_and_length(symbols, budget.gpu)
-    base = NetworkConfig(
-        kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
-    )
-    most_epochs, sizes = next(row[1:] for row in _BY_TIME if symbols * _CHARACTERS[recipe] >= row[0])
-    if parent is not None:
-        networks = [parent.model_copy(update={"vocabulary": vocabulary})]
-        if begin == "starter":
-            most_epochs = _EPOCHS_FROM_STARTER
-    elif budget.epochs is not None:
-        # The same network on every machine with enough memory.
-        networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
-    else:
-        networks = _by_time(base, sizes, symbols, budget)
-    plans = [
-        _plan(recipe, network, (streams, length), symbols, most_epochs, budget, begin)
-        for network in networks
-        for streams in _halved(batch)
-    ]
-    # If not even the smallest fits into the memory, `apply_options` refuses it.
-    return next((plan for plan in plans if budget.memory is None or plan.memory() <= budget.memory), plans[-1])
 
 
 def _plan(

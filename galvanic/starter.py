@@ -86,24 +86,25 @@ def judge(starter: Parent, prepared: Prepared) -> Judged:
     else:
         end = np.asarray(prepared.heldout)
     each = min(LEAD + SCORED, len(end))
+    lead = min(LEAD, each // 2)
     streams = max(1, min(STREAMS, len(end) // each))
     starts = np.linspace(0, len(end) - each, streams).astype(np.int64)
     pieces = end[starts[:, None] + np.arange(each)].astype(np.int64)
     counts = np.bincount(learned, minlength=len(prepared.vocabulary))
     return Judged(
-        float(starter_nats(starter, counts, pieces).mean()),
-        float(bigram_nats(learned, pieces, len(prepared.vocabulary)).mean()),
+        float(starter_nats(starter, counts, pieces, lead).mean()),
+        float(bigram_nats(learned, pieces, lead, len(prepared.vocabulary)).mean()),
     )
 
 
-def starter_nats(starter: Parent, counts: npt.NDArray[np.int64], pieces: npt.NDArray[np.int64]) -> Nats:
-    """Return the starter's loss for each symbol of the pieces [streams, characters], without those read first.
+def starter_nats(starter: Parent, counts: npt.NDArray[np.int64], pieces: npt.NDArray[np.int64], lead: int) -> Nats:
+    """Return the starter's loss for each symbol of the pieces [streams, characters], without the `lead` read first.
 
     `counts`: of all symbols in the text. A symbol that the starter lacks costs what its share of the text is worth, and
     is read as the starter's last symbol.
     """
     streams = Streams.of(starter.description.network, starter.weights)
-    own_symbols, lead = len(starter.description.symbols), _lead(pieces)
+    own_symbols = len(starter.description.symbols)
     read = np.minimum(pieces, own_symbols - 1).astype(np.int32).T.copy()
     reading = streams.begin(read[0].tolist(), [Sampling(0.0)] * len(pieces))
     log_probs = reading.advance(read[1:], np.zeros(read[1:].shape, np.float32))[1]
@@ -114,9 +115,8 @@ def starter_nats(starter: Parent, counts: npt.NDArray[np.int64], pieces: npt.NDA
     return np.where(asked < own_symbols, nats - math.log1p(-new), -np.log(new * shares[asked]))
 
 
-def bigram_nats(learned: npt.NDArray[Any], pieces: npt.NDArray[np.int64], symbols: int) -> Nats:
+def bigram_nats(learned: npt.NDArray[Any], pieces: npt.NDArray[np.int64], lead: int, symbols: int) -> Nats:
     """Return the same for bigrams counted in `learned`, interpolated by method C of Witten & Bell (1991)."""
-    lead = _lead(pieces)
     text, before, asked = learned.astype(np.int64), pieces[:, lead - 1 : -1], pieces[:, lead:]
     alone = (np.bincount(text, minlength=symbols) + 0.5) / (len(text) + 0.5 * symbols)
     pairs, times = np.unique(text[:-1] * symbols + text[1:], return_counts=True)
@@ -125,7 +125,3 @@ def bigram_nats(learned: npt.NDArray[Any], pieces: npt.NDArray[np.int64], symbol
     follows = np.where(pairs[place] == before * symbols + asked, times[place], 0)
     total = np.bincount(text[:-1], minlength=symbols)
     return -np.log((follows + kinds[before] * alone[asked]) / (total[before] + kinds[before]))
-
-
-def _lead(pieces: npt.NDArray[np.int64]) -> int:
-    return min(LEAD, int(pieces.shape[1]) // 2)

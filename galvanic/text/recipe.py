@@ -54,10 +54,6 @@ class Prepared:
         return ("Lines broken for a fixed width were joined into paragraphs.",) if self.unwrapped else ()
 
     @property
-    def characters(self) -> int:
-        return self.learned_chars + self.heldout_chars
-
-    @property
     def density(self) -> float:
         """Return the symbols per character of the part to learn from, which turns a loss per symbol into one per
         character."""
