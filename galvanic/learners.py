@@ -8,6 +8,7 @@ weights by the held-out loss. Losses are means in nats per symbol.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -168,7 +169,7 @@ class StreamsLearner(Learner):
         self._ids = prepared.training
         self._stream = len(self._ids) // plan.batch
         self.steps = max(1, (self._stream - 1) // plan.length)
-        self._states: list[Tensor] = []
+        self._states: list[list[Tensor]] = []  # for each member: hidden and cell state of each layer
         most = _JUDGED_AT_ONCE // (HELDOUT_STREAMS * plan.network.vocabulary)
         self._length = max(1, min(JUDGED_LENGTH, most))
         self._judged = _heldout_streams(prepared, self._length)
@@ -187,12 +188,9 @@ class StreamsLearner(Learner):
         places = self._starts[:, None] + index * self.plan.length + np.arange(self.plan.length + 1)
         chosen = self._ids[places % len(self._ids)].astype(np.int32)
         losses: list[float] = []
-        new_states: list[Tensor] = []
         for member, learn in enumerate(self._steps):
-            loss, states = learn(tf.constant(chosen), self._states_of(member, self._states))
+            loss, self._states[member] = learn(tf.constant(chosen), self._states[member])
             losses.append(float(loss))
-            new_states += states
-        self._states = new_states
         return sum(losses) / len(losses), self.plan.batch * self.plan.length
 
     def heldout_predictions(self, poll: Callable[[], object]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
@@ -208,12 +206,14 @@ class StreamsLearner(Learner):
             yield log_probs.numpy()[chosen], places[:, part][chosen]
 
     def state(self) -> Arrays:
-        return {**super().state(), **grouped(carried=_numbered(self._states))}
+        return {**super().state(), **grouped(carried=_numbered(itertools.chain(*self._states)))}
 
     def restore(self, state: Arrays) -> None:
         super().restore(state)
         carried = within(state, "carried")
-        self._states = [tf.constant(carried[str(index)]) for index in range(len(carried))]
+        states = [tf.constant(carried[str(index)]) for index in range(len(carried))]
+        each = 2 * len(self.plan.network.units)
+        self._states = [states[start : start + each] for start in range(0, len(states), each)]
 
     def _with_frequencies(self, prepared: Prepared) -> Weights:
         """Return the fresh weights with output biases that predict each symbol's frequency, which it learns first."""
@@ -222,9 +222,8 @@ class StreamsLearner(Learner):
         weights = self.weights()
         return {name: biases if name.endswith("output/bias") else weight for name, weight in weights.items()}
 
-    def _zero_states(self, batch: int) -> list[Tensor]:
-        network = self.plan.network
-        return [tf.zeros((batch, units)) for _ in range(network.members) for units in network.units for _ in range(2)]
+    def _zero_states(self, batch: int) -> list[list[Tensor]]:
+        return [[tf.zeros((batch, units)) for units in self.plan.network.units for _ in range(2)] for _ in self.models]
 
     def _learn(self, index: int, chosen: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         with tf.GradientTape() as tape:
@@ -233,19 +232,15 @@ class StreamsLearner(Learner):
         self._apply(index, tape, loss)
         return loss, after
 
-    def _predict(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def _predict(self, inputs: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[list[Tensor]]]:
         """Return the members' mean prediction, log probabilities [streams, time, symbols], and their new states."""
         log_probs: list[Tensor] = []
-        after: list[Tensor] = []
-        for member, model in enumerate(self.models):
-            logits, *new_states = model([inputs, *self._states_of(member, states)], training=False)
+        after: list[list[Tensor]] = []
+        for model, own_states in zip(self.models, states, strict=True):
+            logits, *new_states = model([inputs, *own_states], training=False)
             log_probs.append(tf.nn.log_softmax(tf.cast(logits, tf.float32)))
-            after += new_states
+            after.append(new_states)
         return tf.reduce_logsumexp(tf.stack(log_probs), 0) - math.log(len(log_probs)), after
-
-    def _states_of(self, member: int, states: list[Tensor]) -> list[Tensor]:
-        each = 2 * len(self.plan.network.units)
-        return states[member * each : (member + 1) * each]
 
 
 def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | None:

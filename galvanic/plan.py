@@ -384,7 +384,13 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
     if options.units is not None or options.layers is not None:
         update["because"] = "as asked for"
     chosen = plan.model_copy(update={**update, "network": plan.network.model_copy(update=network)})
-    _check_memory(chosen, memory_bytes())
+    needed, memory = chosen.memory(), memory_bytes()
+    if memory is not None and needed > _MOST_SHARE * memory:
+        raise UserError(
+            f"A network of {chosen.network.parameters():,} parameters, {chosen.batch:,} texts at a time, needs about "
+            f"{needed / 2**30:,.1f} GB of memory to learn; this machine has {memory / 2**30:,.1f}.",
+            "Choose fewer layers or units, or a smaller batch or length.",
+        )
     return chosen
 
 
@@ -407,16 +413,6 @@ def spare_memory() -> int | None:
     """Return how many bytes a training may take on this machine; None if that is unknown."""
     memory = memory_bytes()
     return None if memory is None else int(_MOST_SHARE * memory)
-
-
-def _check_memory(plan: Plan, memory: int | None) -> None:
-    needed = plan.memory()
-    if memory is not None and needed > _MOST_SHARE * memory:
-        raise UserError(
-            f"A network of {plan.network.parameters():,} parameters, {plan.batch:,} texts at a time, needs about "
-            f"{needed / 2**30:,.1f} GB of memory to learn; this machine has {memory / 2**30:,.1f}.",
-            "Choose fewer layers or units, or a smaller batch or length.",
-        )
 
 
 def memory_bytes() -> int | None:
