@@ -59,7 +59,7 @@ class Withdrawals:
         for user_id in user_ids:
             notes |= {note.reading_id: note for note in await self.registry.notes.with_member(user_id, guild_id)}
         for reading_id in notes:
-            await self.registry.notes.note_withdrawn(reading_id)
+            await self.registry.notes.mark(reading_id, "withdrawn")
             self.core.chores.add(self.tidy, reading_id)
         log.info("members_withdrew", guild_id=guild_id, user_ids=sorted(user_ids), why=why, readings=len(notes))
         if notes:
@@ -97,7 +97,7 @@ class Withdrawals:
         refused = (await self.consents.of(note.guild_id, members)).refused(members, note.until)
         if not refused:
             return
-        if await notes.note_withdrawn(reading_id):
+        if await notes.mark(reading_id, "withdrawn"):
             self.core.bot.dispatch("words_withdrawn")
         for job in await self.core.snapshots.trainings():
             if job.reading is not None and job.reading.reading_id == reading_id:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import redis.asyncio
 import structlog
@@ -118,23 +118,15 @@ class ReadingNotes:
         )
         return sorted(notes.values(), key=lambda note: note.read_at)
 
-    async def note_withdrawn(self, reading_id: ReadingId) -> bool:
-        """Note that words of a reading were withdrawn, and return whether that is new.
+    async def mark(self, reading_id: ReadingId, why: Literal["withdrawn", "outdated"]) -> bool:
+        """Note that words of a reading were withdrawn, or that it is too old, and return whether that is new.
 
         From the first time on, time is running for its models.
         """
-        if new := await self._mark(reading_id, "withdrawn_at"):
-            log.info("reading_withdrawn", reading_id=reading_id)
+        marked = self._redis.eval(_MARK, 1, keys.reading(reading_id), f"{why}_at", str(time.time()))
+        if new := bool(await redis_call(marked)):
+            log.info(f"reading_{why}", reading_id=reading_id)
         return new
-
-    async def note_outdated(self, reading_id: ReadingId) -> None:
-        """Note that a reading is too old: from the first time on, time is running for its models."""
-        if await self._mark(reading_id, "outdated_at"):
-            log.info("reading_outdated", reading_id=reading_id)
-
-    async def _mark(self, reading_id: ReadingId, field: str) -> bool:
-        marked = self._redis.eval(_MARK, 1, keys.reading(reading_id), field, str(time.time()))
-        return bool(await redis_call(marked))
 
     async def take_out(self, reading_id: ReadingId, user_ids: Collection[int]) -> None:
         """Forget members whose lines were taken out of a text before any model learned it."""
@@ -151,6 +143,11 @@ class ReadingNotes:
             pipe.hdel(keys.READINGS, reading_id)
             await redis_call(pipe.execute())
         log.info("reading_forgotten", reading_id=reading_id)
+
+
+def is_withdrawn(readings: Iterable[ReadingRef], notes: Mapping[ReadingId, ReadingNote]) -> bool:
+    """Return whether words of some readings were withdrawn, or nothing is known of one any more. `notes`: theirs."""
+    return any((note := notes.get(ref.reading_id)) is None or note.withdrawn_at is not None for ref in readings)
 
 
 def _note(reading_id: ReadingId, fields: Mapping[bytes, bytes]) -> ReadingNote | None:

@@ -6,7 +6,7 @@ import functools
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +20,7 @@ from bot.background import redis_call
 from bot.errors import nearest
 from bot.jobs.decoding import read
 from bot.models.audience import Audience
-from bot.models.readings import ReadingNotes
+from bot.models.readings import ReadingNotes, is_withdrawn
 from bot.options.autocomplete import choices, in_time
 from bot.servers.access import Viewer, channel_ids
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
@@ -279,11 +279,9 @@ class Registry:
 
     # ------------------------------------------------------------------ how long models of channels' messages live
 
-    async def is_withdrawn(self, readings: Iterable[ReadingRef]) -> bool:
-        """Return whether words of some readings were withdrawn, or nothing is known of one any more."""
-        ids = {ref.reading_id for ref in readings}
-        notes = await self.notes.load_all(ids)
-        return len(notes) < len(ids) or any(note.withdrawn_at is not None for note in notes.values())
+    async def is_withdrawn(self, readings: Sequence[ReadingRef]) -> bool:
+        """Look up whether words of some readings were withdrawn, or nothing is known of one any more."""
+        return is_withdrawn(readings, await self.notes.of(readings))
 
     async def gone_by(self, model: ModelRecord) -> float | None:
         """Return when a model is made again or deleted at the latest, in seconds since the epoch.

@@ -24,7 +24,7 @@ from bot.channels.sources import Source, Sources
 from bot.core import Core
 from bot.jobs.snapshot import cancel_trainings
 from bot.models.audience import Audience
-from bot.models.readings import ReadingNote
+from bot.models.readings import ReadingNote, is_withdrawn
 from bot.models.registry import Registry
 from bot.servers.access import Viewer, channel_ids
 from bot.train.start import Trainings
@@ -97,16 +97,17 @@ class Remaking(Service, commands.Cog):
         self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], notes: dict[str, ReadingNote]
     ) -> None:
         ids = {other.model_id for other in models}
-        new = [other for other in models if other.replaces == model.model_id and not _is_withdrawn(other, notes)]
-        if model.replaces in ids and _is_withdrawn(model, notes):
+        heirs = (other for other in models if other.replaces == model.model_id)
+        new = next((heir for heir in heirs if not is_withdrawn(heir.readings, notes)), None)
+        if model.replaces in ids and is_withdrawn(model.readings, notes):
             await self.registry.remove(model)  # somebody withdrew while it was made: the old one gets another
         elif model.replaces is not None and model.replaces not in ids:
             await self._inherit(model, model.options.name if model.options is not None else None)
-        elif new:
-            await self._replace(guild, model, new[0])
+        elif new is not None:
+            await self._replace(guild, model, new)
         elif any(ref.reading_id not in notes for ref in model.readings):
             await self.delete(guild, model, "I no longer know what it learned")
-        elif _is_withdrawn(model, notes):
+        elif is_withdrawn(model.readings, notes):
             # Without its author nothing is left of a model of one member's words.
             await self._renew(guild, model, "a member's words in it were withdrawn", at_once=bool(model.authors))
         elif await self._is_old(model, notes):
@@ -117,7 +118,7 @@ class Remaking(Service, commands.Cog):
         read_before = time.time() - self.registry.lifetime_s
         old = [ref.reading_id for ref in model.readings if notes[ref.reading_id].read_at <= read_before]
         for reading_id in old:
-            await self.registry.notes.note_outdated(reading_id)
+            await self.registry.notes.mark(reading_id, "outdated")
         return bool(old)
 
     # ------------------------------------------------------------------ making again
@@ -260,8 +261,3 @@ def chain_again(
         epochs = max(1, model.epochs - (ancestor.epochs if ancestor is not None else 0))
         again |= {"epochs": min(epochs, settings.train_max_epochs), "minutes": settings.train_max_minutes}
     return ancestor, options.model_copy(update=again)
-
-
-def _is_withdrawn(model: ModelRecord, notes: dict[str, ReadingNote]) -> bool:
-    """Return whether a member withdrew since it learned, or nothing is known of a reading any more."""
-    return any((note := notes.get(ref.reading_id)) is None or note.withdrawn_at is not None for ref in model.readings)

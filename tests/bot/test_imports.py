@@ -43,7 +43,7 @@ async def test_a_model_of_known_readings_is_as_its_readings_say(live: Live) -> N
     assert model is not None
     assert (model.readings, model.checked) == ((note.ref,), True)
     assert await live.models.registry.usable(Viewer(GUILD_ID, [LAB])) == [model]
-    await live.models.registry.notes.note_withdrawn(note.reading_id)
+    await live.models.registry.notes.mark(note.reading_id, "withdrawn")
     assert await live.models.registry.is_withdrawn(model.readings), "as any other that learned it"
 
 
@@ -65,7 +65,7 @@ async def test_a_file_that_may_not_be_used_is_refused_and_not_kept(live: Live, w
     notes = live.models.registry.notes
     note = await noted(notes, ADA, guild_id=guild_id, channel_id=LAB)
     if what == "withdrawn":
-        await notes.note_withdrawn(note.reading_id)
+        await notes.mark(note.reading_id, "withdrawn")
     names = [note.reading_id, *(["r-of-nobody"] if what == "unknown" else [])]
     assert await imported(live, *names) is None
     assert live.showing(problem)

@@ -89,7 +89,7 @@ async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile
     heard(live)
     await standing(live)
     await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
-    await live.models.registry.notes.note_withdrawn(ref().reading_id)
+    await live.models.registry.notes.mark(ref().reading_id, "withdrawn")
     ((job, event),) = [found for found in answers(live, CELLAR) if isinstance(found[0], ExportJob)]
     await live.core.delivery.post(job, event, live.bot.get_partial_messageable(CELLAR).send)
     (message,) = live.shown("were withdrawn in the meantime", channel="cellar")
@@ -274,7 +274,7 @@ async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live
     log.publish(Sample(epoch=1, text=SECRET))
     log.publish(Interrupted())
     await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
-    await live.models.registry.notes.note_withdrawn(ref().reading_id)
+    await live.models.registry.notes.mark(ref().reading_id, "withdrawn")
     await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
     with pytest.raises(UserError, match="has since withdrawn"):
         await cog(live.bot, Jobs).samples("t-77", GUILD, ben, [where])
