@@ -18,7 +18,7 @@ from galvanic.errors import UserError
 from galvanic.files import replacing
 from galvanic.units import MEGABYTE, count
 from launcher.parts import Folders
-from launcher.preflight import Lock, prepare_folders
+from launcher.preflight import locked, prepare_folders, sign
 from launcher.redis_server import SNAPSHOT, redis_answers
 from shared.connect import connect_once, explain
 from shared.settings import Settings, read_settings
@@ -67,8 +67,8 @@ def restore(file: str | None) -> int:
     with _opened(Path(file).expanduser()) as archive:
         moment = datetime(*archive.getinfo(_SNAPSHOT).date_time)  # local time
         folders = prepare_folders(settings.data_dir)
-        with Lock(folders) as lock:
-            lock.tell("a backup is being restored")
+        with locked(folders) as lock:
+            sign(lock, "a backup is being restored")
             _require_empty(folders)
             _unpack(archive, folders)
     print(

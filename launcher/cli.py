@@ -9,7 +9,7 @@ from pathlib import Path
 
 from galvanic.errors import UserError
 from launcher.parts import Folders, Plan
-from launcher.preflight import Lock, close_env_file, prepare_folders, sockets_folder
+from launcher.preflight import close_env_file, locked, prepare_folders, sockets_folder
 from launcher.run import Run, say
 from launcher.system import system_plan
 from shared.settings import read_settings
@@ -44,5 +44,5 @@ def run_plan(data: Path, planner: Callable[[Folders, Path], Plan]) -> int:
     `planner`: makes the plan, given the data folder and a folder for sockets.
     """
     folders = prepare_folders(data)
-    with Lock(folders) as lock, sockets_folder(folders) as sockets:
+    with locked(folders) as lock, sockets_folder(folders) as sockets:
         return Run(planner(folders, sockets), folders, lock).run()

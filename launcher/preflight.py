@@ -11,6 +11,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from galvanic.errors import UserError
 from launcher.parts import Folders
@@ -52,42 +53,31 @@ def close_env_file(path: Path) -> bool:
     return False
 
 
-class Lock:
-    """The right of one run to use a data folder. It ends with its processes, so a stale file is no obstacle.
+@contextlib.contextmanager
+def locked(folders: Folders) -> Iterator[TextIO]:
+    """Take a data folder for one run, and give the open file that locks it.
 
-    The parts inherit the open file: if the launcher is killed, the folder stays locked until all of them have ended.
+    The parts inherit the file: if the launcher is killed, the folder stays locked until all of them have ended. A file
+    that nobody has open is no obstacle. Raises UserError: another run has the folder.
     """
-
-    def __init__(self, folders: Folders) -> None:
-        self._data = folders.data
-        self._path = folders.run / "lock"
-        self._fd = -1
-
-    def __enter__(self) -> Lock:
-        """Take the lock. Raises UserError: another run has it; the message says which, and where it can be reached."""
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = folders.run / "lock"
+    with path.open("a", encoding="utf-8") as lock:
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._fd)
             raise UserError(
-                f"Galvanic is already running on the data folder {self._data} ({self._path.read_text('utf-8')}).",
+                f"Galvanic is already running on the data folder {folders.data} ({path.read_text('utf-8')}).",
                 "Stop it with Ctrl-C in its terminal, or give this one another folder with DATA_DIR=/some/folder.",
             ) from None
-        self.tell("")
-        return self
+        sign(lock)
+        yield lock
 
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
 
-    def fileno(self) -> int:
-        """Return the open file, for a process that is to hold the lock, too."""
-        return self._fd
-
-    def tell(self, where: str) -> None:
-        """Leave word for a second start: our process id, and the line that says how to reach us."""
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"process {os.getpid()}{where and ', '}{where}".encode(), 0)
+def sign(lock: TextIO, *remarks: str) -> None:
+    """Leave word for a second start: our process id, and for example the line that says how to reach us."""
+    lock.truncate(0)
+    lock.write(", ".join([f"process {os.getpid()}", *remarks]))
+    lock.flush()
 
 
 def choose_port(settings: Settings, say: Callable[[str], None]) -> int:

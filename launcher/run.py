@@ -6,9 +6,10 @@ import os
 import signal
 import time
 from types import FrameType
+from typing import TextIO
 
 from launcher.parts import Folders, Plan, Stage
-from launcher.preflight import Lock
+from launcher.preflight import sign
 from launcher.service import Service
 
 _TICK_S = 0.2
@@ -34,7 +35,7 @@ class _GiveUp(Exception):
 class Run:
     """One run of a plan, within a data folder's lock."""
 
-    def __init__(self, plan: Plan, folders: Folders, lock: Lock) -> None:
+    def __init__(self, plan: Plan, folders: Folders, lock: TextIO) -> None:
         self._plan = plan
         self._folders = folders
         self._lock = lock
@@ -101,7 +102,7 @@ class Run:
         if how == f"exit status {os.EX_CONFIG}":  # the last line of its log says what is wrong with its settings
             raise _GiveUp(f"{service.log_end(1)}\n{name} cannot run with these settings: stopping", os.EX_CONFIG)
         service.failed()
-        if service.part.vital and not service.ready and service.crashes >= _VITAL_TRIES:
+        if service.part.vital and not service.ready and service.failures >= _VITAL_TRIES:
             raise _GiveUp(f"{service.log_end(5)}\n{name} does not start ({how}); its log: {service.log}", 1)
         say(f"{name} ended unexpectedly ({how}) and is started again; its log: {service.log}")
 
@@ -111,7 +112,7 @@ class Run:
         ):
             self._announced = True
             line = self._plan.announce()
-            self._lock.tell(line)
+            sign(self._lock, line)
             say(line)
             say("Ctrl-C stops everything.")
 

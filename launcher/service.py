@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,7 @@ _STEADY_S = 15.0
 """A part that ends sooner counts as failing to start: the next try waits 1, 2, 3 ... seconds."""
 _LONGEST_PAUSE_S = 30.0
 _LOG_BYTES = 5_000_000
+_LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None  # macOS kills no process with its parent
 _PR_SET_PDEATHSIG = 1
 
 
@@ -31,14 +33,13 @@ class Service:
         self.part = part
         self.log = log
         self.ready = False
-        self.crashes = 0
+        self.failures = 0  # in a row, before it was ready or soon after the start
         self.started = 0.0  # this and all other times by the monotonic clock
         self.start_again_at = 0.0
         self.trouble: str | None = None
         self._environment = {**os.environ, **environment, **part.environment, "PYTHONUNBUFFERED": "1"}
         self._lock = lock
         self._process: subprocess.Popen[bytes] | None = None
-        self._failures = 0  # in a row, soon after the start
 
     @property
     def runs(self) -> bool:
@@ -57,7 +58,7 @@ class Service:
                 env=self._environment,
                 pass_fds=[self._lock],
                 start_new_session=True,  # a Ctrl-C in the terminal is the launcher's to handle
-                preexec_fn=_dying_with(os.getpid(), self.part.nice),
+                preexec_fn=functools.partial(_prepare, os.getpid(), self.part.nice),
             )
 
     def ended(self) -> str | None:
@@ -70,9 +71,9 @@ class Service:
     def failed(self) -> None:
         """Let it be started again: at once if it ran for a while, else the later the more often it failed."""
         now = time.monotonic()
-        self.crashes += 1
-        self._failures = self._failures + 1 if now - self.started < _STEADY_S else 0
-        self.start_again_at = now + min(self._failures, _LONGEST_PAUSE_S)
+        steady = self.ready and now - self.started >= _STEADY_S
+        self.failures = 0 if steady else self.failures + 1
+        self.start_again_at = now + min(self.failures, _LONGEST_PAUSE_S)
 
     def terminate(self) -> None:
         if self._process is not None:
@@ -104,18 +105,10 @@ class Service:
                 os.truncate(self.log, 0)
 
 
-def _dying_with(parent: int, nice: int) -> Callable[[], None]:
-    """Return what a new process does before it becomes the part.
-
-    Linux kills it when its parent dies (prctl(2)); macOS knows nothing like it.
-    """
-    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-
-    def prepare() -> None:
-        if libc is not None:
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != parent:  # it died before the line above
-                os._exit(1)
-        os.nice(nice)
-
-    return prepare
+def _prepare(parent: int, nice: int) -> None:
+    """Prepare a new process before it becomes the part: Linux is to kill it when its parent dies (prctl(2))."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+    os.nice(nice)

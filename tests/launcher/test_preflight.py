@@ -12,7 +12,7 @@ import pytest
 
 from galvanic.errors import UserError
 from launcher.parts import Folders
-from launcher.preflight import Lock, choose_port, close_env_file, prepare_folders, sockets_folder
+from launcher.preflight import choose_port, close_env_file, locked, prepare_folders, sign, sockets_folder
 from shared.settings import Settings
 
 
@@ -66,11 +66,11 @@ def test_another_port_is_taken_instead_of_the_usual_one(taken_port: int) -> None
 
 def test_the_lock_is_for_one_and_ends_with_it(tmp_path: Path) -> None:
     folders = prepare_folders(tmp_path)
-    with Lock(folders) as lock:
-        lock.tell("playground: http://127.0.0.1:1/")
-        with pytest.raises(UserError, match=f"process {os.getpid()}, playground: http://127.0.0.1:1/"), Lock(folders):
+    with locked(folders) as lock:
+        sign(lock, "playground: http://127.0.0.1:1/")
+        with pytest.raises(UserError, match=f"process {os.getpid()}, playground: http://127.0.0.1:1/"), locked(folders):
             pass
-    with Lock(folders):
+    with locked(folders):
         pass
 
 
