@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import discord
 import structlog
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import web
 from simcord import intents as rules
 from simcord.backend import errors, serializers
 from simcord.backend.access import channel_accessible
@@ -222,22 +222,19 @@ def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
         raise errors.invalid_form_body(f"limit: Must be between 1 and {_MAX_PAGE}")
     if not channel_accessible(world, channel_id, BOT_ID, history=True):
         return []
-    messages = world.messages[channel_id]
-    ids = list(messages)  # they come in the order of their ids
-    start, step = len(ids) - 1, -1
+    messages = [message for message in world.messages[channel_id].values() if not message.is_ephemeral]
+    ids = [message.id for message in messages]  # in rising order
     if "after" in query:
-        start, step = bisect_right(ids, int(query["after"])), 1
-    elif "before" in query:
-        start = bisect_left(ids, int(query["before"])) - 1
-    page: list[Any] = []
-    while 0 <= start < len(ids) and len(page) < limit:
-        message = messages[ids[start]]
-        if not message.is_ephemeral:
-            page.append(dict(serializers.message_payload(world, message)))
-            if not world.granted.message_content:
-                rules.censor_message(page[-1], BOT_ID, backend=world)
-        start += step
-    return page if step < 0 else page[::-1]
+        start = bisect_right(ids, int(query["after"]))
+        end = start + limit
+    else:
+        end = bisect_left(ids, int(query["before"])) if "before" in query else len(ids)
+        start = max(0, end - limit)
+    page = [dict(serializers.message_payload(world, message)) for message in reversed(messages[start:end])]
+    if not world.granted.message_content:
+        for payload in page:
+            rules.censor_message(payload, BOT_ID, backend=world)
+    return page
 
 
 @router.route("GET", "/guilds/{guild_id}/members/search")
@@ -251,31 +248,24 @@ def _members(request: router.RequestContext) -> list[Any]:
 
 
 async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discord.File]]:
-    """Return the JSON body and the files of a request, plain or multipart."""
-    if request.content_type.startswith("multipart/"):
-        return await _read_multipart(await request.multipart(), limit)
-    raw = await request.read()
-    return json.loads(raw) if raw else None, []
-
-
-async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, list[discord.File]]:
-    scalars: dict[str, str] = {}
-    files: list[discord.File] = []
-    async for part in reader:
-        if not isinstance(part, BodyPartReader):
-            raise errors.invalid_form_body("nested multipart body")
-        data = bytes(await part.read())
-        if part.filename is None:
-            scalars[part.name or ""] = data.decode("utf-8")
+    """Return the JSON body and the files of a request, plain or multipart. `limit`: of a file, in bytes."""
+    if not request.content_type.startswith("multipart/"):
+        raw = await request.read()
+        return json.loads(raw) if raw else None, []
+    fields: dict[str, Any] = {}
+    files = []
+    for name, field in (await request.post()).items():
+        if not isinstance(field, web.FileField):
+            fields[name] = field
             continue
+        data = field.file.read()
         if len(data) > limit:
             raise BackendError(413, 40005, "Request entity too large")
         # Names arrive percent-encoded from some clients and plain from others.
-        files.append(discord.File(io.BytesIO(data), unquote(part.filename)))
+        files.append(discord.File(io.BytesIO(data), unquote(field.filename)))
     if len(files) > MAX_FILES:
         raise BackendError(400, 30015, "Maximum number of attachments in a message reached (10)")
-    payload: Any = json.loads(scalars["payload_json"]) if "payload_json" in scalars else scalars
-    return payload, files
+    return json.loads(fields["payload_json"]) if "payload_json" in fields else fields, files
 
 
 def _json(data: Any, status: int = 200) -> web.Response:
