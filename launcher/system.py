@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
 import redis
 
@@ -21,10 +20,9 @@ from galvanic.errors import UserError
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import HOST, choose_port
 from launcher.redis_server import own_redis
-from shared import keys
 from shared.connect import connect_once, explain
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.presence import BOT, EXPIRY_S, TROUBLE
+from shared.presence import BOT, TROUBLE, alive
 from shared.settings import Settings
 
 _PROBE_S = 1.0
@@ -32,8 +30,6 @@ _ASK_S = 60
 _NVIDIA_TOOLS = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
 
 Say = Callable[[str], None]
-
-
 Find = Callable[[str], list[str]]
 """(`bot` or a queue) -> names of its processes"""
 
@@ -44,10 +40,9 @@ def find_since(client: redis.Redis, moment: float, service: str) -> list[str]:
     An earlier run may have left its own in Redis.
     """
     try:
-        names = client.zrangebyscore(keys.workers(service), max(time.time(), moment + EXPIRY_S), "+inf")
+        return alive(client, service, moment)
     except redis.RedisError:
         return []
-    return [name.decode() for name in cast(list[bytes], names)]
 
 
 def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -> Plan:

@@ -101,9 +101,7 @@ class Control:
 
     async def create_thread(self, body: dict[str, Any]) -> Any:
         message_id = int(body["message_id"]) if body.get("message_id") else None
-        thread = self._people.create_thread(
-            *self._place(body), str(body["name"]), message_id=message_id, private=bool(body.get("private"))
-        )
+        thread = self._people.create_thread(*self._place(body), str(body["name"]), message_id)
         return {"id": str(thread.id)}
 
     def _place(self, body: dict[str, Any]) -> tuple[int, int]:

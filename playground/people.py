@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from simcord.backend.access import channel_accessible, message_accessible, reaction_permissions
 from simcord.backend.models import Channel, Message
-from simcord.enums import ChannelType
 
 from galvanic.errors import UserError
 from playground.places import file_limit
@@ -79,16 +78,13 @@ class People:
             raise UserError("You do not have permission to react in this channel.")
         self._world.set_reaction(channel_id, message_id, emoji, user_id, reacted)
 
-    def create_thread(
-        self, user_id: int, channel_id: int, name: str, *, message_id: int | None = None, private: bool = False
-    ) -> Channel:
-        """Start a thread from a message, or without one."""
+    def create_thread(self, user_id: int, channel_id: int, name: str, message_id: int | None = None) -> Channel:
+        """Start a public thread from a message, or without one."""
         world = self._world
         parent = world.get_channel(channel_id)
         if parent.guild_id is None or parent.is_thread:
             raise UserError("A thread starts in a channel of a server.")
-        needed = "create_private_threads" if private else "create_public_threads"
-        if not world.may(user_id, channel_id, "view_channel", needed):
+        if not world.may(user_id, channel_id, "view_channel", "create_public_threads"):
             raise UserError("You do not have permission to start threads in this channel.")
         if not 1 <= len(name) <= MAX_NAME or any(channel.name == name for channel in world.channels.values()):
             raise UserError(f"A thread cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters.")
@@ -96,8 +92,7 @@ class People:
             world.get_message(channel_id, message_id)
             if message_id in world.channels:
                 raise UserError("This message has a thread already.")
-        kind = ChannelType.PRIVATE_THREAD if private else ChannelType.PUBLIC_THREAD
-        return world.create_thread(channel_id, name, user_id, type=kind, message_id=message_id)
+        return world.create_thread(channel_id, name, user_id, message_id=message_id)
 
     def check_files(self, channel_id: int, files: list[File]) -> None:
         if len(files) > MAX_FILES:

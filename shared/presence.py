@@ -30,9 +30,10 @@ def own_name() -> str:
     return os.environ.get(NAME_VARIABLE, "")
 
 
-def alive(client: redis.Redis, service: str) -> list[str]:
-    """Return the names of a service's processes that run."""
-    names = cast(list[bytes], client.zrangebyscore(keys.workers(service), time.time(), "+inf"))
+def alive(client: redis.Redis, service: str, since: float = 0.0) -> list[str]:
+    """Return the names of a service's processes that run, and have said so after a moment."""
+    least = max(time.time(), since + EXPIRY_S)
+    names = cast(list[bytes], client.zrangebyscore(keys.workers(service), least, "+inf"))
     return [name.decode() for name in names]
 
 

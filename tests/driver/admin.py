@@ -45,6 +45,7 @@ class Admin:
             ("POST", "members/roles", self.grant_role),
             ("POST", "servers", self.create_server),
             ("POST", "channels", self.create_channel),
+            ("POST", "private-threads", self.create_private_thread),
             ("DELETE", "channels/{channel}", self.delete_channel),
         ]
 
@@ -112,6 +113,13 @@ class Admin:
         self._world.add_old_messages(channel.id, small_talk(history))
         self._first[channel.id] = {entry.target_id: entry for entry in channel.overwrites}
         return {"id": str(channel.id)}
+
+    async def create_private_thread(self, body: Body) -> Any:
+        """Start a thread that only its members see, and those who manage threads."""
+        owner_id = self._resolver.user(body["as"])
+        parent_id = self._resolver.channel(body["channel"], owner_id)
+        thread = self._world.create_thread(parent_id, body["name"], owner_id, type=ChannelType.PRIVATE_THREAD)
+        return {"id": str(thread.id)}
 
     async def delete_channel(self, body: Body) -> Any:
         """Delete a channel that was made here, or a thread, with all of its messages."""

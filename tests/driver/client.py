@@ -323,8 +323,8 @@ class PlaygroundClient:
         self, name: str, *, message_id: str | None = None, private: bool = False, **where: str | None
     ) -> str:
         """Start a thread, from a message or of its own; its id."""
-        body = {**self._place(**where), "name": name, "message_id": message_id, "private": private}
-        return str(self._call("POST", "/control/threads", body)["id"])
+        body = {**self._place(**where), "name": name, "message_id": message_id}
+        return str(self._call("POST", f"/control/{'private-threads' if private else 'threads'}", body)["id"])
 
 
 def attachment(name: str, data: bytes) -> dict[str, str]:
