@@ -45,7 +45,6 @@ class Presenter:
             ],
             "reply": self._reply(message),
             "command": self._command(message),
-            "interaction": (message.interaction_metadata or {}).get("id"),
         }
 
     def person(self, user_id: int) -> dict[str, Any]:
