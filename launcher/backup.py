@@ -69,7 +69,6 @@ def restore(file: str | None) -> int:
         folders = prepare_folders(settings.data_dir)
         with locked(folders) as lock:
             sign(lock, "a backup is being restored")
-            _require_empty(folders)
             _unpack(archive, folders)
     print(
         f"Restored as of {moment}: {_models(archive)}.\n"
@@ -141,17 +140,14 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise UserError(problem, "Copy the file here once more, or give another one.") from error
 
 
-def _require_empty(folders: Folders) -> None:
-    """Check that a restore overwrites nothing. Raises UserError."""
-    if full := [str(place) for place in _places(folders) if place.is_dir() and any(place.iterdir())]:
+def _unpack(archive: zipfile.ZipFile, folders: Folders) -> None:
+    """Unpack into empty folders; if that fails, nothing is left there. Raises UserError: they are not empty."""
+    places = [folders.redis, *(folders.data / name for name in _FOLDERS)]
+    if full := [str(place) for place in places if place.is_dir() and any(place.iterdir())]:
         raise UserError(
             f"A backup can be restored into an empty DATA_DIR only, and this is not empty: {', '.join(full)}.",
             "Choose another DATA_DIR, or move this away. If an earlier restore was killed, delete what it left there.",
         )
-
-
-def _unpack(archive: zipfile.ZipFile, folders: Folders) -> None:
-    """Unpack into the empty folders, for Redis last; if that fails, empty them again."""
     try:
         for name in archive.namelist():  # _opened has checked the names
             if name != _SNAPSHOT:
@@ -163,10 +159,6 @@ def _unpack(archive: zipfile.ZipFile, folders: Folders) -> None:
             shutil.copyfileobj(snapshot, target)
         (base.parent / "appendonly.aof.manifest").write_text(f"file {base.name} seq 1 type b\n", "utf-8")
     except BaseException:
-        for path in [path for place in _places(folders) for path in place.glob("*")]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for place in places:
+            shutil.rmtree(place, ignore_errors=True)
         raise
-
-
-def _places(folders: Folders) -> list[Path]:
-    return [folders.redis, *(folders.data / name for name in _FOLDERS)]
