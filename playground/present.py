@@ -1,4 +1,4 @@
-"""A message as the page shows it: names looked up, Markdown rendered, URLs made relative."""
+"""A message as the page shows it: names looked up, Markdown rendered, URLs made relative, all else as on Discord."""
 
 from __future__ import annotations
 
@@ -73,14 +73,8 @@ class Presenter:
         return url.removeprefix(base) if url and url.startswith(base + "/cdn/") else None
 
     def _file(self, item: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "name": item["filename"],
-            "size": item["size"],
-            "url": self._local(item["url"]),
-            "image": str(item.get("content_type", "")).startswith("image/") and "width" in item,
-            "width": item.get("width"),
-            "height": item.get("height"),
-        }
+        image = str(item.get("content_type", "")).startswith("image/") and "width" in item
+        return {**item, "url": self._local(item["url"]), "image": image}
 
     def _embed(self, embed: dict[str, Any]) -> dict[str, Any]:
         def inline(text: Any) -> str:
@@ -89,24 +83,21 @@ class Presenter:
         def picture(slot: str) -> dict[str, Any] | None:
             item = embed.get(slot) or {}
             url = self._local(item.get("url"))
-            return {"url": url, "width": item.get("width"), "height": item.get("height")} if url else None
+            return {**item, "url": url} if url else None
 
         url = str(embed.get("url") or "")
         return {
-            "colour": embed.get("color"),
+            **embed,
             "title_html": inline(embed.get("title")),
             "url": url if url.startswith(("https://", "http://")) else None,
             "html": markdown.render(str(embed.get("description") or ""), self._name_of),
-            "author": (embed.get("author") or {}).get("name"),
-            "footer": (embed.get("footer") or {}).get("text"),
-            "timestamp": embed.get("timestamp"),
             "image": picture("image"),
             "thumbnail": picture("thumbnail"),
             "fields": [
                 {
+                    **field,
                     "name_html": inline(field.get("name")),
                     "html": markdown.render(str(field.get("value") or ""), self._name_of),
-                    "inline": bool(field.get("inline")),
                 }
                 for field in embed.get("fields") or []
             ],

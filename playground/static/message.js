@@ -125,10 +125,10 @@ function content(message, act) {
 
 function file(item) {
   const link = { href: item.url, target: "_blank", rel: "noopener" };
-  if (item.image) return el("a", { ...link, class: "picture" }, picture(item, item.name));
+  if (item.image) return el("a", { ...link, class: "picture" }, picture(item, item.filename));
   return el("div", { class: "file", "data-testid": "attachment" },
     fileIcon(),
-    el("div", {}, el("a", { ...link, download: item.name }, item.name), el("div", { class: "file-size" }, bytes(item.size))));
+    el("div", {}, el("a", { ...link, download: item.filename }, item.filename), el("div", { class: "file-size" }, bytes(item.size))));
 }
 
 function picture(item, alt) {
@@ -153,18 +153,18 @@ function drawEmbed(embed, old) {
   const title = embed.title_html && (embed.url
     ? el("a", { class: "embed-title", href: embed.url, target: "_blank", rel: "noopener noreferrer", html: embed.title_html })
     : el("div", { class: "embed-title", html: embed.title_html }));
-  const foot = [embed.footer, embed.timestamp && when(embed.timestamp)].filter(Boolean).join(" • ");
+  const foot = [embed.footer?.text, embed.timestamp && when(embed.timestamp)].filter(Boolean).join(" • ");
   const node = el("div", { class: "embed", "data-testid": "embed" },
     el("div", { class: "embed-main" },
       side || null,
-      embed.author && el("div", { class: "embed-author" }, embed.author),
+      embed.author?.name && el("div", { class: "embed-author" }, embed.author.name),
       title || null,
       embed.html && el("div", { class: "markdown embed-text", html: embed.html }),
       embed.fields.length > 0 && el("div", { class: "fields" }, ...embed.fields.map((field, index) =>
         el("div", { class: `field ${widths[index]}` }, el("div", { class: "field-name", html: field.name_html }), el("div", { class: "markdown", html: field.html })))),
       embed.image && el("a", { class: "embed-image", href: embed.image.url, target: "_blank", rel: "noopener", "aria-label": `Picture: ${title ? title.textContent : "open it"}` }, embedImage(embed.image, old)),
       foot && el("div", { class: "embed-foot" }, foot)));
-  if (embed.colour !== null && embed.colour !== undefined) node.style.setProperty("--bar", `#${embed.colour.toString(16).padStart(6, "0")}`);
+  if (embed.color !== null && embed.color !== undefined) node.style.setProperty("--bar", `#${embed.color.toString(16).padStart(6, "0")}`);
   return node;
 }
 
