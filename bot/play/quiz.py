@@ -83,7 +83,7 @@ class _Running(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class Quiz:
-    """The game. Its `ends` show the answers in time."""
+    """Runs quizzes. `ends` shows their answers in time."""
 
     core: Core
     registry: Registry
