@@ -72,16 +72,18 @@ class Personas(Service):
 
     async def called(self, message: discord.Message) -> tuple[str, str] | None:
         """Return whom a person's message calls, by `@mary` or as a reply, and its words to them."""
-        if message.guild is None:
+        above = message.reference.resolved if message.reference is not None else None
+        mentions = [*_CALLED.finditer(message.content)]
+        if message.guild is None or not (mentions or isinstance(above, discord.Message)):
             return None
-        above, shown = message.reference.resolved if message.reference is not None else None, None
         try:
             personas = await self.speaking_in(message.guild.id, channel_ids(message.channel))
+            shown = None
             if personas and isinstance(above, discord.Message):
                 shown = await self.conversation.generating.job_of(above)
         except RedisError:  # whatever else the message asks for says so
             return None
-        for mention in _CALLED.finditer(message.content):
+        for mention in mentions:
             if (call := mention[1].lower()) in personas:
                 words = f"{message.content[: mention.start()]} {message.content[mention.end() :]}"
                 return call, " ".join(words.split())
