@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
@@ -243,7 +242,7 @@ class Access:
 
     @contextlib.asynccontextmanager
     async def start_cooldown(
-        self, what: What, guild_id: int, subject: int, seconds: float, *, request: int | None = None
+        self, what: What, guild_id: int, subject: int, seconds: float, *, request: int
     ) -> AsyncIterator[None]:
         """Begin a cooldown for what happens within; if that fails before `keep_cooldown`, the cooldown is taken back.
 
@@ -257,8 +256,7 @@ class Access:
         if seconds <= 0:
             yield
             return
-        key = keys.cooldown(what, guild_id, subject)
-        token = secrets.token_hex(8) if request is None else str(request)
+        key, token = keys.cooldown(what, guild_id, subject), str(request)
         begun = await redis_call(self._redis.set(key, token, px=max(1, int(1000 * seconds)), nx=True))
         # Sent twice, because the first reply was lost, it is this request's already.
         if not begun and await redis_call(self._redis.get(key)) != token.encode():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -25,8 +26,11 @@ def access(settings: Settings, client: redis.asyncio.Redis) -> Access:
     return Access(settings, GuildSettingsStore(settings, client), client)
 
 
+_REQUESTS = itertools.count(1)
+
+
 def start_cooldown(access: Access) -> Any:
-    return access.start_cooldown("train", 1, 2, 60.0)
+    return access.start_cooldown("train", 1, 2, 60.0, request=next(_REQUESTS))
 
 
 async def test_what_is_done_costs_and_what_fails_does_not(access: Access) -> None:
@@ -57,7 +61,7 @@ async def test_a_request_whose_first_reply_was_lost_is_not_its_own_rival(
     access: Access, client: redis.asyncio.Redis
 ) -> None:
     for _ in range(2):  # as redis-py asks again when the connection breaks in between
-        async with access.start_cooldown("train", 1, 2, 60.0, request=7):
+        async with access.start_cooldown("train", 1, 2, 60.0, request=10_000):
             assert await client.exists(KEY)
 
 
