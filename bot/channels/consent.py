@@ -170,10 +170,10 @@ class ConsentStore:
         await redis_call(self._redis.hset(keys.allowed_channels(guild_id), str(channel_id), allowed))
         log.info("channel_allowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
 
-    async def disallow(self, guild_id: int, channel_id: int, by: int) -> None:
-        """Note that a channel is no longer allowed."""
-        await redis_call(self._redis.hdel(keys.allowed_channels(guild_id), str(channel_id)))
-        log.info("channel_disallowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
+    async def disallow(self, guild_id: int, channel_id: int, by: int | None = None) -> None:
+        """Note that a channel is no longer allowed. `by` None: it was deleted."""
+        if await redis_call(self._redis.hdel(keys.allowed_channels(guild_id), str(channel_id))):
+            log.info("channel_disallowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
 
     async def forget_guild(self, guild_id: int) -> None:
         """Drop all that is known of a server that the bot has left, but the noes: it may return."""

@@ -287,8 +287,8 @@ def _number(number: float, unit: str) -> str:
     return f"{number:g} {unit}" + ("" if number == 1 else "s")
 
 
-def _list(lines: Sequence[str], otherwise: str = "None") -> str:
-    return listed(lines, "and {} more", _FIELD_CHARS, _MOST_LISTED) or otherwise
+def _list(lines: Sequence[str]) -> str:
+    return listed(lines, "and {} more", _FIELD_CHARS, _MOST_LISTED) or "None"
 
 
 def _seconds(snowflake: int) -> int:

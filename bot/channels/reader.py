@@ -19,7 +19,6 @@ from bot.channels.sources import Room, ServerAway
 from bot.core import Core
 from bot.errors import is_gone
 from bot.servers.access import member_in
-from bot.servers.settings import GuildSettingsStore
 from shared.corpora import size_limit
 from shared.jobs import ChannelReading
 
@@ -106,7 +105,7 @@ class Reader:
 
     async def _lines(self, messages: Sequence[discord.Message]) -> list[Line]:
         """Return what is to be kept of a page. Whose consent ends later, the text leaves out."""
-        prefixes = await prefixes_of(self.core.servers, self.core.bot, self.guild_id)
+        prefixes = await prefixes_of(self.core, self.guild_id)
         consents = await self.consents.of(self.guild_id, {message.author.id for message in messages})
         kept = [
             message
@@ -129,10 +128,10 @@ class Reader:
         return self._present[author_id]
 
 
-async def prefixes_of(servers: GuildSettingsStore, client: discord.Client, guild_id: int) -> list[str]:
+async def prefixes_of(core: Core, guild_id: int) -> list[str]:
     """Return what a command to this bot begins with in a server, in a message's raw content."""
-    own = [f"<@{client.user.id}>"] if client.user is not None else []
-    return [await servers.prefix(guild_id), *own]
+    assert core.bot.user is not None
+    return [await core.servers.prefix(guild_id), f"<@{core.bot.user.id}>"]
 
 
 def is_speech(message: discord.Message, prefixes: Sequence[str]) -> bool:

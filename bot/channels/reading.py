@@ -202,7 +202,7 @@ class ChannelReadings(Service):
         state = await self.pages.state(reading.reading_id)
         reader = Reader(self.core, self.pages, self.consents, guild_id, reading, state)
         while job is not None and not reader.state.done:
-            await self.sources.require_still(guild_id, reading.channel_id, job.place)
+            await self.sources.require_still(reading.channel_id, job.place)
             await reader.page()
             self._running[job_id] = ""
             await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
@@ -220,7 +220,7 @@ class ChannelReadings(Service):
         """
 
         async def prepare(pipe: Pipeline) -> ChannelText:
-            await self.sources.require_still(job.place.guild_id, reading.channel_id, job.place)
+            await self.sources.require_still(reading.channel_id, job.place)
             pages = await self.pages.pages(reading.reading_id, pipe)
             consents = await self.consents.of(job.place.guild_id, None, pipe)
             text = await asyncio.to_thread(read_text, pages, consents, speakers=reading.speakers)

@@ -108,18 +108,18 @@ class Sources:
             )
         require_readable(room)
 
-    async def require_still(self, guild_id: int, channel_id: int, place: Place) -> None:
+    async def require_still(self, channel_id: int, place: Place) -> None:
         """Check that a channel may still be read, for a card in `place`.
 
         Raises UserError: it may not, or people read the card who can't read the channel; ServerAway.
         """
-        guild, room = self.core.bot.get_guild(guild_id), self.core.bot.get_channel(channel_id)
+        guild, room = self.core.bot.get_guild(place.guild_id), self.core.bot.get_channel(channel_id)
         if guild is None or guild.unavailable:  # after a start, nothing is known of its channels then
             raise ServerAway
         if not isinstance(room, Room):
             raise UserError("The channel is gone.", "Name another one.")
         await self.require_allowed(room)
-        if not self.audience.could_read(guild_id, place.channel_ids, [channel_id]):
+        if not self.audience.could_read(place.guild_id, place.channel_ids, [channel_id]):
             raise UserError(
                 "This channel is read by people who can't read that one any more.",
                 "Give the command where only its readers are.",

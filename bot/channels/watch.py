@@ -88,9 +88,7 @@ class Watch(commands.Cog):
 
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
         """Drop all of a channel that was deleted: it is not allowed any more, and its models go."""
-        if channel_id in await self.consents.allowed(guild_id):
-            assert self.core.bot.user is not None
-            await self.consents.disallow(guild_id, channel_id, self.core.bot.user.id)
+        await self.consents.disallow(guild_id, channel_id)
         await self.removal.forget_channel(guild_id, channel_id)
 
     async def forget_server(self, guild_id: int) -> None:

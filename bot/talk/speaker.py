@@ -72,7 +72,7 @@ class Speaker(Service):
         if not room.speak.on or message.id <= room.spoke or to_bot(message, me.id) is not None:
             return
         unread = not message.content and not self.core.bot.intents.message_content and not message.is_system()
-        prefixes = await prefixes_of(self.core.servers, self.core.bot, message.guild.id)
+        prefixes = await prefixes_of(self.core, message.guild.id)
         if not unread and not is_speech(message, prefixes):
             return
         room.heard += 1
