@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,9 +49,8 @@ class Requests:
             actor: asks.
             build: returns the job.
             send: posts the answer.
-            **options: `may`: the right that it takes; None: no role is needed. `cooldown`: its name, or one that the
-                caller begins; `least_s`: how long it lasts at least. `files`: see `Delivery.ask`. The rest goes to
-                `send`.
+            **options: `may`: the right that it takes; None: no role is needed. `cooldown`: its name; `least_s`: how
+                long it lasts at least. `files`: see `Delivery.ask`. The rest goes to `send`.
         """
         with self.admission.queue_slot(actor.guild_id):
             await self._ask(actor, build, send, **options)
@@ -64,14 +62,13 @@ class Requests:
         send: Send,
         *,
         may: Action | None = "generate",
-        cooldown: What | AbstractAsyncContextManager[None] = "generate",
+        cooldown: What = "generate",
         least_s: float = 0.0,
         **options: Any,
     ) -> None:
         if may is not None:
             await self.access.require(may, actor)
-        begun = self.access.cooldown(cooldown, actor, least_s) if isinstance(cooldown, str) else cooldown
-        async with begun:
+        async with self.access.cooldown(cooldown, actor, least_s):
             await self.delivery.ask(await build(actor), send, **options)
 
     async def unasked(self, guild_id: int, job: Asked, within_s: float) -> Event | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from dataclasses import dataclass
 from typing import Any
@@ -116,22 +115,20 @@ class Transfer:
         self, actor: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
         """Have an exported model checked and entered, if this person may train here and it fits the server's quota."""
-        await self.core.access.require("train", actor)
         most = self.core.settings.import_max_mb
         if file.size > most * MEGABYTE:
             raise UserError(
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
-        room = int(MEGABYTE * self.core.servers.quotas(await self.core.servers.get(actor.guild_id)).disk_mb)
+        files: dict[str, bytes] = {}
 
         async def build(actor: Actor) -> ImportJob:
+            files[MODEL_FILE] = await decoding.read_file(file)
+            room = int(MEGABYTE * self.core.servers.quotas(await self.core.servers.get(actor.guild_id)).disk_mb)
             return ImportJob(**actor.asks(ImportJob), file_name=file.filename, name=name, disk_bytes=room)
 
-        async with self.core.access.cooldown("train", actor):
-            files = {MODEL_FILE: await decoding.read_file(file)}
-            begun = contextlib.nullcontext()
-            await self.core.requests.carry_out(actor, build, send, may=None, cooldown=begun, files=files, **options)
+        await self.core.requests.carry_out(actor, build, send, may="train", cooldown="train", files=files, **options)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Let an imported model be used, and post its card.
