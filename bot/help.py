@@ -86,7 +86,7 @@ def _menu(entries: Sequence[Command], *, start: bool = False) -> discord.ui.View
     return view(*menus)
 
 
-def overview(listed: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:
+def overview(listed: Sequence[Command], prefix: str, *, direct: bool) -> discord.Embed:
     """The first page; `direct`: in direct messages."""
     begin = (
         f"1. `{as_typed(prefix, 'train', 'source', 'frankenstein')}` - I learn to write like the book while you "
