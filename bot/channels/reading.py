@@ -228,13 +228,11 @@ class ChannelReadings(Service):
                 raise await self._too_short(job, reading, text)
             packed = await asyncio.to_thread(pack, text.text)
             note = ReadingNote(**dict(reading), guild_id=job.place.guild_id, read_at=time.time())
-
-            def queue(pipe: Pipeline) -> None:
-                self.notes.write(pipe, note, text.members)
-                self.pages.drop(reading.reading_id, pipe)
-
             title = job.corpus.title + (" (its newest part)" if left_out else "")
-            return ChannelText(with_text(job, text.text, title=title), packed, text.authors, queue)
+            pipe.multi()
+            self.notes.write(pipe, note, text.members)
+            self.pages.drop(reading.reading_id, pipe)
+            return ChannelText(with_text(job, text.text, title=title), packed, text.authors)
 
         if not await self.core.jobs.text_read(job, prepare):
             return False

@@ -42,19 +42,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class ChannelText:
-    """A channel's text for a training.
+    """A channel's text for a training."""
 
-    Attributes:
-        job: the training, with what is known of its text.
-        packed: the text, as `shared.corpora.pack` returns it.
-        authors: a number of `AUTHOR_BYTES` bytes for each line.
-        queue: adds to a transaction what is to be written in the same step.
-    """
-
-    job: TrainJob
-    packed: bytes
-    authors: bytes
-    queue: Callable[[Pipeline], None]
+    job: TrainJob  # with what is known of the text
+    packed: bytes  # as `shared.corpora.pack` returns it
+    authors: bytes  # a number of `AUTHOR_BYTES` bytes for each line
 
 
 @dataclass(frozen=True)
@@ -151,7 +143,8 @@ class JobClient(Service):
     async def text_read(self, job: TrainJob, prepare: Callable[[Pipeline], Awaitable[ChannelText]]) -> bool:
         """Give a training the text of its channel, and send it; False: it was ended meanwhile.
 
-        `prepare`: makes the text. It is called again if something changes that it watched. It raises to give up.
+        `prepare`: makes the text, begins the transaction, and adds to it what is to be written in the same step. It is
+        called again if something changes that it watched. It raises to give up.
         """
         handed = job
 
@@ -160,8 +153,6 @@ class JobClient(Service):
             if await redis_call(pipe.hget(keys.job(job.job_id), "state")) == b"reading":
                 text = await prepare(pipe)
                 handed = text.job
-                pipe.multi()
-                text.queue(pipe)
                 pipe.eval(*lifecycle.text_read(text.job, text.packed, text.authors).call)
             else:  # it was ended, or the reply to the first try got lost
                 pipe.multi()

@@ -47,8 +47,9 @@ async def handed_over(queue: JobClient, job_id: str = "t-1") -> TrainJob:
     assert await queue.submit_train(job, None, (9, 9)) == "entered"
     handed = job.model_copy(update={"corpus": channel_corpus(reading.reading_id, chars=7)})
 
-    async def prepare(_: Pipeline) -> ChannelText:
-        return ChannelText(handed, pack("a tide\n"), b"1111", lambda pipe: pipe)
+    async def prepare(pipe: Pipeline) -> ChannelText:
+        pipe.multi()
+        return ChannelText(handed, pack("a tide\n"), b"1111")
 
     assert await queue.text_read(job, prepare)
     return handed
@@ -74,9 +75,11 @@ async def test_a_training_that_was_cancelled_meanwhile_gets_no_text(queue: JobCl
     job = train_job(corpus=channel_corpus(reading.reading_id, chars=0), reading=reading)
     await queue.submit_train(job, None, (9, 9))
 
-    async def prepare(_: Pipeline) -> ChannelText:
+    async def prepare(pipe: Pipeline) -> ChannelText:
         await queue.cancel(job.job_id)  # after the look at its state
-        return ChannelText(job, pack("a tide\n"), b"1111", lambda pipe: pipe.set("note", "1"))
+        pipe.multi()
+        pipe.set("note", "1")
+        return ChannelText(job, pack("a tide\n"), b"1111")
 
     assert not await queue.text_read(job, prepare)
     assert await queue.channel_text(job.job_id) is None

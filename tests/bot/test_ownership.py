@@ -65,8 +65,9 @@ async def test_a_worker_cannot_have_the_bot_say_it_of_another_model(queue: JobCl
     lives.enter(sync, job)
     sync.hset(keys.job(job.job_id), "model_id", "secret")
 
-    async def prepare(_: Pipeline) -> ChannelText:
-        return ChannelText(job, b"text", b"1111", lambda pipe: pipe)
+    async def prepare(pipe: Pipeline) -> ChannelText:
+        pipe.multi()
+        return ChannelText(job, b"text", b"1111")
 
     assert await queue.text_read(job, prepare)
     assert stored(sync, "secret") == secret
