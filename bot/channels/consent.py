@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 import discord
 import redis.asyncio
@@ -21,7 +21,6 @@ from shared.jobs import Snowflake
 from shared.settings import Settings
 
 Mode = Literal["off", "opt-in", "opt-out"]
-T = TypeVar("T", bound=BaseModel)
 
 log = structlog.get_logger()
 
@@ -108,7 +107,7 @@ class ConsentStore:
             ids = sorted(user_ids)
             stored = dict(zip(ids, await redis_call(client.hmget(key, [str(user_id) for user_id in ids])), strict=True))
         answers = {
-            int(user_id): _read(ConsentAnswer, guild_id, data) or _UNREADABLE
+            int(user_id): read(ConsentAnswer, data, "consent_not_understood", guild_id=guild_id) or _UNREADABLE
             for user_id, data in stored.items()
             if data is not None
         }
@@ -161,8 +160,11 @@ class ConsentStore:
     async def allowed(self, guild_id: int) -> dict[int, AllowedChannel]:
         """Return the channels that a server's admins allow."""
         data = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.allowed_channels(guild_id))))
-        channels = ((int(channel_id), _read(AllowedChannel, guild_id, stored)) for channel_id, stored in data.items())
-        return {channel_id: allowed for channel_id, allowed in channels if allowed is not None}
+        return {
+            int(channel_id): allowed
+            for channel_id, stored in data.items()
+            if (allowed := read(AllowedChannel, stored, "allowance_not_understood", guild_id=guild_id)) is not None
+        }
 
     async def allow(self, guild_id: int, channel_id: int, by: int) -> None:
         """Note that an admin allows a channel."""
@@ -187,7 +189,3 @@ class ConsentStore:
                     pipe.hset(keys.consent(guild_id), str(user_id), answer.model_dump_json())
 
         await redis_call(self._redis.transaction(drop))
-
-
-def _read(kind: type[T], guild_id: int, data: bytes) -> T | None:
-    return read(kind, data, "consent_not_understood", guild_id=guild_id, kind=kind.__name__)
