@@ -44,19 +44,14 @@ class Rooms:
         self._redis = connection
         self._known: OrderedDict[int, Room] = OrderedDict()
 
-    def cached(self, channel_id: int) -> Room | None:
-        if (room := self._known.get(channel_id)) is not None:
-            self._known.move_to_end(channel_id)
-        return room
-
     async def room(self, channel_id: int) -> Room:
-        if (room := self.cached(channel_id)) is not None:
-            return room
-        speak, *numbers = await redis_call(self._redis.hmget(keys.channel(channel_id), _FIELDS), _READ_S)
-        read = Room(_read(channel_id, speak), *(int(number or 0) for number in numbers))
-        room = self._known.setdefault(channel_id, read)
-        if len(self._known) > KNOWN:
-            self._known.popitem(last=False)
+        if (room := self._known.get(channel_id)) is None:
+            speak, *numbers = await redis_call(self._redis.hmget(keys.channel(channel_id), _FIELDS), _READ_S)
+            read = Room(_read(channel_id, speak), *(int(number or 0) for number in numbers))
+            room = self._known.setdefault(channel_id, read)
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+        self._known.move_to_end(channel_id)
         return room
 
     async def put(self, channel_id: int, **changes: Any) -> None:

@@ -53,7 +53,8 @@ class Speaker(Service):
     registry: Registry
     conversation: Conversation
     rooms: Rooms
-    _busy: set[str] = field(init=False, default_factory=set)
+    _writing: set[str] = field(init=False, default_factory=set)
+    """Ids of the channels for which a text is being written."""
     _words: OrderedDict[int, list[Words]] = field(init=False, default_factory=OrderedDict)
     """Words of the last person who spoke to the bot in a channel or thread, the newest last."""
 
@@ -64,11 +65,7 @@ class Speaker(Service):
             return
         self._drop_words()
         room_id = channel_ids(message.channel)[-1]
-        if (room := self.rooms.cached(room_id)) is None:
-            with reserve(self._busy, f"read {room_id}") as ours:
-                if not ours:  # one question at a time
-                    return
-                room = await self.rooms.room(room_id)
+        room = await self.rooms.room(room_id)
         if not room.speak.on or message.id <= room.spoke or to_bot(message, me.id) is not None:
             return
         unread = not message.content and not self.core.bot.intents.message_content and not message.is_system()
@@ -76,13 +73,11 @@ class Speaker(Service):
         if not unread and not is_speech(message, prefixes):
             return
         room.heard += 1
-        rests = time.monotonic() < room.rests_until or f"write {room_id}" in self._busy
+        rests = time.monotonic() < room.rests_until or str(room_id) in self._writing
         if not rests and room.speak.is_called_by(message.content, message.created_at, room.heard, room.spoke):
             self.spawn(self._speak(message, room_id))
         elif room.speak.messages:
-            with reserve(self._busy, f"count {room_id}") as ours:
-                if ours:
-                    await self.rooms.put(room_id, heard=room.heard)
+            await self.rooms.put(room_id, heard=room.heard)
 
     async def hear_words(self, message: discord.Message, words: str) -> None:
         """Keep somebody's words to the bot in a server's channel. Raises redis.RedisError."""
@@ -107,7 +102,7 @@ class Speaker(Service):
 
     async def _speak(self, message: discord.Message, room_id: int) -> None:
         assert message.guild is not None
-        with reserve(self._busy, f"write {room_id}") as ours:
+        with reserve(self._writing, str(room_id)) as ours:
             if not ours:
                 return
             room, text_id, unknown = await self.rooms.room(room_id), f"{UNASKED}-{message.id}", False

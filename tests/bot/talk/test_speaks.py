@@ -35,7 +35,7 @@ async def settled(live: Live) -> None:
     """Wait until the bot has done with all that was written before, spoken or not."""
     await live.handled()
     await live.until(
-        lambda: not cog(live.bot, Speaks).speaker.tasks and not cog(live.bot, Speaks).speaker._busy,
+        lambda: not cog(live.bot, Speaks).speaker.tasks and not cog(live.bot, Speaks).speaker._writing,
         "the bot to be done",
     )
 
@@ -282,7 +282,7 @@ async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) ->
     await live.ask("!quiet 8h")
     live.remove_channel(LAB)
     await live.until(lambda: not worker.redis.exists(keys.channel(LAB)), "the channel's choices to go")
-    assert cog(live.bot, Speaks).speaker.rooms.cached(LAB) is None
+    assert LAB not in cog(live.bot, Speaks).speaker.rooms._known
 
 
 async def test_what_is_turned_off_meanwhile_or_within_quiet_hours_is_not_posted(live: Live, worker: StandIn) -> None:
