@@ -13,8 +13,7 @@ import structlog
 from bot.background import unless_refused
 from bot.channels.cleaning import clean
 from bot.channels.pages import line_by
-from bot.jobs.client import JobClient
-from bot.models.readings import ReadingNotes
+from bot.core import Core
 from bot.options.decoding import is_said, is_written, job_shown_in, message_text, replied_to, to_bot
 from bot.servers.access import Actor
 from bot.write.changes import full_text
@@ -51,10 +50,8 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class Conversation:
-    client: discord.Client
-    jobs: JobClient
+    core: Core
     generating: Generating
-    notes: ReadingNotes
 
     async def job(self, actor: Actor, model: ModelRecord, turns: Sequence[Turn], letter: str = "c") -> GenerateJob:
         """Return the job in which `model` continues `turns`; without any, it begins a line of its own."""
@@ -118,7 +115,7 @@ class Conversation:
                 if (turn := await self._written(actor, above)) is not None:
                     yield turn  # it has the words that it was made of
                 return
-            persona = above.webhook_id is not None and await self.jobs.shown_in(above.id) is not None
+            persona = above.webhook_id is not None and await self.core.jobs.shown_in(above.id) is not None
             own = Turn(None, message_text(above), None) if persona else None
             if (turn := own or self._spoken(above, answered=is_said(message, self._me))) is None:
                 return
@@ -131,7 +128,7 @@ class Conversation:
 
     @property
     def _me(self) -> int:
-        me = self.client.user
+        me = self.core.bot.user
         return me.id if me is not None else 0
 
     def _spoken(self, message: discord.Message, *, answered: bool = False) -> Turn | None:
@@ -164,7 +161,7 @@ class Conversation:
         """Return what each speaker is called in the lines that a model has learned; None: these have no names."""
         own = model.corpus.reading if model.corpus is not None else None
         is_noted = own is not None and own in {ref.reading_id for ref in model.readings}
-        note = await self.notes.load(own) if own is not None and is_noted else None
+        note = await self.generating.registry.notes.load(own) if own is not None and is_noted else None
         if note is None or not note.speakers:
             return None
         names: dict[int | None, str] = {None: ME}

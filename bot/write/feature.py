@@ -25,7 +25,7 @@ class Write:
 
 async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
     generating = Generating(core=core, registry=registry)
-    conversation = Conversation(client=core.bot, jobs=core.jobs, generating=generating, notes=registry.notes)
+    conversation = Conversation(core=core, generating=generating)
     writing = Writing(core=core, registry=registry, generating=generating)
     menus = Menus(core=core, generating=generating, writing=writing, forget=channels.member_data.forget_request)
     chat = Chat(core=core, registry=registry, conversation=conversation)
