@@ -123,6 +123,10 @@ async def test_no_command_writes_a_text_where_there_is_no_place(live: Live, work
         called = call_each(live)
         await live.until(lambda: all(call.responded or call.modal for call in called.values()), "an answer to each")
         await live.handled()
+        if room:
+            await live.until(
+                lambda: any(job_id.startswith("g-") for job_id in worker.waiting()), "a text to be asked for"
+            )
         jobs = [await live.core.jobs.load(job_id) for job_id in await live.core.jobs.undelivered()]
     kinds = {stored.job.kind for stored in jobs if stored is not None} - {"train"}
     written = {kind for kind in kinds if HANDLERS[kind].in_passes}
