@@ -12,7 +12,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,8 @@ from galvanic.options import STARTER, CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan, Weights
 from galvanic.units import count
 
+_SYMBOL_AXES = {"embedding/embeddings": 0, "output/kernel": 1, "output/bias": 0}
+"""The axis of the symbols, by the end of a weight's name. All other weights have none."""
 _LIKE = 0.1  # noise on the weights of a new symbol that has a relative, as a share of the weights' deviation
 
 
@@ -76,15 +77,11 @@ def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
         )
     network = description.network
     units = network.units[0] if len(set(network.units)) == 1 else "/".join(map(str, network.units))
-    wished: tuple[tuple[str, Any, Any], ...] = (
-        ("layers", options.layers, len(network.units)),
-        ("units", options.units, units),
-        ("embedding", options.embedding, network.embedding),
-    )
-    for option, asked, has in wished:
-        if asked is not None and asked != has:
+    for option, value in {"layers": len(network.units), "units": units, "embedding": network.embedding}.items():
+        asked = getattr(options, option)
+        if asked not in (None, value):
             raise UserError(
-                f"{name} has --{option} {has}, which can't be changed to {asked}.",
+                f"{name} has --{option} {value}, which can't be changed to {asked}.",
                 f"Leave --{option} out, or train without it.",
             )
     return Parent(name, description, weights)
@@ -124,24 +121,22 @@ def grown(
     kept = np.array([place[symbol] for symbol in parent.description.symbols])
     new = np.setdiff1d(np.arange(len(place)), kept)
     network = parent.description.network
-    grown_shapes = network.model_copy(update={"vocabulary": len(place)}).shapes()
-    # The axis of the symbols is the one whose size depends on the vocabulary.
-    other_shapes = network.model_copy(update={"vocabulary": len(place) + 1}).shapes()
     ids = {symbol: index for index, symbol in enumerate(parent.description.symbols)}
     relatives = {index: relative for index in new if (relative := _relative(symbols[index], ids)) is not None}
     weights: Weights = {}
-    for name, shape in grown_shapes.items():
-        axes = [axis for axis, size in enumerate(shape) if size != other_shapes[name][axis]]
+    for name in network.shapes():
         weights[name] = parent.weights[name].copy()
-        for axis in axes:
-            its_own = np.moveaxis(parent.weights[name], axis, 0)
-            noise = (random.standard_normal((len(place), *its_own.shape[1:])) * its_own.std(axis=0)).astype(np.float32)
-            # Little noise in the output: at first the bias alone decides how likely a new symbol is.
-            array = its_own.mean(axis=0) + noise * (_LIKE if "output/" in name else 1.0)
-            for index, relative in relatives.items():
-                array[index] = its_own[relative] + _LIKE * noise[index]
-            array[kept] = its_own
-            weights[name] = np.moveaxis(array, 0, axis)
+        axis = next((axis for ending, axis in _SYMBOL_AXES.items() if name.endswith(ending)), None)
+        if axis is None:
+            continue
+        its_own = np.moveaxis(parent.weights[name], axis, 0)
+        noise = (random.standard_normal((len(place), *its_own.shape[1:])) * its_own.std(axis=0)).astype(np.float32)
+        # Little noise in the output: at first the bias alone decides how likely a new symbol is.
+        array = its_own.mean(axis=0) + noise * (_LIKE if "output/" in name else 1.0)
+        for index, relative in relatives.items():
+            array[index] = its_own[relative] + _LIKE * noise[index]
+        array[kept] = its_own
+        weights[name] = np.moveaxis(array, 0, axis)
     if len(new):
         for prefix in network.prefixes():
             bias = f"{prefix}output/bias"

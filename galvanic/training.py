@@ -58,7 +58,7 @@ from galvanic.text import Prepared, prepare
 from galvanic.text.vocabulary import symbol_counts
 
 if TYPE_CHECKING:
-    from galvanic.learners import Learner
+    pass
 
 CHECKPOINT_VERSION = 3
 _NETWORK_OPTIONS = {"recipe", "layers", "units", "embedding", "dropout", "batch", "length", "learning_rate"}
@@ -174,13 +174,16 @@ class _Training:
         hooks.go_on()
         if not saved:
             # Refuses a network that is too large. The speed of the machine is not known yet.
-            self._make_plan(Budget(epochs=options.epochs, memory=spare_memory()))
-            self._write_first_sample(random_seed, companion, initial, hooks)
+            plan, _ = self._make_plan(Budget(epochs=options.epochs, memory=spare_memory()))
+            start = (plan.network, initial) if initial else None
+            if sample := first_sample(prepared, random_seed, companion, start):
+                hooks.sample(sample)
+                hooks.go_on()  # a person who cancels need not wait for TensorFlow
 
         # Not sooner: importing TensorFlow takes longer than all that was done so far.
         if quiet:
             import_tensorflow()
-        from galvanic.learners import interpolate, make_learner
+        from galvanic.learners import HELDOUT_MOST, interpolate, make_learner
 
         hooks.go_on()
         plan, plan_notes = (saved[1].plan, ()) if saved else self._plan_for_this_machine()
@@ -189,11 +192,16 @@ class _Training:
         minutes = self._minutes()
         pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
 
+        def fit_mixture(table: Companion, poll: Callable[[], object], **how: Any) -> tuple[Companion, float, float]:
+            """Fit the mixture's weights to the held-out part, as `Companion.fitted`."""
+            predictions = functools.partial(learner.heldout_predictions, poll)
+            return table.fitted(predictions, min(len(prepared.heldout), HELDOUT_MOST), prepared.ids, **how)
+
         def heldout_loss(poll: Callable[[], object] = hooks.control) -> float | None:
             """Return the held-out loss of network and table together, the table's weights fitted anew."""
             if not (writer.companion and len(prepared.heldout)):
                 return learner.heldout(poll)
-            writer.companion, loss, _ = self._fit_mixture(writer.companion, learner, poll, some_places=True)
+            writer.companion, loss, _ = fit_mixture(writer.companion, poll, some_places=True)
             return loss
 
         loop = Loop(learner, pace, hooks, heldout_loss, writer.after_epoch, folder, identity, self.limits.checkpoint_s)
@@ -226,7 +234,7 @@ class _Training:
         if writer.companion and len(prepared.heldout):
             # The loss of "the table alone" is what a Markov bot would reach, which counts everybody's passages.
             unrestricted = self._companion(None) if self.lines else None
-            fitted, mixture_loss, table_loss = self._fit_mixture(writer.companion, learner, hooks.control, unrestricted)
+            fitted, mixture_loss, table_loss = fit_mixture(writer.companion, hooks.control, alone=unrestricted)
             writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self.lines)
             losses["heldout_loss"], losses["ngrams_loss"] = mixture_loss, table_loss
         model_file.check_weights(loop.best)
@@ -236,18 +244,6 @@ class _Training:
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
         return result
 
-    def _write_first_sample(
-        self, random_seed: int, companion: Companion | None, initial: Weights | None, hooks: Hooks
-    ) -> None:
-        start = None
-        if self.parent and initial:
-            symbols = len(self.prepared.vocabulary)
-            start = self.parent.description.network.model_copy(update={"vocabulary": symbols}), initial
-        sample = first_sample(self.prepared, random_seed, companion, start)
-        if sample is not None:
-            hooks.sample(sample)
-            hooks.go_on()  # a person who cancels need not wait for TensorFlow
-
     def _companion(self, lines: Lines | None) -> Companion | None:
         """Return the table of n-grams of this text, whatever a parent learned; None if this model is to have none."""
         unknown_authors = self.corpus.source == "channel" and self.lines is None
@@ -255,22 +251,6 @@ class _Training:
             return None
         prepared = self.prepared
         return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe, lines)
-
-    def _fit_mixture(
-        self,
-        companion: Companion,
-        learner: Learner,
-        poll: Callable[[], object],
-        alone: Companion | None = None,
-        *,
-        some_places: bool = False,
-    ) -> tuple[Companion, float, float]:
-        """Fit the mixture's weights to the held-out part. Arguments and results are those of `Companion.fitted`."""
-        from galvanic.learners import HELDOUT_MOST
-
-        number = min(len(self.prepared.heldout), HELDOUT_MOST)
-        predictions = functools.partial(learner.heldout_predictions, poll)
-        return companion.fitted(predictions, number, self.prepared.ids, alone, some_places=some_places)
 
     def _identity(self, random_seed: int) -> dict[str, Any]:
         """Return what a checkpoint must agree with. Not the plan, which depends on the machine's speed at that time."""
