@@ -165,7 +165,7 @@ class StreamsLearner(Learner):
             return optimizer
 
         super().__init__(plan, prepared, random_seed, make_optimizer)
-        self.set_weights(self._with_frequencies(prepared))
+        self._predict_frequencies()
         self._ids = prepared.training
         self._stream = len(self._ids) // plan.batch
         self.steps = max(1, (self._stream - 1) // plan.length)
@@ -215,12 +215,12 @@ class StreamsLearner(Learner):
         each = 2 * len(self.plan.network.units)
         self._states = [states[start : start + each] for start in range(0, len(states), each)]
 
-    def _with_frequencies(self, prepared: Prepared) -> Weights:
-        """Return the fresh weights with output biases that predict each symbol's frequency, which it learns first."""
-        counts = symbol_counts(prepared.training, self.plan.network.vocabulary)
+    def _predict_frequencies(self) -> None:
+        """Set output biases that predict each symbol's frequency, which a network would learn first."""
+        counts = symbol_counts(self.prepared.training, self.plan.network.vocabulary)
         biases = np.log((counts + 0.5) / (counts.sum() + 0.5 * len(counts))).astype(np.float32)
-        weights = self.weights()
-        return {name: biases if name.endswith("output/bias") else weight for name, weight in weights.items()}
+        for model in self.models:
+            model.get_layer("output").bias.assign(biases)
 
     def _zero_states(self, batch: int) -> list[list[Tensor]]:
         return [[tf.zeros((batch, units)) for units in self.plan.network.units for _ in range(2)] for _ in self.models]

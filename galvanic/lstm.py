@@ -22,7 +22,6 @@ from galvanic.plan import Precision
 Tensor = Any
 
 
-@keras.saving.register_keras_serializable("galvanic")
 class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
     """A Keras LSTM layer over sequences [time, batch, features], with dropout of its recurrent weights.
 

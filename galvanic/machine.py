@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from galvanic.plan import Precision
+from galvanic.plan import Machine, Precision
 
 
 def import_tensorflow() -> None:
@@ -33,15 +33,6 @@ def import_tensorflow() -> None:
 _SHAPE = 128, 576, 2048  # of a product in a step of an average network: streams, units and inputs, gates
 _ROUNDS, _PRODUCTS = 5, 4
 _LEAST_GAIN = 1.2  # bfloat16 costs some accuracy, so it must be faster by this much
-
-
-@dataclass(frozen=True)
-class Machine:
-    """The speed at which this machine makes the products of a training."""
-
-    precision: Precision  # the faster one
-    flops: float  # multiplications and additions a second in that precision
-    gpu: bool  # whether a GPU makes them
 
 
 @functools.cache

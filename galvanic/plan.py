@@ -144,14 +144,21 @@ class Plan(BaseModel, frozen=True):
 
 
 @dataclass(frozen=True)
+class Machine:
+    """The speed at which a machine makes the products of a training."""
+
+    precision: Precision = "float32"  # the faster one
+    flops: float = 100e9  # multiplications and additions a second in that precision
+    gpu: bool = False  # whether a GPU makes them
+
+
+@dataclass(frozen=True)
 class Budget:
     """The limits of a training, and the speed of the machine."""
 
     minutes: float | None = None  # time limit; None: as long as the epochs take
     epochs: int | None = None  # number that the person named; None: as many as the time allows
-    flops: float = 100e9  # additions and multiplications a second in matrix products (`galvanic.machine`)
-    precision: Precision = "float32"  # of these products
-    gpu: bool = False  # whether a GPU makes them
+    machine: Machine = Machine()
     memory: int | None = None  # bytes; None: unlimited
 
 
@@ -220,7 +227,7 @@ def make_plan(
     if recipe == "classic":
         return _classic(vocabulary, budget, network)
     begin: _Begin = "nothing" if network is None else "starter" if from_starter else "model"
-    batch, length = _streams_and_length(symbols, budget.gpu)
+    batch, length = _streams_and_length(symbols, budget.machine.gpu)
     base = NetworkConfig(
         kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
     )
@@ -261,7 +268,7 @@ def _classic(vocabulary: int, budget: Budget, parent: NetworkConfig | None) -> P
         learning_rate=1e-3 if parent is None else 5e-4,
         schedule="constant",
         epochs=4,
-        precision=budget.precision,
+        precision=budget.machine.precision,
     )
 
 
@@ -287,7 +294,7 @@ def _plan(
     rate = next(rate for least, rate in rates if characters >= least)
     if dropout:
         dropout += _MORE_DROPOUT[recipe]
-    if begin == "nothing" and epochs < _FEW_EPOCHS and not budget.gpu:
+    if begin == "nothing" and epochs < _FEW_EPOCHS and not budget.machine.gpu:
         batch = min(batch, _FEW_STREAMS)
     return Plan(
         network=network.model_copy(update={"dropout": dropout, "recurrent_weight_dropout": recurrent}),
@@ -300,7 +307,7 @@ def _plan(
         clip_norm=1.0,
         epochs=most_epochs,
         patience=0.25,
-        precision=budget.precision,
+        precision=budget.machine.precision,
     )
 
 
@@ -310,8 +317,8 @@ def _because(symbols: int, budget: Budget, begin: _Begin) -> str:
     if budget.epochs is not None or budget.minutes is None:
         return f"chosen by the size of the text, {symbols:,} symbols"
     return (
-        f"chosen by the time: {symbols:,} symbols, {budget.minutes:g} min, and {budget.flops / 1e9:,.0f} GFLOP/s "
-        "measured when it began"
+        f"chosen by the time: {symbols:,} symbols, {budget.minutes:g} min, "
+        f"and {budget.machine.flops / 1e9:,.0f} GFLOP/s measured when it began"
     )
 
 
@@ -351,7 +358,7 @@ def _affordable(network: NetworkConfig, budget: Budget) -> float:
         return math.inf
     # Wider products come nearer to the machine's best speed. Measured at 128 to 1,024 units.
     share = min(0.65, 0.3 + 0.0007 * network.units[0])
-    return budget.minutes * 60 * share * budget.flops / network.flops()
+    return budget.minutes * 60 * share * budget.machine.flops / network.flops()
 
 
 _MOST_SHARE = 0.8  # of the machine's memory

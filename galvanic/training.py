@@ -278,9 +278,7 @@ class _Training:
         return self.limits.minutes if options.minutes is None and not options.by_epochs else options.minutes
 
     def _plan_for_this_machine(self) -> tuple[Plan, tuple[str, ...]]:
-        machine, epochs = measure_machine(), self.options.epochs
-        budget = Budget(self._minutes(), epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
-        return self._make_plan(budget)
+        return self._make_plan(Budget(self._minutes(), self.options.epochs, measure_machine(), spare_memory()))
 
     def _make_plan(self, budget: Budget) -> tuple[Plan, tuple[str, ...]]:
         """Return the plan, and notes for the person. Raises UserError if the options contradict each other, or the

@@ -8,7 +8,7 @@ import pytest
 
 from galvanic.network import build, get_weights
 from galvanic.options import TrainOptions
-from galvanic.plan import Budget, NetworkConfig, apply_options, make_plan
+from galvanic.plan import Budget, Machine, NetworkConfig, apply_options, make_plan
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ BOOK = 400_000
 
 
 def units(symbols: int, minutes: float, flops: float) -> int:
-    return make_plan("char", 80, symbols, Budget(minutes=minutes, flops=flops)).network.units[0]
+    return make_plan("char", 80, symbols, Budget(minutes=minutes, machine=Machine(flops=flops))).network.units[0]
 
 
 def test_more_time_and_a_faster_machine_are_worth_a_larger_network() -> None:
@@ -38,7 +38,7 @@ def test_what_is_seen_more_often_is_dropped_more() -> None:
 
 
 def test_more_time_makes_nobody_forget_what_another_text_taught() -> None:
-    long = Budget(minutes=600, flops=1e12)
+    long = Budget(minutes=600, machine=Machine(flops=1e12))
     begun = make_plan("char", 80, BOOK, long).network.model_copy(update={"dropout": 0.0, "members": 1})
     plan = make_plan("char", 80, BOOK, long, begun, from_starter=True)
     assert begun.dropout < plan.network.dropout < make_plan("char", 80, BOOK, long).network.dropout
@@ -48,7 +48,9 @@ def test_more_time_makes_nobody_forget_what_another_text_taught() -> None:
 
 
 def test_it_is_said_what_chose_the_network() -> None:
-    slow, fast = (make_plan("char", 80, 4_030, Budget(minutes=1, flops=flops)) for flops in (2e9, 200e9))
+    slow, fast = (
+        make_plan("char", 80, 4_030, Budget(minutes=1, machine=Machine(flops=flops))) for flops in (2e9, 200e9)
+    )
     assert slow.network.units != fast.network.units
     assert slow.because == "chosen by the time: 4,030 symbols, 1 min, and 2 GFLOP/s measured when it began"
     assert "200 GFLOP/s" in fast.because
@@ -60,7 +62,7 @@ def test_it_is_said_what_chose_the_network() -> None:
 
 
 def test_named_epochs_mean_the_same_network_on_every_machine() -> None:
-    slow, fast = (make_plan("char", 80, BOOK, Budget(180, 20, flops)) for flops in (100e9, 1e15))
+    slow, fast = (make_plan("char", 80, BOOK, Budget(180, 20, Machine(flops=flops))) for flops in (100e9, 1e15))
     assert slow.network.units == fast.network.units
 
 
