@@ -94,7 +94,7 @@ class Menus(commands.Cog):
         await self._delete(press.actor, press.interaction.message)
 
     async def _delete(self, actor: Actor, message: discord.Message) -> None:
-        """Delete a text. Raises UserError if it is none of the bot's, not this person's to delete, or gone already."""
+        """Delete a text. Raises UserError if it is none of the bot's, or not this person's to delete."""
         job_id, job = await self._text_in(message)
         asked_by = job.place.user_id if job is not None else None
         if actor.user.id != asked_by and not moderates(actor.user, actor.place):
@@ -102,8 +102,7 @@ class Menus(commands.Cog):
                 "You didn't ask for this text, or I no longer know that you did.",
                 "Whoever asked for it and members with Manage Messages can delete it.",
             )
-        if not await self._remove(actor, message, job_id):
-            raise UserError("This text is gone already.", "There is nothing left to delete.")
+        await self._remove(actor, message, job_id)
 
     @app_commands.default_permissions(manage_guild=True)
     async def ask_never(self, interaction: Interaction, message: discord.Message) -> None:
@@ -116,13 +115,13 @@ class Menus(commands.Cog):
             where = f"the button **Blocklist** of `{await self._prefix(form.actor)}settings` shows it"
             done = f"{phrase} is on this server's blocklist now: {where}."
             try:
-                existed = await self._remove(form.actor, message, job_id)
+                await self._remove(form.actor, message, job_id)
             except (UserError, discord.HTTPException) as error:
                 raise UserError(
                     f"{done} But Discord didn't let me delete the text.",
                     "Members with Manage Messages can delete the message in Discord's own menu.",
                 ) from error
-            await form.send(f"{done}\nThe text {'is deleted' if existed else 'was gone already'}.")
+            await form.send(f"{done}\nThe text is deleted.")
 
         explained = f"Shorten it to the word or phrase, up to {MOST_CHARS} characters. * stands for any letters."
         words = message_text(message).strip()[:MOST_TYPED]
@@ -163,9 +162,8 @@ class Menus(commands.Cog):
             )
         return job_id, job
 
-    async def _remove(self, actor: Actor, message: discord.Message, job_id: str) -> bool:
-        """Delete a message and what is kept of its text; False: somebody had deleted the message."""
-        existed = True
+    async def _remove(self, actor: Actor, message: discord.Message, job_id: str) -> None:
+        """Delete a message, unless somebody has, and what is kept of its text. Raises UserError: Discord refuses."""
         try:
             try:
                 await message.delete()
@@ -182,7 +180,6 @@ class Menus(commands.Cog):
                     "Discord doesn't let me delete this text.",
                     "Give me Manage Messages here, or delete it in Discord's own menu: members who have that can.",
                 ) from error
-            existed = False
         log.info(
             "text_deleted",
             message_id=message.id,
@@ -190,7 +187,5 @@ class Menus(commands.Cog):
             guild_id=actor.guild_id,
             user_id=actor.user.id,
             job_id=job_id,
-            there=existed,
         )
         self.core.chores.add(self.forget, job_id)
-        return existed

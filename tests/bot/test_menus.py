@@ -109,7 +109,7 @@ async def test_who_asked_and_moderators_delete_a_text(live: Live, worker: StandI
     await forgotten(live, job_id)
     (line,) = [line for line in logs if line["event"] == "text_deleted"]
     ids = {"message_id": text.id, "channel_id": LAB, "guild_id": GUILD_ID, "user_id": USER_IDS[person]}
-    assert line == {"event": "text_deleted", "log_level": "info", **ids, "job_id": job_id, "there": True}
+    assert line == {"event": "text_deleted", "log_level": "info", **ids, "job_id": job_id}
 
 
 async def test_an_answer_of_a_chat_is_known_for_a_month(live: Live, worker: StandIn) -> None:
