@@ -60,7 +60,6 @@ class _Level:
     symbol: Whole  # the last symbol
     counts: Whole  # how often it came
     shorter: Whole  # index of the passage without its first symbol, in the level before
-    before: Whole  # number of different symbols that came before it
     share: npt.NDArray[np.float32]  # discounted probability of the last symbol after the others
     worth: npt.NDArray[np.float32]  # nats a symbol that predicting the text would lose without it, or its children
 
@@ -159,7 +158,6 @@ def _levels(ids: npt.NDArray[np.int64], symbols: int, order: int, owned: _Owned 
         keys = ranks[:-1] * symbols + ids[len(ids) - len(ranks) + 1 :]
         unique, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
         level = _level(unique // symbols, unique % symbols, counts, ranks[first + 1])
-        levels[-1].before = np.bincount(level.shorter, minlength=len(levels[-1].symbol))
         levels.append(level)
         ranks = inverse
         stand.append(owned.stand(length, ranks, counts) if owned else np.ones(len(counts), bool))
@@ -172,9 +170,7 @@ def _levels(ids: npt.NDArray[np.int64], symbols: int, order: int, owned: _Owned 
 def _level(parent: Whole, symbol: Whole, counts: Whole, shorter: Whole) -> _Level:
     parent, symbol, counts, shorter = (array.astype(np.int32) for array in (parent, symbol, counts, shorter))
     size = len(symbol)
-    return _Level(
-        parent, symbol, counts, shorter, counts, np.zeros(size, np.float32), np.full(size, np.inf, np.float32)
-    )
+    return _Level(parent, symbol, counts, shorter, np.zeros(size, np.float32), np.full(size, np.inf, np.float32))
 
 
 def _share(levels: list[_Level], total: int) -> None:
@@ -189,8 +185,11 @@ def _share(levels: list[_Level], total: int) -> None:
     shorter = np.full(symbols, 1 / symbols)  # probability of each passage's last symbol after one symbol less
     for index, level in enumerate(levels):
         # Kneser-Ney: shorter passages count by the number of different symbols before them, not by how often they came.
-        longest = level is levels[-1]
-        counted = level.counts if longest else np.where(level.counts > 0, np.maximum(level.before, 1), 0)
+        longer = levels[index + 1] if level is not levels[-1] else None
+        counted = level.counts
+        if longer:
+            before = np.bincount(longer.shorter, minlength=len(level.symbol))
+            counted = np.where(level.counts > 0, np.maximum(before, 1), 0)
         sums = np.bincount(level.parent, counted, minlength=len(above))
         off = _discounts(counted)[np.minimum(counted, 3)]
         rest = np.bincount(level.parent, off, minlength=len(above)) / np.maximum(sums, 1)
@@ -201,8 +200,8 @@ def _share(levels: list[_Level], total: int) -> None:
             gained = probability * np.log(probability / without) - level.share * (1 - shorter)
             level.worth = ((above / total)[level.parent] * gained).astype(np.float32)
         above = level.counts
-        if not longest:
-            shorter = probability[levels[index + 1].shorter]
+        if longer:
+            shorter = probability[longer.shorter]
 
 
 def _discounts(counts: Whole) -> npt.NDArray[np.float64]:

@@ -54,11 +54,9 @@ def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
 
     Its letters are large enough for a phone, which shows it at a width of 300 pixels.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4, 2.5), dpi=200, facecolor=BACKGROUND, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     _draw_curve(axes, curve)
     # parse_math off: a dollar sign in a title is a dollar sign.

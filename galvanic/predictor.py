@@ -37,10 +37,10 @@ class Row:
     until: float = math.inf  # the deadline (`time.monotonic`), checked before every chunk
     late: bool = False  # the deadline passed before it was enough
 
-    def give_up(self) -> bool:
-        """Return whether the deadline has passed, and remember it."""
-        self.late = self.late or time.monotonic() > self.until
-        return self.late
+    def ends(self, ids: Ids) -> bool:
+        """Return whether to write no more after these ids: it is late, or they are enough."""
+        self.late = time.monotonic() > self.until
+        return self.late or (len(ids) > 0 and self.enough(ids))
 
 
 class Pass(ABC):
@@ -116,12 +116,7 @@ class Predictor(ABC):
         at = 1
         while True:
             between_blocks.get()()
-            late = [rows[index].give_up() for index in going]
-            kept = [
-                place
-                for place, index in enumerate(going)
-                if not late[place] and not (len(texts[index]) and rows[index].enough(texts[index]))
-            ]
+            kept = [place for place, index in enumerate(going) if not rows[index].ends(texts[index])]
             if not kept:
                 return texts
             if len(kept) < len(going):
