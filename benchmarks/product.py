@@ -198,7 +198,6 @@ class Product:
             options=TrainOptions(),
             parameters=sum(math.prod(shape) for shape in shapes.values()),
             epochs=1,
-            train_loss=2.0,
             verdict=Verdict(train_loss=2.0),
         )
         with self.redis() as client:

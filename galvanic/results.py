@@ -131,6 +131,11 @@ class Measured(BaseModel, frozen=True):
     known_words: _Share | None = None  # words that the text has, before its held-out part or last tenth
     usual_known_words: _Share | None = None  # the same share for the words of that part
 
+    @property
+    def known_loss(self) -> float:
+        """The loss on the held-out part; without one, on its own text."""
+        return self.train_loss if self.heldout_loss is None else self.heldout_loss
+
 
 class TrainingRecord(Measured):
     """A model's training: its result, and how it went."""
@@ -149,11 +154,6 @@ class TrainingRecord(Measured):
         """Return the record for the network without the table; the curve stays as it was measured with it."""
         gone = dict.fromkeys(("ngrams_loss", "known_words", "usual_known_words"))
         return self.model_copy(update={**gone, "heldout_loss": self.network_loss})
-
-    @property
-    def known_loss(self) -> float:
-        """The loss on the held-out part; without one, on its own text."""
-        return self.train_loss if self.heldout_loss is None else self.heldout_loss
 
 
 class TrainResult(TrainingRecord):

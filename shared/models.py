@@ -18,10 +18,9 @@ class ModelFacts(BaseModel):
     Attributes:
         model_id: its file's name in the model store; unguessable. The bot chooses it.
         name: unique in the guild; of a private model, among its author's and those of the guild.
-        train_loss, heldout_loss: nats per character of the best epoch; held-out is None when nothing was held out.
         corpus, options: None where an imported file does not say, or may not name its text.
         parent: name of the model that it started from.
-        copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
+        verdict: what was measured, and what it means.
         author_id: the member whose own words alone it learned, among whose models it has its name; 0: everybody's.
         file_readings: of channels, that an imported file says it learned from.
     """
@@ -35,12 +34,9 @@ class ModelFacts(BaseModel):
     corpus_chars: int
     parameters: int
     epochs: int
-    train_loss: float
-    heldout_loss: float | None = None
     corpus: CorpusInfo | None = None
     options: TrainOptions | None = None
     parent: str | None = None
-    copy_share: float | None = None
     verdict: Verdict
     file_bytes: int
     imported: bool = False

@@ -75,14 +75,14 @@ def generate_job(**changes: Any) -> GenerateJob:
 
 
 def record(**changes: Any) -> ModelRecord:
+    """A model; `changes` are fields of its record, or figures of its verdict."""
     where = {"guild_id": GUILD, "channel_id": CHANNEL, "owner_id": USER, "scope": "guild"}
     text = {"corpus_title": "The Book of Tides", "corpus_chars": 12_345}
     size = {"recipe": "char", "parameters": 1_000, "file_bytes": 4_000}
-    training = {"epochs": 3, "train_loss": 1.5, "heldout_loss": 1.75}
-    measured = {"copy_share": None, **training, **changes}
-    figures = {name: measured[name] for name in ("train_loss", "heldout_loss", "copy_share")}
-    judged = {"verdict": Verdict(**figures, kind=kind_of(Measured(**figures)))}
-    return ModelRecord(**{"model_id": "m1", "name": "tides", **where, **text, **size, **training, **judged, **changes})
+    figures = {"train_loss": 1.5, "heldout_loss": 1.75, "copy_share": None}
+    figures |= {name: changes.pop(name) for name in figures if name in changes}
+    judged = {"epochs": 3, "verdict": Verdict(**figures, kind=kind_of(Measured(**figures)))}
+    return ModelRecord(**{"model_id": "m1", "name": "tides", **where, **text, **size, **judged, **changes})
 
 
 def generated(**changes: Any) -> Generated:

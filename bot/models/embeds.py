@@ -155,7 +155,8 @@ def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | Non
 
 def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
     """Say that a model is shared. `undo`: the command that undoes it."""
-    quoted = f": {copied(model.copy_share)}" if model.copy_share is not None else ""
+    share = model.verdict.copy_share
+    quoted = f": {copied(share)}" if share is not None else ""
     text = f"what <@{model.owner_id}> wrote" if model.authors else "the uploaded text"
     return discord.Embed(
         description=f"🔓 `{model.name}` can now be used {where}.\n"
@@ -215,9 +216,8 @@ def copied(share: float) -> str:
 
 def quality(model: ModelRecord) -> str:
     """Bits per character: of held-out text, or else of the text that it learned."""
-    if model.heldout_loss is not None:
-        return bits(model.heldout_loss)
-    return f"{bits(model.train_loss)} of its own text"
+    measured = bits(model.verdict.known_loss)
+    return measured if model.verdict.heldout_loss is not None else f"{measured} of its own text"
 
 
 def scope_in_full(model: ModelRecord) -> str:

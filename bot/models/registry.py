@@ -345,7 +345,7 @@ class Registry:
 def _starter(guild_id: int) -> ModelRecord:
     """The model that comes with the worker and is in no registry: it can be written with, and nothing else."""
     own = {"model_id": STARTER, "name": STARTER, "guild_id": guild_id, "scope": "guild", "recipe": "char"}
-    unknown = ("channel_id", "owner_id", "corpus_chars", "parameters", "epochs", "train_loss", "file_bytes")
+    unknown = ("channel_id", "owner_id", "corpus_chars", "parameters", "epochs", "file_bytes")
     described = {"corpus_title": "English", "verdict": Verdict(train_loss=0)}
     return ModelRecord.model_validate({**own, **described, **dict.fromkeys(unknown, 0)})
 

@@ -170,7 +170,7 @@ class Writing(commands.Cog):
         chosen = self.generating.temperature(choices, model)
         compared = [(other, self.generating.temperature(choices, other)) for other, _ in models]
         if len(models) == 1:
-            own = usual_drawing(model.recipe, model.train_loss if model.heldout_loss is None else model.heldout_loss)
+            own = usual_drawing(model.recipe, model.verdict.known_loss)
             around = temperatures_around(own.temperature if chosen is None else chosen)
             compared = [(model, step) for step in temperatures or around]
         return tuple(Variant(model_id=side.model_id, name=side.name, temperature=at) for side, at in compared)

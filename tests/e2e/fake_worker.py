@@ -57,7 +57,7 @@ def train(
         if at % STEPS == STEPS - 1:
             curve.append(CurvePoint(epoch, loss, loss + 0.1))
             if len(curve) <= EPOCHS:
-                hooks.sample(Sample(epoch, _SAMPLE, loss, loss + 0.1))
+                hooks.sample(Sample(epoch=epoch, text=_SAMPLE, train_loss=loss, heldout_loss=loss + 0.1))
     curve = curve[:100] or [CurvePoint(1, 3.0, 3.1)]
     shutil.copy(FIXTURES / f"{options.recipe}.safetensors", out)
     return TrainResult(

@@ -66,7 +66,8 @@ class Numbers(Learner):
 
 
 def write(_: object, point: CurvePoint) -> Sample:
-    return Sample(point.epoch, f"text {point.epoch}", point.train_loss, point.heldout_loss)
+    losses = {"train_loss": point.train_loss, "heldout_loss": point.heldout_loss}
+    return Sample(epoch=point.epoch, text=f"text {point.epoch}", **losses)
 
 
 def made(

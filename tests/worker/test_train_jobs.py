@@ -50,7 +50,7 @@ def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis
     model = facts_of(client, event.model.model_id)
     assert model == event.model
     assert (model.corpus, model.options, model.parent) == (corpus_of(TEXT), SMALL, None)
-    assert model.copy_share is not None
+    assert model.verdict.copy_share is not None
     assert model.file_bytes == stored(settings, model.model_id).stat().st_size > 1_000
     assert client.hgetall(keys.ACTIVE) == {}
     assert list((settings.data_dir / "checkpoints").iterdir()) == []
@@ -91,7 +91,7 @@ def test_a_request_to_finish_before_the_first_step_waits_for_it(client: redis.Re
     event = expect(Finished, train(client, "t-1", options=TrainOptions(epochs=300, units=8)))
     assert event.stopped == "finish"
     # Of a network that has learned nothing it would be that of guessing at random.
-    assert event.model.train_loss < 0.98 * math.log(len(set(TEXT)))
+    assert event.model.verdict.train_loss < 0.98 * math.log(len(set(TEXT)))
 
 
 def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(

@@ -36,7 +36,7 @@ def test_an_exported_model_is_the_same_when_imported(client: redis.Redis, settin
     answer = expect(Imported, imported(client, data, name="harbour"))
     record = answer.model
     assert (record.name, record.imported, record.parent) == ("harbour", True, None)
-    assert (record.corpus_title, record.corpus_chars, record.train_loss) == ("Made up", 1_000, 1)
+    assert (record.corpus_title, record.corpus_chars, record.verdict.train_loss) == ("Made up", 1_000, 1)
     assert record.file_bytes == stored(settings, record.model_id).stat().st_size
     assert record.model_id not in ("one", "two")
     assert answer.notes
