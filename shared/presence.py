@@ -13,6 +13,8 @@ from typing import cast
 
 import redis
 import redis.asyncio
+from redis.asyncio.client import Pipeline as AsyncPipeline
+from redis.client import Pipeline
 
 from shared import keys
 from shared.connect import connect, explain
@@ -59,8 +61,13 @@ async def alive_async(client: redis.asyncio.Redis, service: str) -> list[str]:
 
 async def beat_async(client: redis.asyncio.Redis, service: str, name: str) -> None:
     """Say once that `name` is there; forget those long gone."""
-    now = time.time()
     async with client.pipeline(transaction=False) as pipe:
-        pipe.zadd(keys.workers(service), {name: now + EXPIRY_S})
-        pipe.zremrangebyscore(keys.workers(service), "-inf", now - 60)
+        add_beat(pipe, service, name)
         await pipe.execute()
+
+
+def add_beat(pipe: Pipeline | AsyncPipeline, service: str, name: str) -> None:
+    """Put into a pipeline that `name` is there, and that those long gone are forgotten."""
+    now = time.time()
+    pipe.zadd(keys.workers(service), {name: now + EXPIRY_S})
+    pipe.zremrangebyscore(keys.workers(service), "-inf", now - 60)

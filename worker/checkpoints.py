@@ -104,8 +104,7 @@ class CheckpointCopies:
         self._store = store
         self._files = files
         self._attempt = attempt
-        self._folder = f"{_COPIES}/{job.job_id}/{text_folder(job)}"
-        self._name = f"{self._folder}/{NAME}"
+        self._name = f"{_COPIES}/{job.job_id}/{text_folder(job)}/{NAME}"
         self._noted = False
         self._copied_at = -math.inf
         self._copying = threading.Lock()

@@ -95,22 +95,15 @@ def _tool() -> str | None:
 
 def _ask(*arguments: str) -> tuple[bool, str]:
     """Run nvidia-smi. Return whether it succeeded, and its output or why there is none."""
-    program = _tool()
-    if program is None:
-        return False, ""
+    command = [_tool() or "nvidia-smi", *arguments]
     try:
-        asked = subprocess.run(
-            [program, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=_ASK_S,
-            check=False,
+        return True, subprocess.check_output(
+            command, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_ASK_S
         )
+    except subprocess.CalledProcessError as error:
+        return False, error.output
     except (subprocess.TimeoutExpired, OSError) as error:
         return False, str(error)
-    return asked.returncode == 0, asked.stdout
 
 
 def installed() -> list[Gpu]:

@@ -22,8 +22,6 @@ from worker.warm import WarmModels
 
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
-
-
 MAX_DEATHS = 3
 """A training that ended in trouble, or killed its worker, so often without headway (`hooks.HEADWAY_S`) is given up."""
 

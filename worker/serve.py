@@ -17,6 +17,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -135,7 +136,9 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
             # In a thread of its own: the store may hang.
             delete = functools.partial(delete_files, connect(settings), models.store)
             threads.enter_context(PeriodicThread(delete, DELETE_EVERY_S, "models_not_deleted"))
-        else:  # what is left here of trainings that are over, maybe elsewhere, may have members' words in it
+        else:
+            take_over(settings)
+            # What is left here of trainings that are over, maybe elsewhere, may have members' words in it.
             leftovers = functools.partial(remove_leftovers, settings, connect(settings))
             threads.enter_context(PeriodicThread(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
 
@@ -195,6 +198,27 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
         if gone := names - set(presence.alive(client, queue)):
             client.hdel(key, *gone)
         client.hset(key, worker, describe())
+
+
+def take_over(settings: Settings) -> None:
+    """Have trainings wait again that a killed worker of this host had begun, before this one takes others."""
+    begun: list[tuple[str, str, int, str]] = []
+    here = f"@{socket.gethostname()}:"
+    with _reaching_redis(settings, "redis_unreachable") as client:
+        for name in cast(list[bytes], client.hkeys(keys.ACTIVE)):
+            job_id = name.decode(errors="replace")
+            fields = cast(list[bytes | None], client.hmget(keys.job(job_id), "state", "worker", "attempt", "nonce"))
+            state, worker, attempt, nonce = ((value or b"").decode(errors="replace") for value in fields)
+            if state == "begun" and here in worker and is_id(job_id):
+                begun.append((worker, job_id, int(attempt), nonce))
+        if begun:
+            time.sleep(presence.EXPIRY_S)  # whichever of them is alive says so meanwhile
+        alive = presence.alive(client, TRAIN_QUEUE)
+        for worker, job_id, number, nonce in begun:
+            if worker not in alive:
+                from worker.training import wait_after_death
+
+                wait_after_death(job_id, number, nonce)
 
 
 def _log_pool_errors(**_: Any) -> None:

@@ -86,18 +86,17 @@ class ModelStore:
                     "Train a model, as with `/train source:frankenstein`.",
                 )
             yield model_file.STARTER_FILE
-        elif not self.is_local:
+        elif not self.has(model_id):
+            raise UserError(
+                "This model's files are gone from the model store.", "Train it again, or choose another model."
+            )
+        elif self.is_local:
+            yield Path(self._path(name))
+        else:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / name
-                try:
-                    self.get(name, file)
-                except FileNotFoundError:
-                    raise _missing() from None
+                self.get(name, file)
                 yield file
-        elif (path := Path(self._path(name))).exists():
-            yield path
-        else:
-            raise _missing()
 
     def delete(self, model_id: str) -> None:
         """Remove a model; one that is not there is no error. Raises OSError: it cannot be removed."""
@@ -193,10 +192,6 @@ def _object(model_id: str) -> str:
     if not is_id(model_id):
         raise UserError("That isn't a model id.", "Choose one of the models listed.")
     return model_id + SUFFIX
-
-
-def _missing() -> UserError:
-    return UserError("This model's files are gone from the model store.", "Train it again, or choose another model.")
 
 
 def _open_filesystem(settings: Settings) -> tuple[Any, str]:

@@ -73,10 +73,8 @@ class Heartbeat(PeriodicThread):
         self._member = name
 
     def _beat(self) -> None:
-        now = time.time()
         with self._client.pipeline() as pipe:
-            pipe.zadd(keys.workers(self._service), {self._member: now + presence.EXPIRY_S})
-            pipe.zremrangebyscore(keys.workers(self._service), "-inf", now - 60)
+            presence.add_beat(pipe, self._service, self._member)
             pipe.execute()
 
     def __exit__(self, *_: object) -> None:

@@ -178,8 +178,7 @@ def trim() -> None:
     """Return freed memory to the system, where the C library has a call for that: glibc has.
 
     Each thread has pools of its own, and a piece in use at a pool's end keeps all free memory before it: after a
-    thousand texts with ten models 390 to 790 MB were held, after this call 390 to 410. Fewer pools or lower thresholds
-    (MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_; mallopt(3)) left 500 to 610.
+    thousand texts with ten models 390 to 790 MB were held, and after this call 390 to 410.
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -66,6 +66,7 @@ def test_the_worker_is_killed_while_a_training_waits(system: System) -> None:
         first.trains()
         since = harm.kill_worker(system, "train")
         told = first.next_attempt(1)
+        assert not second.attempts(), "who was interrupted goes first"
         first.learned()
         second.learned()
         assert [one.resumed for one in second.attempts()] == [False]

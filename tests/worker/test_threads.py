@@ -1,16 +1,20 @@
-"""A training is leased by the attempt that is made at it."""
+"""A training is leased by the attempt that is made at it, and taken over when its worker was killed."""
 
 from __future__ import annotations
+
+import socket
 
 import pytest
 import redis
 
-from shared import keys
-from shared.jobs import TrainJob
+from shared import keys, presence
+from shared.jobs import TRAIN_QUEUE, TrainJob
+from shared.queues import ids_in_order, lists_of
+from shared.settings import Settings
 from tests import lives
 from tests.factories import train_job
 from tests.launcher.running import wait_until
-from worker import threads
+from worker import serve, threads
 from worker.events import JobEvents
 
 
@@ -36,3 +40,19 @@ def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.R
         wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
     assert client.get(keys.job_lease(job.job_id)) == log.holder.encode()
     assert not new.lost
+
+
+def test_a_worker_that_starts_has_the_trainings_of_a_killed_one_of_its_host_wait_again(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those of one that is alive, or of another host."""
+    monkeypatch.setattr(presence, "EXPIRY_S", 0.0)
+    here = socket.gethostname()
+    workers = {"t-1": f"train-1@{here}:1.a", "t-2": f"train-2@{here}:1.b", "t-3": "train-3@elsewhere:1.c"}
+    for job_id, worker in workers.items():
+        lives.enter(client, train_job(job_id=job_id))
+        lives.take(client, job_id, worker)
+    client.zadd(keys.workers(TRAIN_QUEUE), {workers["t-2"]: 4e9})
+    serve.take_over(settings)
+    assert [client.hget(keys.job(job_id), "state") for job_id in workers] == [b"waiting", b"begun", b"begun"]
+    assert ids_in_order(client.lrange(name, 0, -1) for name in lists_of(TRAIN_QUEUE)) == ["t-1-2"]
