@@ -31,13 +31,9 @@ from worker.store import ModelStore
 
 COPY_EVERY_S = 180.0
 """Seconds between two copies of a checkpoint into a remote store."""
-_COPIES = "checkpoints"  # their folder in the store
+_FOLDER = "checkpoints"  # of all jobs, in the data folder, and for their copies in the store
 
 log = structlog.get_logger()
-
-
-def _folder_of_all(settings: Settings) -> Path:
-    return settings.data_dir / "checkpoints"
 
 
 class FinishedTraining(BaseModel):
@@ -73,7 +69,7 @@ def job_folder(settings: Settings, job_id: str) -> Path:
     """Return the folder of a job's files on this host. Raises ValueError if the id is none: it could be a path."""
     if not is_id(job_id):
         raise ValueError("not the id of a job")
-    return _folder_of_all(settings) / job_id
+    return settings.data_dir / _FOLDER / job_id
 
 
 def text_folder(job: TrainJob) -> str:
@@ -104,7 +100,7 @@ class CheckpointCopies:
         self._store = store
         self._files = files
         self._attempt = attempt
-        self._name = f"{_COPIES}/{job.job_id}/{text_folder(job)}/{NAME}"
+        self._name = f"{_FOLDER}/{job.job_id}/{text_folder(job)}/{NAME}"
         self._noted = False
         self._copied_at = -math.inf
         self._copying = threading.Lock()
@@ -171,8 +167,8 @@ def remove_leftovers(settings: Settings, client: redis.Redis, job_id: str | None
         if job_id is not None:
             _remove_of(settings, client, store, job_id)
             return
-        here = (folder.name for folder in _folder_of_all(settings).glob("*/"))
-        for name in sorted(filter(is_id, {*here, *store.names(_COPIES, "directory")})):  # others are nobody's of ours
+        here = (folder.name for folder in (settings.data_dir / _FOLDER).glob("*/"))
+        for name in sorted(filter(is_id, {*here, *store.names(_FOLDER, "directory")})):  # others are nobody's of ours
             _remove_of(settings, client, store, name)
     except (OSError, redis.RedisError) as error:
         log.warning("leftovers_not_removed", error=type(error).__name__)
@@ -186,7 +182,7 @@ def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_i
     """
     fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
     data, state, model_id = cast(list[bytes | None], fields)
-    folder, copies = job_folder(settings, job_id), f"{_COPIES}/{job_id}"
+    folder, copies = job_folder(settings, job_id), f"{_FOLDER}/{job_id}"
     if data is not None and state != b"over":
         with contextlib.suppress(ValueError):  # a damaged record, which ends the training
             current = text_folder(TrainJob.model_validate_json(data))

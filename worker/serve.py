@@ -129,7 +129,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         threads.enter_context(PeriodicThread(tidy, _LEFTOVERS_EVERY_S, "store_not_tidied"))
         if models:
             forget = functools.partial(models.forget_deleted, connect(settings))
-            threads.enter_context(PeriodicThread(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
+            threads.enter_context(PeriodicThread(forget, DELETE_EVERY_S, "not_looked_for_deleted_models"))
             # A train worker's child ends after each job.
             threading.Thread(target=_compile, name="warm-up", daemon=True).start()
             threads.enter_context(PeriodicThread(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
@@ -185,8 +185,7 @@ def _require_version(settings: Settings) -> None:
 
 
 def _announce(settings: Settings, queue: str, worker: str) -> None:
-    """Say what this worker runs on, and forget those that are gone. If a train worker leaves a GPU alone, the log says
-    why, in one line."""
+    """Say what this worker runs on, log why a train worker leaves a GPU alone, and forget workers that are gone."""
     from worker.hardware import describe, why_unused
 
     key = keys.worker_info(queue)
@@ -203,13 +202,13 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
 def take_over(settings: Settings) -> None:
     """Have trainings wait again that a killed worker of this host had begun, before this one takes others."""
     begun: list[tuple[str, str, int, str]] = []
-    here = f"@{socket.gethostname()}:"
+    host = f"@{socket.gethostname()}:"
     with _reaching_redis(settings, "redis_unreachable") as client:
         for name in cast(list[bytes], client.hkeys(keys.ACTIVE)):
             job_id = name.decode(errors="replace")
             fields = cast(list[bytes | None], client.hmget(keys.job(job_id), "state", "worker", "attempt", "nonce"))
             state, worker, attempt, nonce = ((value or b"").decode(errors="replace") for value in fields)
-            if state == "begun" and here in worker and is_id(job_id):
+            if state == "begun" and host in worker and is_id(job_id):
                 begun.append((worker, job_id, int(attempt), nonce))
         if begun:
             time.sleep(presence.EXPIRY_S)  # whichever of them is alive says so meanwhile

@@ -170,7 +170,6 @@ def warm_models() -> WarmModels:
     return WarmModels(get_settings())
 
 
-FORGET_EVERY_S = 2.0
 TRIM_EVERY_S = 20.0
 
 
