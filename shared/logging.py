@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import IO
 from urllib.parse import quote, unquote, urlsplit
 
 import structlog
@@ -83,10 +82,10 @@ def job_context(job: Job) -> AbstractContextManager[None]:
     return bound_contextvars(job_id=job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
 
 
-def _renderer(settings: Settings, out: IO[str]) -> Processor:
+def _renderer(settings: Settings) -> Processor:
     """Return what makes a line of a record: for people on a terminal, else JSON; without secrets."""
     render: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
-    if out.isatty():
+    if sys.stderr.isatty():
         render = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     redacted = redactor(known_secrets(settings))
 
@@ -100,13 +99,12 @@ def _renderer(settings: Settings, out: IO[str]) -> Processor:
     return rendered
 
 
-def configure_logging(service: str, settings: Settings, *, stream: IO[str] | None = None) -> None:
+def configure_logging(service: str, settings: Settings) -> None:
     """Set up this process's logging; calling it again replaces the former set-up. `service` is put on each record.
 
     Celery must be told to keep its hands off: connect `celery.signals.setup_logging` to a function that calls this one.
-    The default is standard error, so that a command's output on stdout stays clean.
+    It goes to standard error, so that a command's output on stdout stays clean.
     """
-    out = stream if stream is not None else sys.stderr
 
     def add_service(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         event_dict.setdefault("service", service)
@@ -133,10 +131,10 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             _format_error,
-            _renderer(settings, out),
+            _renderer(settings),
         ],
     )
-    handler = logging.StreamHandler(out)
+    handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     handler.addFilter(_shown_arguments)
     root = logging.getLogger()

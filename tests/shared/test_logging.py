@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -62,7 +63,8 @@ class Terminal(io.StringIO):
 
 def start(terminal: bool = False, **values: Any) -> io.StringIO:
     out = Terminal() if terminal else io.StringIO()
-    configure_logging("bot", settings(**values), stream=out)
+    with contextlib.redirect_stderr(out):
+        configure_logging("bot", settings(**values))
     return out
 
 
