@@ -74,6 +74,7 @@ class TrainingCards:
         if not state.over and (reading := await self.reading(job)) is not None:
             return reading
         guild_id = job.place.guild_id
+        kept = await self.registry.kept(job.place) if state.finished is not None else None
         shown = embeds.CardContext(
             prefix=await self.core.servers.prefix(guild_id),
             blocked=await self.core.servers.blocklist(guild_id),
@@ -81,33 +82,26 @@ class TrainingCards:
             and self.audience.may_quote(job, job.place.channel_ids)
             and await self.samples_stand(job),
             off=self.core.settings.channel_training == "off" and bool(job.readings),
+            kept=kept.name if kept is not None else None,
         )
         if job.is_private:
             job = job.model_copy(update={"parent": None})
-        if state.finished is not None:
-            shown = dataclasses.replace(shown, kept=await self._kept(job, state.finished.model.model_id))
         if state.over:
             return embeds.training(job, state, shown)
-        queued = state.state == "queued"
         snapshot = await self.core.snapshots.look()
-        if queued and snapshot.of(job.job_id) is None:  # it was entered a moment ago
+        if state.state == "queued" and snapshot.of(job.job_id) is None:  # it was entered a moment ago
             snapshot = await self.core.snapshots.look(now=True)
-        waits = snapshot.of(job.job_id) if queued else None
+        queued = snapshot.of(job.job_id)
         shown = dataclasses.replace(
             shown,
             worker_there=await self.core.jobs.has_worker(TRAIN_QUEUE),
-            place=waits.place if waits is not None else None,
+            place=queued.place if queued is not None else None,
             waiting=snapshot.waiting,
-            begins=waits.begins if waits is not None else None,
+            begins=queued.begins if queued is not None else None,
             most_minutes=self.core.settings.train_max_minutes,
-            control=None if queued else await self.core.jobs.control(job.job_id),
+            control=await self.core.jobs.control(job.job_id),
         )
         return embeds.training(job, state, shown)
-
-    async def _kept(self, job: TrainJob, model_id: str) -> str | None:
-        """The name of the model that its channel keeps in the new one's place."""
-        kept = await self.registry.kept(job.place)
-        return kept.name if kept is not None and kept.model_id != model_id else None
 
 
 def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:

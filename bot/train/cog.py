@@ -159,9 +159,9 @@ class Training(commands.Cog):
     async def catalogue(self, ctx: Context) -> None:
         """List the texts that `train` knows by name."""
         entries = corpora.catalogue()
-        lines = [f"`{one.name}` - {one.full_title}" + (f" ({one.note})" if one.note else "") for one in entries]
+        lines = [f"`{text.name}` - {text.full_title}" + (f" ({text.note})" if text.note else "") for text in entries]
         names = await asyncio.to_thread(corpora.names, self.core.settings)
-        if own := sorted(set(names) - {one.name for one in entries}):
+        if own := sorted(set(names) - {text.name for text in entries}):
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=words.BLURPLE)
         prefix = await self.core.servers.prefix(ctx.guild.id if ctx.guild is not None else None)

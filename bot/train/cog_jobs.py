@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +14,6 @@ from discord.ext import commands
 
 from bot.components import JOB, Components, Press
 from bot.core import Core
-from bot.jobs.client import TRAINING
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.options.autocomplete import choices, in_time
 from bot.servers import access
@@ -27,11 +25,10 @@ from bot.types import Context, User, hybrid_command
 from bot.words import BLURPLE, DESCRIPTION_LIMIT, as_typed, code, in_line, listed, plain, span
 from galvanic.errors import UserError
 from galvanic.units import count
-from shared.jobs import TrainJob
+from shared.jobs import TrainJob, is_id
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"
 _EXAMPLE = "t-1297000000000000021"
-_TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
 
 Ending = Literal["cancel", "finish"]
 
@@ -198,7 +195,7 @@ class Jobs(commands.Cog):
         return embeds.samples(job, state, await self.core.servers.blocklist(guild_id))
 
     async def _load(self, job_id: str, guild_id: int, user: User) -> TrainJob:
-        stored = await self.core.jobs.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
+        stored = await self.core.jobs.load(job_id) if is_id(job_id) else None
         job = stored.job if stored is not None else None
         if not isinstance(job, TrainJob) or job.place.guild_id != guild_id or not access.can_view(user, job.place):
             raise UserError(

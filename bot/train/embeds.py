@@ -73,7 +73,7 @@ class CardContext:
     blocked: Blocklist = _NOTHING_BLOCKED
     quotable: bool = True  # all who read the card could have read what is learned; else it shows nothing of a model's
     off: bool = False  # the operator has turned off what it learns from
-    kept: str | None = None  # the model that its channel keeps, so that the new one has not become the channel's
+    kept: str | None = None  # the model that its channel keeps; if another one, the new one isn't the channel's
 
 
 def training(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
@@ -240,7 +240,7 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     elif job.replaces is not None:
         what = "The model is made again"  # its own name goes with the old model
         advice = "In a moment it replaces the old one, with that one's name and in its channels."
-    elif context.kept is not None:
+    elif context.kept not in (None, model.name):
         example = as_typed(context.prefix, "generate", *words, "--model", model.name)
         advice = f"This channel keeps `{context.kept}`. Try yours: `{example}`."
     else:

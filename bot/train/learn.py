@@ -138,7 +138,7 @@ class Learning(Service, commands.Cog):
         admin=True,
     )
     @app_commands.describe(when="Leave it out to see how it is", messages="With `every`: after so many new messages")
-    @app_commands.choices(when=[app_commands.Choice(name=one, value=one) for one in ("nightly", "every", "off")])
+    @app_commands.choices(when=[app_commands.Choice(name=word, value=word) for word in ("nightly", "every", "off")])
     async def learn(self, ctx: Context, when: str | None = None, messages: int | None = None) -> None:
         """Have this channel's model made again by itself, each night or after so many messages.
 

@@ -108,8 +108,8 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
         minutes = settings.train_max_minutes if unlimited else min(settings.train_minutes, settings.train_max_minutes)
     before = parent.options if parent is not None and is_more(flags) else None
     typed = {name: getattr(flags, name) for name in ("epochs", "random_seed", *_SHAPE, *_KEPT)}
-    given = _kept(before) | {name: value for name, value in typed.items() if value is not None}
-    return TrainOptions(recipe=recipe, minutes=minutes, name=flags.name, start=start_of(flags), **given)
+    own = _kept(before) | {name: value for name, value in typed.items() if value is not None}
+    return TrainOptions(recipe=recipe, minutes=minutes, name=flags.name, start=start_of(flags), **own)
 
 
 def again(parent: ModelRecord, settings: Settings) -> TrainOptions:
