@@ -19,7 +19,7 @@ from galvanic.files import write_text
 from galvanic.results import TrainingCancelled, TrainingInterrupted, TrainResult
 from galvanic.verdict import verdict
 from shared import keys
-from shared.corpora import unpack_to_file, unpacked_limit
+from shared.corpora import unpack, unpacked_limit
 from shared.events import Cancelled, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelFacts
@@ -148,7 +148,7 @@ class Attempt:
         packed, self._authors = cast(list[bytes | None], texts)
         if packed is None:
             raise UserError("The text of this training has expired.", "Run the command again.")
-        unpack_to_file(packed, files.text, unpacked_limit(self._settings))
+        write_text(files.text, unpack(packed, unpacked_limit(self._settings)))
 
     def _train(self, parent: ModelFacts | None, parent_file: Path | None) -> TrainResult:
         """Train, from the checkpoint if there is one that this version can read.

@@ -9,7 +9,6 @@ from shared.corpora.corpus import (
     pack,
     size_limit,
     unpack,
-    unpack_to_file,
     unpacked_limit,
 )
 from shared.corpora.sources import UnknownText, names, resolve
@@ -27,6 +26,5 @@ __all__ = [
     "resolve",
     "size_limit",
     "unpack",
-    "unpack_to_file",
     "unpacked_limit",
 ]

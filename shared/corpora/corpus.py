@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
@@ -19,8 +17,6 @@ LEAST_CHARS = 1_000
 """Characters of the shortest text that a model can learn from."""
 # cp1252 has bytes that take three in UTF-8, and so has UTF-16 with two.
 _UTF8_GROWTH = 3
-_PART = 2**20
-"""Bytes unpacked at once."""
 
 
 def size_limit(settings: Settings) -> int:
@@ -94,39 +90,16 @@ def unpack(data: bytes, max_bytes: int) -> str:
 
     Raises UserError: damaged, incomplete or too long.
     """
-    return "".join(_unpacked(data, max_bytes))
-
-
-def unpack_to_file(data: bytes, path: Path, max_bytes: int) -> None:
-    """Unpack a text into a file, part by part. Raises as `unpack`, or OSError; no file is left then."""
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            for text in _unpacked(data, max_bytes):
-                file.write(text)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _unpacked(data: bytes, max_bytes: int) -> Iterator[str]:
     decompressor = zlib.decompressobj()
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    length = 0
     try:
-        while not decompressor.eof:
-            raw = decompressor.decompress(data, _PART)
-            data = decompressor.unconsumed_tail
-            length += len(raw)
-            if length > max_bytes:
-                raise UserError(
-                    f"The text is longer than this worker accepts ({max_bytes / MEGABYTE:.1f} MB).",
-                    "Give a shorter text, or ask the bot's operator to raise CORPUS_MAX_MB for the bot and the worker.",
-                )
-            if not raw and not decompressor.eof:
-                raise zlib.error("incomplete")
-            yield decoder.decode(raw)
-        if decompressor.unused_data:
-            raise zlib.error("followed by something else")
-        decoder.decode(b"", final=True)
+        raw = decompressor.decompress(data, max_bytes + 1)
+        if len(raw) > max_bytes:
+            raise UserError(
+                f"The text is longer than this worker accepts ({max_bytes / MEGABYTE:.1f} MB).",
+                "Give a shorter text, or ask the bot's operator to raise CORPUS_MAX_MB for the bot and the worker.",
+            )
+        if not decompressor.eof or decompressor.unused_data:
+            raise zlib.error("incomplete, or followed by something else")
+        return raw.decode("utf-8")
     except (zlib.error, UnicodeDecodeError) as error:
         raise UserError("The text was damaged on its way to the worker.", "Run the command again.") from error

@@ -113,7 +113,7 @@ def test_it_hears_what_it_is_asked_meanwhile(
 ) -> None:
     job = book_job(client)
     interrupt(job, monkeypatch)
-    monkeypatch.setattr(attempt, "unpack_to_file", full(10_000, lambda *_: None))
+    monkeypatch.setattr(attempt, "write_text", full(10_000, lambda *_: None))
     files = TextFiles(settings, job)
     if asked == "cancel":
         client.set(keys.job_control(job.job_id), "cancel")
