@@ -19,7 +19,7 @@ from galvanic.plan import Plan, Weights
 from galvanic.results import Control, Hooks, Progress, TrainingCancelled
 from galvanic.text import Prepared
 from galvanic.training import train
-from shared.corpora import Corpus
+from shared.corpora.corpus import Corpus
 
 _TOLD_EVERY_S = 30.0
 

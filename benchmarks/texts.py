@@ -14,7 +14,8 @@ from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
 from galvanic.reading import decode_text
 from galvanic.text import prepare
-from shared.corpora import Corpus, resolve
+from shared.corpora.corpus import Corpus
+from shared.corpora.sources import resolve
 from shared.settings import get_settings
 
 BOOK = "frankenstein"

@@ -30,7 +30,8 @@ from galvanic.results import Generation, TrainingInterrupted
 from galvanic.text.vocabulary import to_points
 from galvanic.units import count
 from shared.blocklist import Blocklist, default_entries
-from shared.corpora import catalogue, resolve
+from shared.corpora.catalogue import catalogue
+from shared.corpora.sources import resolve
 from shared.settings import get_settings
 
 STARTER = Path(__file__).parents[1] / "galvanic" / "starter.safetensors"

@@ -19,7 +19,7 @@ from galvanic.files import write_text
 from galvanic.results import TrainingCancelled, TrainingInterrupted, TrainResult
 from galvanic.verdict import verdict
 from shared import keys
-from shared.corpora import unpack, unpacked_limit
+from shared.corpora.corpus import unpack, unpacked_limit
 from shared.events import Cancelled, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelFacts

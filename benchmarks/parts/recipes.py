@@ -15,7 +15,7 @@ from galvanic.generate import TextModel, load_model
 from galvanic.options import TrainOptions
 from galvanic.request import WriteRequest
 from galvanic.training import train
-from shared.corpora import resolve
+from shared.corpora.sources import resolve
 from shared.settings import get_settings
 
 BOOK_EPOCHS, BOOK_UNITS = 6, 256

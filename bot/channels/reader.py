@@ -19,7 +19,7 @@ from bot.channels.sources import Room, ServerAway
 from bot.core import Core
 from bot.errors import is_gone
 from bot.servers.access import member_in
-from shared.corpora import size_limit
+from shared.corpora.corpus import size_limit
 from shared.jobs import ChannelReading
 
 PAGE = 100

@@ -35,7 +35,7 @@ from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.reading import slugify
 from galvanic.units import count
-from shared.corpora import LEAST_CHARS, pack
+from shared.corpora.corpus import LEAST_CHARS, pack
 from shared.events import Failed
 from shared.jobs import ChannelReading, TrainJob
 from shared.models import ModelRecord

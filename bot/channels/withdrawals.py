@@ -16,7 +16,7 @@ from bot.models.readings import ReadingNote
 from bot.models.registry import Registry
 from bot.models.removal import Removal
 from galvanic.units import count
-from shared.corpora import LEAST_CHARS, pack
+from shared.corpora.corpus import LEAST_CHARS, pack
 from shared.events import Failed
 from shared.jobs import TrainJob
 from shared.models import ModelRecord

@@ -21,7 +21,7 @@ from bot.jobs.decoding import card_of, entries, events_of, job_from
 from bot.jobs.quotas import Limit, refused
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
-from shared.corpora import pack, unpack, unpacked_limit
+from shared.corpora.corpus import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
 from shared.jobs import NOBODY, TRAIN_QUEUE, Job, TrainJob, is_id
 from shared.metrics import JOBS
@@ -45,7 +45,7 @@ class ChannelText:
     """A channel's text for a training."""
 
     job: TrainJob  # with what is known of the text
-    packed: bytes  # as `shared.corpora.pack` returns it
+    packed: bytes  # as `shared.corpora.corpus.pack` returns it
     authors: bytes  # a number of `AUTHOR_BYTES` bytes for each line
 
 

@@ -25,7 +25,9 @@ from bot.types import Context, hybrid_command
 from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTS
-from shared import corpora
+from shared.corpora.catalogue import catalogue
+from shared.corpora.corpus import Corpus, check_size, from_upload
+from shared.corpora.sources import names as text_names, resolve
 from shared.models import ModelRecord
 
 
@@ -109,12 +111,12 @@ class Training(commands.Cog):
         options = train_options.chosen(flags, self.core.settings, parent)
         return TrainRequest(await self._corpus(actor, file, flags), options, parent)
 
-    async def _corpus(self, actor: Actor, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
+    async def _corpus(self, actor: Actor, file: discord.Attachment | None, flags: TrainFlags) -> Corpus:
         settings = self.core.settings
         if file is None:
             assert flags.source is not None
             try:
-                return await corpora.resolve(flags.source, settings)
+                return await resolve(flags.source, settings)
             except UserError as error:
                 if (name := await self.sources.meant(actor, flags.source)) is None:
                     raise
@@ -123,9 +125,9 @@ class Training(commands.Cog):
                     error.problem,
                     f"If you mean the channel, write `{as_typed(prefix, 'train', 'source', f'#{name}')}`.",
                 ) from error
-        corpora.check_size(file.size, settings)
+        check_size(file.size, settings)
         data = await decoding.read_file(file)
-        return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings)
+        return await asyncio.to_thread(from_upload, file.filename, data, settings)
 
     # ------------------------------------------------------------------ a channel
 
@@ -148,7 +150,7 @@ class Training(commands.Cog):
     @train.autocomplete("source")
     @in_time
     async def _sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names = await asyncio.to_thread(corpora.names, self.core.settings)
+        names = await asyncio.to_thread(text_names, self.core.settings)
         return await self.sources.offered(interaction, [train_options.MORE, *names], typed)
 
     @train.autocomplete("parent")
@@ -158,9 +160,9 @@ class Training(commands.Cog):
     @hybrid_command("catalogue", about="The texts I can fetch by name", heading="Training", direct=True)
     async def catalogue(self, ctx: Context) -> None:
         """List the texts that `train` knows by name."""
-        entries = corpora.catalogue()
+        entries = catalogue()
         lines = [f"`{text.name}` - {text.full_title}" + (f" ({text.note})" if text.note else "") for text in entries]
-        names = await asyncio.to_thread(corpora.names, self.core.settings)
+        names = await asyncio.to_thread(text_names, self.core.settings)
         if own := sorted(set(names) - {text.name for text in entries}):
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=words.BLURPLE)

@@ -26,8 +26,8 @@ from bot.words import as_typed
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.units import MEGABYTE, count
-from shared import corpora
-from shared.corpora import Corpus
+from shared.corpora.corpus import Corpus
+from shared.corpora.sources import resolve
 from shared.jobs import ChannelReading, Place, TrainJob
 from shared.logging import job_context
 from shared.messages import PUBLIC_SOURCES
@@ -194,10 +194,10 @@ class Trainings:
 
         async def prepare() -> TrainRequest:
             try:
-                corpus = await corpora.resolve("frankenstein", self.core.settings)
+                corpus = await resolve("frankenstein", self.core.settings)
             except UserError as error:
                 log.info("book_not_fetched", reason=error.problem)
-                corpus = await corpora.resolve("python-docs", self.core.settings)
+                corpus = await resolve("python-docs", self.core.settings)
             return TrainRequest(corpus, TrainOptions(minutes=min(DEMO_MINUTES, self.core.settings.train_max_minutes)))
 
         await self.begin(press.actor, prepare, press.send)
@@ -277,7 +277,7 @@ class Trainings:
         """Return the text that a model learned, which was no channel's.
 
         An attached text is kept for a while. One of the catalogue is fetched again, and may have changed since.
-        Raises UserError: it is not known or no longer kept, and how to name or attach it; or as `corpora.resolve`.
+        Raises UserError: it is not known or no longer kept, and how to name or attach it; or as `resolve`.
         """
         info, command = model.corpus, f"{await self.core.servers.prefix(model.guild_id)}train"
         if info is None:
@@ -290,7 +290,7 @@ class Trainings:
         if text is not None:
             return Corpus(info, text)
         if info.source in PUBLIC_SOURCES:
-            return await corpora.resolve(info.name, self.core.settings)
+            return await resolve(info.name, self.core.settings)
         raise UserError(
             f"I no longer have the file that `{model.name}` learned from: I keep a server's newest files, for 24 "
             "hours.",

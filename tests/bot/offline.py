@@ -15,7 +15,7 @@ from bot.types import Context
 from galvanic.options import CorpusInfo
 from playground.places import CHANNEL_IDS, USER_IDS
 from playground.world import World
-from shared.corpora import Corpus
+from shared.corpora.corpus import Corpus
 from shared.models import ModelRecord
 
 TextAgain = Callable[[ModelRecord], Awaitable[Corpus | CorpusInfo]]

@@ -17,7 +17,7 @@ from bot.write.changes import hotter
 from galvanic.errors import UserError
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
-from shared.corpora import pack
+from shared.corpora.corpus import pack
 from shared.events import Cancelled, Event, Failed, Generated, Interrupted, Sample, Started
 from shared.jobs import TrainJob
 from shared.settings import Settings

@@ -17,7 +17,7 @@ from bot.jobs.decoding import events_of
 from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
-from shared.corpora import Corpus, unpack
+from shared.corpora.corpus import Corpus, unpack
 from shared.events import Failed
 from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, ModelRef, Piece, SurpriseJob
 from shared.settings import Settings

@@ -17,7 +17,7 @@ from bot.train.options import TrainFlags
 from bot.write.cog import GenerateFlags, Writing
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
-from shared import corpora
+from shared.corpora.catalogue import catalogue
 from shared.settings import Settings
 from tests.bot.typed import typed
 from tests.factories import record
@@ -231,4 +231,4 @@ async def test_another_text_is_learned_in_the_usual_way() -> None:
 
 
 def test_no_text_of_the_catalogue_is_called_more() -> None:
-    assert train_options.MORE not in {entry.name for entry in corpora.catalogue()}
+    assert train_options.MORE not in {entry.name for entry in catalogue()}

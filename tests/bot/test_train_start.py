@@ -16,7 +16,7 @@ from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS
 from shared import keys
-from shared.corpora import Corpus
+from shared.corpora.corpus import Corpus
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.bot.stand_in import lab

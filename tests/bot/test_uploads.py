@@ -8,19 +8,19 @@ from unittest.mock import AsyncMock
 
 import aiohttp
 
-from shared import corpora
+from bot.train import cog
+from shared.corpora.corpus import Corpus, from_upload
 from tests.bot.live import Live
 
 
 async def test_a_file_is_decoded_in_another_thread(live: Live) -> None:
     threads = []
-    read = corpora.from_upload
 
-    def noting(*arguments: Any, **options: Any) -> corpora.Corpus:
+    def noting(*arguments: Any, **options: Any) -> Corpus:
         threads.append(threading.current_thread())
-        return read(*arguments, **options)
+        return from_upload(*arguments, **options)
 
-    live.patch.setattr(corpora, "from_upload", noting)
+    live.patch.setattr(cog, "from_upload", noting)
     assert "too short" in await live.ask("!train", files={"dull.txt": b"Too short. " * 20})
     (thread,) = threads
     assert thread is not threading.main_thread()

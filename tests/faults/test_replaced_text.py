@@ -12,7 +12,7 @@ import pytest
 
 from galvanic.model_file import describe
 from shared import keys, lifecycle, messages
-from shared.corpora import pack, unpack
+from shared.corpora.corpus import pack, unpack
 from shared.events import Finished, parse_event
 from shared.jobs import TrainJob
 from shared.queues import RESUMED, TRANSPORT

@@ -14,7 +14,7 @@ from hypothesis import assume, given, strategies as st
 from galvanic.errors import UserError
 from galvanic.reading import decode_text
 from galvanic.source import CHUNK
-from shared.corpora import check_size
+from shared.corpora.corpus import check_size
 from shared.settings import Settings
 
 # No NUL and no carriage return, which are changed on purpose; no controls, which are refused when many.

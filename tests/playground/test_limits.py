@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.corpora import LEAST_CHARS
+from shared.corpora.corpus import LEAST_CHARS
 from tests.driver import BOT_TOKEN
 from tests.playground.processes import Server
 

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
-from shared.corpora import pack, unpack, unpacked_limit
+from shared.corpora.corpus import pack, unpack, unpacked_limit
 from shared.settings import Settings
 
 

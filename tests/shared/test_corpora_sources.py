@@ -15,7 +15,10 @@ from aiohttp.test_utils import TestServer
 
 from galvanic.errors import UserError
 from galvanic.reading import slugify
-from shared.corpora import Corpus, catalogue, fetch, from_upload, names, resolve
+from shared.corpora import fetch
+from shared.corpora.catalogue import catalogue
+from shared.corpora.corpus import Corpus, from_upload
+from shared.corpora.sources import names, resolve
 from shared.settings import Settings
 
 MakeSettings = Callable[..., Settings]

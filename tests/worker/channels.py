@@ -15,7 +15,7 @@ from galvanic.model_file import describe
 from galvanic.options import CorpusInfo, TrainOptions
 from shared import lifecycle
 from shared.connect import connect
-from shared.corpora import pack
+from shared.corpora.corpus import pack
 from shared.events import Event, Finished, Started
 from shared.jobs import AUTHOR_BYTES, TrainJob
 from shared.models import ModelRecord

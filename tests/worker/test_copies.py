@@ -13,7 +13,7 @@ from galvanic.model_file import describe
 from galvanic.options import TrainOptions
 from shared import keys, lifecycle
 from shared.connect import connect
-from shared.corpora import pack
+from shared.corpora.corpus import pack
 from shared.events import Finished, Interrupted, Started
 from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings

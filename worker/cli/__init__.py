@@ -10,7 +10,7 @@ from galvanic.cli import main as run
 from galvanic.cli.base import Cli, positive_int, report
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
-from shared.corpora import UnknownText, names, resolve
+from shared.corpora.sources import UnknownText, names, resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.presence import health_command
