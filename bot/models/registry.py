@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import discord
 import redis.asyncio
@@ -191,11 +191,8 @@ class Registry:
 
     async def use(self, channel_id: int, model: ModelRecord, *, keep: bool | None = None) -> None:
         """Make a model a channel's. `keep`: whether trainings there leave it so; None: as before."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.channel(channel_id), "model", model.model_id)
-            if keep is not None:
-                pipe.hset(keys.channel(channel_id), "keep", str(int(keep)))
-            await redis_call(pipe.execute())
+        fields: Any = {"model": model.model_id} | ({"keep": str(int(keep))} if keep is not None else {})
+        await redis_call(self._redis.hset(keys.channel(channel_id), mapping=fields))
 
     async def use_new(self, job: TrainJob, model_id: str) -> None:
         """Make a new model its channel's current one, once for its job, unless the channel keeps its own.
