@@ -109,7 +109,8 @@ class Remaking(Service, commands.Cog):
             await self.delete(guild, model, "I no longer know what it learned")
         elif is_withdrawn(model.readings, notes):
             # Without its author nothing is left of a model of one member's words.
-            await self._renew(guild, model, "a member's words in it were withdrawn", at_once=bool(model.authors))
+            end = self.delete if model.authors else self._renew
+            await end(guild, model, "a member's words in it were withdrawn")
         elif await self._is_old(model, notes):
             await self._renew(guild, model, "it was too old, and could not be made again")
 
@@ -123,11 +124,11 @@ class Remaking(Service, commands.Cog):
 
     # ------------------------------------------------------------------ making again
 
-    async def _renew(self, guild: discord.Guild, model: ModelRecord, why: str, *, at_once: bool = False) -> None:
-        """Make a model again, or delete it: at once if that can't be done, or when its time is over."""
+    async def _renew(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
+        """Make a model again, or delete it if that can never be done or its time is over."""
         now, within_s = time.time(), self.registry.forget_within_s
         gone_by = await self.registry.gone_by(model) or now + within_s
-        if at_once or now >= gone_by - EVERY_S:
+        if now >= gone_by - EVERY_S:
             await self.delete(guild, model, why)
         elif now >= self._tried.get(model.model_id, -math.inf) + within_s / _TRIES:
             try:
