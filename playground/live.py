@@ -149,7 +149,7 @@ class Live:
     def _hello(self, user_id: int) -> dict[str, Any]:
         state = self._state(user_id)
         seen = {
-            channel["id"]: self._people.visible_messages(user_id, int(channel["id"]), last=HISTORY)
+            channel["id"]: self._people.visible_messages(user_id, int(channel["id"]), HISTORY)
             for channel in state["channels"]
         }
         history = {channel_id: list(map(self._present.message, messages)) for channel_id, messages in seen.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice, takewhile
+from itertools import islice
 from typing import NamedTuple
 
 from simcord.backend.access import channel_accessible, message_accessible, reaction_permissions
@@ -35,15 +35,12 @@ class People:
             raise UserError("There is no such message here.", "It may have been deleted.")
         return message
 
-    def visible_messages(
-        self, user_id: int, channel_id: int, *, after: int = 0, last: int | None = None
-    ) -> list[Message]:
+    def visible_messages(self, user_id: int, channel_id: int, last: int | None = None) -> list[Message]:
         """Return the messages that a person sees, the oldest first; with `last`, only that many of the newest."""
         if not channel_accessible(self._world, channel_id, user_id, history=True):
             return []
         # Newer messages were added later, so they are at the end.
-        messages = reversed(self._world.messages.get(channel_id, {}).values())
-        newest_first = takewhile(lambda message: message.id > after, messages)
+        newest_first = reversed(self._world.messages.get(channel_id, {}).values())
         seen = islice((message for message in newest_first if message.visible_to(user_id)), last)
         return list(seen)[::-1]
 

@@ -105,8 +105,8 @@ async def refusals(live: Live, channel: str, custom_ids: list[str]) -> list[str]
     message = await live.bot.get_partial_messageable(where).send("Press.", view=view)
 
     def heard_by_ben() -> list[str]:
-        seen = live.people.visible_messages(BEN, where, after=message.id)
-        return [text_of(one) for one in seen if one.is_ephemeral and "❌" in text_of(one)]
+        seen = [one for one in live.people.visible_messages(BEN, where) if one.id > message.id and one.is_ephemeral]
+        return [text for text in map(text_of, seen) if "❌" in text]
 
     for number, custom_id in enumerate(custom_ids, start=1):
         live.acts.click(BEN, where, message.id, custom_id)

@@ -113,8 +113,8 @@ class Driver:
     async def messages(self, body: Body) -> Any:
         """Messages of `channel` that `as` (default Ada) sees, after the id `after`, oldest first."""
         user_id, channel_id = self._place({"as": "ada", "channel": "lab", **body})
-        found = self._people.visible_messages(user_id, channel_id, after=int(body.get("after", 0)))
-        return [self._payload(message, user_id) for message in found]
+        found, after = self._people.visible_messages(user_id, channel_id), int(body.get("after", 0))
+        return [self._payload(message, user_id) for message in found if message.id > after]
 
     def _payload(self, message: Message, user_id: int) -> Body:
         """A message as the REST interface describes it, but with only those mentions that notify somebody."""
