@@ -5,15 +5,37 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
 from launcher.parts import Folders, Plan, Stage
-from launcher.preflight import sign
+from launcher.preflight import close_env_file, locked, prepare_folders, sign, sockets_folder
 from launcher.service import Service
+from launcher.system import system_plan
+from shared.settings import read_settings
 
 _TICK_S = 0.2
 _VITAL_TRIES = 3
+
+
+def run_system() -> int:
+    """Run everything until stopped; return the exit code. Raises UserError."""
+    settings = read_settings()
+    if close_env_file(Path(".env")):
+        say("others on this machine could read .env, which may hold secrets: now only you can")
+    return run_plan(settings.data_dir, lambda folders, sockets: system_plan(settings, folders, sockets, say))
+
+
+def run_plan(data: Path, planner: Callable[[Folders, Path], Plan]) -> int:
+    """Run until stopped; return the exit code (see `Run.run`). Raises UserError: a person can mend what is in the way.
+
+    `planner`: makes the plan, given the data folder and a folder for sockets.
+    """
+    folders = prepare_folders(data)
+    with locked(folders) as lock, sockets_folder(folders) as sockets:
+        return Run(planner(folders, sockets), folders, lock).run()
 
 
 def say(line: str) -> None:

@@ -84,11 +84,9 @@ class Interactions:
         if focused is None or not focused.get("autocomplete") or not self._gateway.online:
             return []
         declared = {item["name"]: item for item in leaf["options"]}
-        built = [
-            {"name": name, "type": declared[name]["type"], "value": text}
-            for name, text in filled.items()
-            if name in declared and name != option and declared[name]["type"] == OptionType.STRING
-        ]
+        others = {name: text for name, text in filled.items() if name != option}
+        fitting = build.check_options(command, leaf, others, partial=True)  # simcord leaves out what does not fit yet
+        built = [{"name": name, "type": declared[name]["type"], "value": text} for name, text in fitting.items()]
         built.append({"name": option, "type": focused["type"], "value": value, "focused": True})
         data = _command_data(root, options=build.nest_options(root, nesting, built))
         record, payload = self._payload(InteractionType.APPLICATION_COMMAND_AUTOCOMPLETE, user_id, channel_id, data)

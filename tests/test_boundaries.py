@@ -58,7 +58,7 @@ def test_only_the_engine_imports_what_is_heavy() -> None:
         assert not imports(path) & HEAVY, path
 
 
-@pytest.mark.parametrize("module", ["bot.app", "worker.__main__", "worker.tasks", "galvanic.cli", "launcher.cli"])
+@pytest.mark.parametrize("module", ["bot.app", "worker.__main__", "worker.tasks", "galvanic.cli", "launcher.run"])
 @pytest.mark.process
 def test_importing_is_light(module: str) -> None:
     assert not HEAVY & imported(f"import {module}")

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from launcher import cli
+from launcher import run
 from launcher.__main__ import main
 from launcher.run import Run
 from launcher.service import Service
@@ -33,5 +33,5 @@ class Controlled(Run):
 
 
 if __name__ == "__main__":
-    cli.Run = Controlled  # type: ignore[misc]
+    run.Run = Controlled  # type: ignore[misc]
     sys.exit(main())

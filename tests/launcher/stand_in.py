@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from launcher.cli import reporting, run_plan
+from launcher.__main__ import reporting
 from launcher.parts import Part, Plan, Stage
+from launcher.run import run_plan
 
 
 def part(fields: dict[str, Any]) -> Part:
