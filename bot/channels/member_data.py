@@ -21,8 +21,6 @@ from shared import keys
 from shared.jobs import LOSS_FILE, MODEL_FILE, SURPRISE_FILE, Job, TrainJob, people_of
 from shared.models import ModelRecord
 
-ANSWERED_AFTER_S = 10.0
-"""Seconds until the next look whether a request is answered."""
 _KEYS_AT_ONCE = 500
 _FILES = (LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
 
@@ -173,10 +171,9 @@ class MemberDataService:
         return len(theirs)
 
     async def forget_request(self, job_id: str) -> None:
-        """Delete a request and its answer, or, if that is being answered now, once it is."""
+        """Delete a request and its answer, or, if that is being answered now, have `resume` do so once it is."""
         if await redis_call(self.core.redis.sismember(keys.OUTBOX, job_id)):
             await redis_call(self.core.redis.sadd(keys.FORGOTTEN, job_id))
-            self.core.chores.add(self.forget_request, job_id, after_s=ANSWERED_AFTER_S)
             return
         job = job_from(job_id, await redis_call(self.core.redis.get(keys.asked(job_id))))
         for user_id in people_of(job) if job is not None else ():
@@ -187,9 +184,9 @@ class MemberDataService:
         await redis_call(self.core.redis.srem(keys.FORGOTTEN, job_id))
 
     async def resume(self) -> None:
-        """Go on with requests that were being answered when an earlier run of the bot ended."""
+        """Delete requests that were being answered when somebody had them forgotten. Called every minute."""
         for job_id in cast(set[bytes], await redis_call(self.core.redis.smembers(keys.FORGOTTEN))):
-            self.core.chores.add(self.forget_request, job_id.decode())
+            await self.forget_request(job_id.decode())
 
     async def requests_of(self, user_id: int) -> AsyncIterator[Job]:
         """Yield the jobs that a person asked for, or that have their words, but for damaged ones."""

@@ -63,11 +63,11 @@ async def test_samples_of_a_training_that_forget_me_ends_go_with_it(live: Live) 
     job = await queued(live, live.send("!train @me #lab", person="ben").id)
     words = Sample(epoch=1, text="ben says so", train_loss=2.0, heldout_loss=None)
     StandIn(live.bot.settings).tell(job.job_id, words)
-    live.patch.setattr("bot.channels.member_data.ANSWERED_AFTER_S", 0.1)
     await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="forget-me")
     assert await live.channels.member_data.forget_requests(BEN, [GUILD_ID]) == 1
 
     async def is_gone() -> bool:
+        await live.channels.member_data.resume()
         return not await live.bot.redis.exists(keys.job_events(job.job_id), keys.asked(job.job_id))
 
     await until(is_gone)
