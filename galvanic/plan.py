@@ -379,8 +379,10 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
     if options.layers is not None:
         units = units[: options.layers] + units[-1:] * (options.layers - len(units))
     network: dict[str, Any] = {"units": units}
+    update = options.model_dump(include={"batch", "length", "learning_rate"}, exclude_none=True)
     if options.units is not None or options.layers is not None:
         network["members"] = 1
+        update["because"] = "as asked for"
     if plan.network.kind == "windows":
         refuse_for_classic(options)
     elif options.embedding is not None:
@@ -389,9 +391,6 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
         network["dropout"] = options.dropout
         if not options.dropout:
             network.update(input_dropout=0.0, recurrent_weight_dropout=0.0)
-    update = options.model_dump(include={"batch", "length", "learning_rate"}, exclude_none=True)
-    if options.units is not None or options.layers is not None:
-        update["because"] = "as asked for"
     chosen = plan.model_copy(update={**update, "network": plan.network.model_copy(update=network)})
     needed, memory = chosen.memory(), memory_bytes()
     if memory is not None and needed > _MOST_SHARE * memory:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,18 +29,6 @@ NO_HELP = "Trained from scratch: the starter, a model of English, doesn't know t
 
 Nats = npt.NDArray[np.float64]
 log = structlog.get_logger()
-
-
-class Judged(NamedTuple):
-    """Losses on pieces of the held-out part, in nats per character."""
-
-    starter: float
-    counted: float  # of bigram counts
-
-    @property
-    def helps(self) -> bool:
-        """Return whether to begin with the starter."""
-        return self.starter < self.counted
 
 
 _NETWORK = ("layers", "units", "embedding")
@@ -78,8 +66,11 @@ def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, 
     return None, (f"Trained from scratch: {why}.",)
 
 
-def judge(starter: Parent, prepared: Prepared) -> Judged:
-    """Measure both losses on pieces of the held-out part. In `prepared` the starter's symbols come first."""
+def judge(starter: Parent, prepared: Prepared) -> tuple[float, float]:
+    """Return the losses of the starter and of bigram counts on pieces of the held-out part, in nats per character.
+
+    A training begins with the starter if its loss is the lower one. In `prepared` the starter's symbols come first.
+    """
     learned = np.asarray(prepared.training[-LEARNED:])
     if len(prepared.heldout) < LEAD:  # a short text: its second half stands in for the held-out part
         learned, end = learned[: len(learned) // 2], np.asarray(prepared.ids[len(prepared.ids) // 2 :])
@@ -91,7 +82,7 @@ def judge(starter: Parent, prepared: Prepared) -> Judged:
     starts = np.linspace(0, len(end) - each, streams).astype(np.int64)
     pieces = end[starts[:, None] + np.arange(each)].astype(np.int64)
     counts = np.bincount(learned, minlength=len(prepared.vocabulary))
-    return Judged(
+    return (
         float(starter_nats(starter, counts, pieces, lead).mean()),
         float(bigram_nats(learned, pieces, lead, len(prepared.vocabulary)).mean()),
     )

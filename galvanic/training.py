@@ -132,9 +132,9 @@ def train(
         hooks.go_on()
         starter_loss = start.description.training.starter_loss if start and start.learned(corpus) else None
         if start and not parent and options.start is None and start.description.weights_sha256 != saved_parent:
-            judged = judge(start, prepared)
-            if judged.helps:
-                starter_loss = judged.starter
+            own_loss, bigram_loss = judge(start, prepared)
+            if own_loss < bigram_loss:
+                starter_loss = own_loss
             else:
                 start, notes = None, (*notes, NO_HELP)
                 del prepared  # so that the text is not in memory twice
@@ -186,10 +186,16 @@ class _Training:
         from galvanic.learners import HELDOUT_MOST, interpolate, make_learner
 
         hooks.go_on()
-        plan, plan_notes = (saved[1].plan, ()) if saved else self._plan_for_this_machine()
+        minutes = options.minutes
+        if minutes is None and not options.by_epochs:
+            minutes = self.limits.minutes
+        plan_notes: tuple[str, ...] = ()
+        if saved:
+            plan = saved[1].plan
+        else:
+            plan, plan_notes = self._make_plan(Budget(minutes, options.epochs, measure_machine(), spare_memory()))
         writer = SampleWriter(prepared, plan.network, random_seed, companion)
         learner = make_learner(plan, prepared, random_seed)
-        minutes = self._minutes()
         pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
 
         def fit_mixture(table: Companion, poll: Callable[[], object], **how: Any) -> tuple[Companion, float, float]:
@@ -271,14 +277,6 @@ class _Training:
         counts = symbol_counts(self.prepared.training, len(self.prepared.vocabulary))
         random = np.random.default_rng((random_seed, 1))
         return grown(self.parent, self.prepared.vocabulary.symbols, counts, random)
-
-    def _minutes(self) -> float | None:
-        """Return the time limit in minutes; None: its epochs alone end it."""
-        options = self.options
-        return self.limits.minutes if options.minutes is None and not options.by_epochs else options.minutes
-
-    def _plan_for_this_machine(self) -> tuple[Plan, tuple[str, ...]]:
-        return self._make_plan(Budget(self._minutes(), self.options.epochs, measure_machine(), spare_memory()))
 
     def _make_plan(self, budget: Budget) -> tuple[Plan, tuple[str, ...]]:
         """Return the plan, and notes for the person. Raises UserError if the options contradict each other, or the
