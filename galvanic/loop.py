@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from galvanic import checkpoint
 from galvanic.checkpoint import Arrays, disk_full, grouped, within
@@ -52,13 +52,13 @@ log = structlog.get_logger()
 
 
 class Record(BaseModel):
-    """The part of a checkpoint that is no array."""
+    """The part of a checkpoint that is no array. The loop keeps it up to date."""
 
     identity: dict[str, Any]  # what a training that goes on from it must agree with
     plan: Plan
-    at: Position
-    curve: list[CurvePoint]  # a point for each epoch that was judged
-    notes: list[str]  # for the person, in plain words
+    at: Position = Field(default_factory=Position)
+    curve: list[CurvePoint] = []  # a point for each epoch that was judged
+    notes: list[str] = []  # for the person, in plain words
     starter_loss: float | None = None  # of the starter, before it learned from the text
 
 
@@ -72,9 +72,9 @@ class Loop:
 
     `heldout` returns the held-out loss of the learner's weights in nats per symbol, or None; it calls its argument now
     and then. `sample` writes a sample with an epoch's weights. `folder`: for checkpoints; None: it writes none.
-    `identity`: see `Record`. `checkpoint_s`: seconds between two checkpoints within an epoch.
+    `checkpoint_s`: seconds between two checkpoints within an epoch.
 
-    Afterwards `best` holds the best epoch's weights, `curve` the losses, and `notes` sentences for the person.
+    Afterwards `best` holds the best epoch's weights, and `record` all else.
     """
 
     learner: Learner
@@ -83,29 +83,21 @@ class Loop:
     heldout: Callable[[Callable[[], object]], float | None]
     sample: Callable[[Weights, CurvePoint], Sample]
     folder: Path | None
-    identity: dict[str, Any]
+    record: Record
     checkpoint_s: float
 
     def __post_init__(self) -> None:
-        self.curve: list[CurvePoint] = []
         self.best: Weights = {}
-        self.notes: list[str] = []
-        self.starter_loss: float | None = None
         self._good: Arrays = {}  # the learner's state to go back to
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
         self._saved = time.monotonic()  # or tried to save
         self._unsaved = False  # a checkpoint could not be written, because the disk is full
 
-    @property
-    def position(self) -> Position:
-        return self.pace.position
-
-    def restore(self, arrays: Arrays, record: Record) -> None:
-        """Go on from a checkpoint. Raises KeyError, ValueError or TypeError if its arrays don't fit."""
-        self.pace.position, self.curve, self.notes = record.at, record.curve, record.notes
-        self.best, self.starter_loss = within(arrays, "best"), record.starter_loss
-        self.learner.begin_epoch(self.position.epoch)
+    def restore(self, arrays: Arrays) -> None:
+        """Go on from a checkpoint's arrays. Raises KeyError, ValueError or TypeError if they don't fit."""
+        self.best = within(arrays, "best")
+        self.learner.begin_epoch(self.record.at.epoch)
         self.learner.restore(within(arrays, "learner"))
 
     def run(self, *, start: float | None = None) -> Stopped:
@@ -117,12 +109,12 @@ class Loop:
         """
         self._saved = time.monotonic()
         self.pace.start()
-        at = self.position
+        at = self.record.at
         self.tell("learning")
         if at.total_steps == 0:
             self.learner.begin_epoch(at.epoch)
-            if start is not None and not self.curve:
-                self.curve = [CurvePoint(0, start, self._heldout())]
+            if start is not None and not self.record.curve:
+                self.record.curve = [CurvePoint(0, start, self._heldout())]
                 self.best = self.learner.weights()
         self._good = self.learner.state()
         while True:
@@ -143,7 +135,7 @@ class Loop:
                 return stopped
 
     def _run_epoch(self) -> None:
-        at = self.position
+        at = self.record.at
         while at.step < self.learner.steps:
             self._poll()
             self.pace.tick()
@@ -166,12 +158,12 @@ class Loop:
         return None if loss is None else per_char(loss, self.learner.prepared.heldout_density)
 
     def _train_loss(self) -> float | None:
-        at = self.position
+        at = self.record.at
         return per_char(at.loss_sum / at.loss_count, self.learner.prepared.density) if at.loss_count else None
 
     def _judge(self) -> None:
         """Judge an epoch, or the part of one that there was time for: its losses, the best weights, and a sample."""
-        at = self.position
+        at = self.record.at
         train_loss = self._train_loss()
         if train_loss is None:
             self.best = self.best or self.learner.weights()
@@ -182,8 +174,8 @@ class Loop:
         if not math.isfinite(point.watched) or not _finite(weights):
             raise _Astray
         # This epoch may have a point already, if its judgement was interrupted and is repeated.
-        self.curve = [*(old for old in self.curve if old.epoch < at.epoch), point]
-        if best_point(self.curve) is point:
+        self.record.curve = [*(old for old in self.record.curve if old.epoch < at.epoch), point]
+        if best_point(self.record.curve) is point:
             self.best = weights
             self._good = self.learner.state()
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
@@ -200,11 +192,11 @@ class Loop:
 
         Returns False if it went back too often: then the best epoch is the result. Raises UserError if there is none.
         """
-        at = self.position
+        at = self.record.at
         at.strays += 1
         log.warning("loss_not_a_number", epoch=at.epoch, step=at.step, strays=at.strays)
-        if at.strays >= MOST_STRAYS and self.curve:
-            self.notes.append(
+        if at.strays >= MOST_STRAYS and self.record.curve:
+            self.record.notes.append(
                 f"The loss stopped being a number {at.strays} times, the last in epoch {at.epoch}: the training ended "
                 "there. A smaller learning rate (--lr) would help."
             )
@@ -216,7 +208,7 @@ class Loop:
                 "Choose a smaller learning rate (--lr), or start it again with another random seed.",
             )
         at.rate_share /= 2
-        self.notes.append(
+        self.record.notes.append(
             f"In epoch {at.epoch} the loss stopped being a number: the training went back to the best state so far and "
             "continued at half the learning rate."
         )
@@ -227,7 +219,7 @@ class Loop:
 
     def _over(self) -> Stopped | None:
         """Return why the training is over after this epoch; None if it goes on."""
-        at = self.position
+        at = self.record.at
         if self._finish:
             return self._finish
         if self.pace.out_of_time():
@@ -238,8 +230,8 @@ class Loop:
             patience = math.ceil(_PATIENT_STEPS / self.learner.steps)
             return None if self._without_gain() < patience or self._slow_down() else "early"
         patience = max(4, math.ceil(self.learner.plan.patience * self.pace.planned_epochs()))
-        without_gain = at.epoch - best_point(self.curve).epoch
-        if self.learner.plan.patience and without_gain >= patience and not self.curve[-1].behind:
+        without_gain = at.epoch - best_point(self.record.curve).epoch
+        if self.learner.plan.patience and without_gain >= patience and not self.record.curve[-1].behind:
             return "early"
         return None
 
@@ -250,19 +242,19 @@ class Loop:
         """
         loss = train_loss = math.inf
         last = 0
-        for point in self.curve:
+        for point in self.record.curve:
             learns = point.behind and point.train_loss < train_loss - _GAIN_NATS
             if learns or point.watched < loss - _GAIN_NATS:
                 last = point.epoch
                 loss, train_loss = min(loss, point.watched), min(train_loss, point.train_loss)
-        return self.position.epoch - max(last, self.position.lowered)
+        return self.record.at.epoch - max(last, self.record.at.lowered)
 
     def _slow_down(self) -> bool:
         """Go on from the best weights at a lower learning rate; return False if it is as low as it may get.
 
         The optimiser keeps its current moments: a checkpoint has these, and not those of the best epoch.
         """
-        at = self.position
+        at = self.record.at
         if at.rate_share * _LOWER_RATE < _LEAST_RATE_SHARE:
             return False
         at.rate_share, at.lowered = at.rate_share * _LOWER_RATE, at.epoch
@@ -285,7 +277,7 @@ class Loop:
     def tell(self, doing: Doing) -> None:
         """Report progress to the hooks."""
         self._told = time.monotonic()
-        at, over = self.position, doing == "finishing"
+        at, over = self.record.at, doing == "finishing"
         speed = None
         if self.pace.step_s and at.step:
             speed = at.loss_count / at.step / self.pace.step_s / self.learner.prepared.density
@@ -297,7 +289,7 @@ class Loop:
             step=at.step,
             steps=self.learner.steps,
             train_loss=self._train_loss(),
-            heldout_loss=self.curve[-1].heldout_loss if self.curve else None,
+            heldout_loss=self.record.curve[-1].heldout_loss if self.record.curve else None,
             eta_s=0.0 if over else self.pace.remaining(),
             chars_per_s=speed,
         )
@@ -315,16 +307,8 @@ class Loop:
             return  # the checkpoint on the disk is better; the next step finds that its loss is no number
         self.tell("saving")
         self._good = state
-        record = Record(
-            identity=self.identity,
-            plan=self.learner.plan,
-            at=self.position,
-            curve=self.curve,
-            notes=self.notes,
-            starter_loss=self.starter_loss,
-        )
         try:
-            checkpoint.save(self.folder, grouped(learner=state, best=self.best), record.model_dump(mode="json"))
+            checkpoint.save(self.folder, grouped(learner=state, best=self.best), self.record.model_dump(mode="json"))
         except OSError as error:
             if not disk_full(error):
                 raise

@@ -37,10 +37,10 @@ class Pace:
     `epochs`, `minutes`: the limits; minutes None: no time limit. The loop moves `position` on.
     """
 
-    def __init__(self, plan: Plan, steps: int, epochs: int, minutes: float | None) -> None:
+    def __init__(self, plan: Plan, steps: int, epochs: int, minutes: float | None, position: Position) -> None:
         self.epochs = epochs
         self.limit_s = math.inf if minutes is None else minutes * 60
-        self.position = Position()
+        self.position = position
         self.step_s: float | None = None  # seconds that a step takes; None: not known yet
         self._plan = plan
         self._steps = steps

@@ -189,14 +189,16 @@ class _Training:
         minutes = options.minutes
         if minutes is None and not options.by_epochs:
             minutes = self.limits.minutes
-        plan_notes: tuple[str, ...] = ()
         if saved:
-            plan = saved[1].plan
+            arrays, record = saved
         else:
-            plan, plan_notes = self._make_plan(Budget(minutes, options.epochs, measure_machine(), spare_memory()))
+            plan, notes = self._make_plan(Budget(minutes, options.epochs, measure_machine(), spare_memory()))
+            notes = (*self.notes, *notes)
+            record = Record(identity=identity, plan=plan, notes=list(notes), starter_loss=self.starter_loss)
+        plan = record.plan
         writer = SampleWriter(prepared, plan.network, random_seed, companion)
         learner = make_learner(plan, prepared, random_seed)
-        pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
+        pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes, record.at)
 
         def fit_mixture(table: Companion, poll: Callable[[], object], **how: Any) -> tuple[Companion, float, float]:
             """Fit the mixture's weights to the held-out part, as `Companion.fitted`."""
@@ -210,28 +212,25 @@ class _Training:
             writer.companion, loss, _ = fit_mixture(writer.companion, poll, some_places=True)
             return loss
 
-        loop = Loop(learner, pace, hooks, heldout_loss, writer.after_epoch, folder, identity, self.limits.checkpoint_s)
+        loop = Loop(learner, pace, hooks, heldout_loss, writer.after_epoch, folder, record, self.limits.checkpoint_s)
         if saved:
             try:
-                loop.restore(*saved)
+                loop.restore(arrays)
             except (KeyError, ValueError, TypeError) as error:
                 raise _other_checkpoint(folder) from error
-        else:
-            loop.notes += [*self.notes, *plan_notes]
-            loop.starter_loss = self.starter_loss
-            if initial:
-                learner.set_weights(initial)
+        elif initial:
+            learner.set_weights(initial)
         # On the text that it learned from, the parent itself is epoch 0 of the curve, and may be the best of it.
         parent = self.parent if self.parent and self.parent.learned(self.corpus) else None
         stopped = loop.run(start=parent.description.training.train_loss if parent else None)
         loop.tell("finishing")
         if stopped == "done" and minutes and not options.by_epochs:
-            loop.notes += _note_early_end(pace, minutes)
-        if len(loop.curve) > 1 and best_point(loop.curve).epoch == 0:
-            loop.notes.append("More training made it no better: the model is as it was before.")
+            record.notes += _note_early_end(pace, minutes)
+        if len(record.curve) > 1 and best_point(record.curve).epoch == 0:
+            record.notes.append("More training made it no better: the model is as it was before.")
 
         # A parent that no epoch made better stays as it is.
-        improved = not loop.curve or best_point(loop.curve).epoch > 0
+        improved = not record.curve or best_point(record.curve).epoch > 0
         if initial and plan.network.kind == "streams" and improved:
             loop.best = interpolate(learner, loop.best, initial, heldout_loss)
         learner.set_weights(loop.best)
@@ -304,27 +303,28 @@ class _Training:
         random_seed: int,
         measured: dict[str, float],
     ) -> TrainResult:
-        best = best_point(loop.curve) if loop.curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
+        record = loop.record
+        best = best_point(record.curve) if record.curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
         samples = writer.at_the_end(loop.best, measured.get("heldout_loss", best.watched))
         known_share, usual_known_share = known_words(samples, self.prepared)
         return TrainResult(
-            parameters=loop.learner.plan.network.parameters(),
-            network_because=loop.learner.plan.because,
+            parameters=record.plan.network.parameters(),
+            network_because=record.plan.because,
             parent=self.parent.name if self.parent else None,
-            epochs=loop.curve[-1].epoch if loop.curve else 0,
+            epochs=record.curve[-1].epoch if record.curve else 0,
             epochs_before=self.parent.epochs if self.parent else 0,
             train_loss=best.train_loss,
             **measured,
-            starter_loss=loop.starter_loss,
+            starter_loss=record.starter_loss,
             known_words=known_share,
             usual_known_words=usual_known_share,
             copy_share=copied_share(samples, self.prepared.parts()),
-            curve=tuple(loop.curve),
+            curve=tuple(record.curve),
             samples=tuple(writer.cut(sample, SAMPLE_CHARS) for sample in samples[:SAMPLES]),
-            seconds=loop.position.seconds,
+            seconds=record.at.seconds,
             stopped=stopped,
             random_seed=random_seed,
-            notes=(*self.corpus.notes, *self.prepared.notes, *loop.notes),
+            notes=(*self.corpus.notes, *self.prepared.notes, *record.notes),
         )
 
     def _save(self, out: Path, loop: Loop, writer: SampleWriter, result: TrainResult) -> None:
@@ -333,7 +333,7 @@ class _Training:
         description = model_file.Description(
             recipe=self.options.recipe,
             symbols=prepared.vocabulary.symbols,
-            network=loop.learner.plan.network,
+            network=loop.record.plan.network,
             unwrapped=prepared.unwrapped,
             # Good & Turing: a symbol is new as often as symbols came that came only once.
             unseen=(int((counts == 1).sum()) + 1) / (len(prepared.ids) + 2),

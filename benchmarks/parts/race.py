@@ -17,7 +17,7 @@ from benchmarks.parts.steps import LONGEST_PAUSE_S, Torch
 from benchmarks.record import Context
 from galvanic.learners import Learner, make_learner
 from galvanic.options import TrainOptions
-from galvanic.pace import Pace
+from galvanic.pace import Pace, Position
 from galvanic.plan import Plan
 from galvanic.text import Prepared
 
@@ -82,7 +82,7 @@ def _learns(work: Path, plan: Plan, prepared: Prepared, learner: Learner) -> dic
 
 def _rates(plan: Plan, steps: int) -> Iterator[list[float]]:
     """Yield the learning rates of each epoch's steps, as in a training."""
-    pace = Pace(plan, steps, EPOCHS, None)
+    pace = Pace(plan, steps, EPOCHS, None, Position())
     at = pace.position
     for at.epoch in range(1, EPOCHS + 1):
         rates = []

@@ -74,13 +74,15 @@ def made(
     learner: Numbers,
     hooks: Recorder | None = None,
     folder: Path | None = None,
+    record: dict[str, Any] | None = None,
     *,
     epochs: int = 3,
     minutes: float | None = None,
     checkpoint_s: float = 60.0,
 ) -> Loop:
-    pace = Pace(PLAN, STEPS, epochs, minutes)
-    return Loop(learner, pace, hooks or Recorder(), learner.heldout, write, folder, {}, checkpoint_s)
+    begun = Record.model_validate(record) if record else Record(identity={}, plan=PLAN)
+    pace = Pace(PLAN, STEPS, epochs, minutes, begun.at)
+    return Loop(learner, pace, hooks or Recorder(), learner.heldout, write, folder, begun, checkpoint_s)
 
 
 def asked(answer: Control, after: int) -> Recorder:
@@ -91,8 +93,8 @@ def test_it_learns_to_its_end_and_keeps_the_best() -> None:
     learner, hooks = Numbers(), Recorder()
     one = made(learner, hooks)
     assert one.run() == "done"
-    assert [point.epoch for point in one.curve] == [1, 2, 3]
-    assert best_point(one.curve).epoch == 3
+    assert [point.epoch for point in one.record.curve] == [1, 2, 3]
+    assert best_point(one.record.curve).epoch == 3
     np.testing.assert_array_equal(one.best["number"], learner.number)
     assert [sample.text for sample in hooks.samples] == ["text 1"]  # the others come within seconds
 
@@ -102,18 +104,18 @@ def test_it_ends_when_it_is_told_to() -> None:
         made(Numbers(), asked("cancel", 3)).run()
     one = made(Numbers(), asked("finish", 2))
     assert one.run() == "finish"
-    assert [point.epoch for point in one.curve] == [1]
+    assert [point.epoch for point in one.record.curve] == [1]
     none = made(Numbers(), asked("finish", 0))
     assert none.run() == "finish"
-    assert (none.curve, list(none.best)) == ([], ["number"])
+    assert (none.record.curve, list(none.best)) == ([], ["number"])
     assert made(Numbers(), minutes=1e-9).run() == "time"
 
 
 def test_no_progress_stops_early() -> None:
     one = made(Numbers(heldout=3.0), epochs=20)
     assert one.run() == "early"
-    assert one.position.epoch == 6
-    assert best_point(one.curve).epoch == 1
+    assert one.record.at.epoch == 6
+    assert best_point(one.record.curve).epoch == 1
     # Not while the table says all of it: the network has yet to come.
     assert made(Numbers(heldout=0.1), epochs=20).run() == "done"
 
@@ -124,14 +126,14 @@ def test_where_nothing_gets_better_it_goes_back_and_on_at_a_lower_rate() -> None
         learner.plan = PLAN.model_copy(update={"schedule": "plateau"})
     one = made(stuck, epochs=100)
     assert one.run() == "early"
-    assert one.position.epoch == 16, "one epoch that brought something, and three times five of four steps each"
-    assert one.position.rate_share == pytest.approx(0.4**2)
+    assert one.record.at.epoch == 16, "one epoch that brought something, and three times five of four steps each"
+    assert one.record.at.rate_share == pytest.approx(0.4**2)
     for before, after in ((6, 7), (11, 12)):
-        losses = {point.epoch: point.train_loss for point in one.curve}
+        losses = {point.epoch: point.train_loss for point in one.record.curve}
         assert losses[after] > losses[before], "it went back"
     goes_on = made(better, epochs=20)
     assert goes_on.run() == "done"
-    assert goes_on.position.rate_share == 1
+    assert goes_on.record.at.rate_share == 1
 
 
 def test_from_a_loss_that_is_no_number_it_goes_back_at_half_the_rate() -> None:
@@ -139,9 +141,9 @@ def test_from_a_loss_that_is_no_number_it_goes_back_at_half_the_rate() -> None:
     whole.run()
     one = made(learner, epochs=2)
     assert one.run() == "done"
-    assert one.curve[0] == whole.curve[0]
-    assert one.position.epoch == 2
-    assert "half the learning rate" in " ".join(one.notes)
+    assert one.record.curve[0] == whole.record.curve[0]
+    assert one.record.at.epoch == 2
+    assert "half the learning rate" in " ".join(one.record.notes)
     # The third step of the second epoch found it out, so the epoch was made anew.
     assert learner.rates[: STEPS + 3] == [RATE] * (STEPS + 3)
     assert learner.rates[STEPS + 3 :] == [RATE / 2] * STEPS
@@ -151,8 +153,8 @@ def test_from_a_loss_that_is_no_number_it_goes_back_at_half_the_rate() -> None:
 def test_a_training_that_goes_astray_a_third_time_keeps_the_best_so_far() -> None:
     one = made(Numbers(*range(STEPS + 1, 10 * STEPS)), epochs=5)
     assert one.run() == "done"
-    assert [point.epoch for point in one.curve] == [1]
-    assert "3 times" in " ".join(one.notes)
+    assert [point.epoch for point in one.record.curve] == [1]
+    assert "3 times" in " ".join(one.record.notes)
     assert np.isfinite(one.best["number"]).all()
     with pytest.raises(UserError, match="no longer a number"):
         made(Numbers(*range(1, 10 * STEPS)), epochs=5).run()
@@ -180,10 +182,10 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(after: int, tmp_pa
         made(learner, asked("interrupt", after), tmp_path).run()
     arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
     other = Numbers()
-    again = made(other, folder=tmp_path)
-    again.restore(arrays, Record.model_validate(record))
+    again = made(other, None, tmp_path, record)
+    again.restore(arrays)
     again.run()
-    assert again.curve == whole.curve
+    assert again.record.curve == whole.record.curve
     np.testing.assert_array_equal(again.best["number"], whole.best["number"])
 
 
@@ -192,11 +194,11 @@ def test_the_clock_runs_over_all_attempts(tmp_path: Path) -> None:
         made(Numbers(), asked("interrupt", 3), tmp_path, minutes=1).run()
     arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
     assert record["at"]["seconds"] > 0
-    one = made(Numbers(), minutes=1)
-    one.restore(arrays, Record.model_validate({**record, "at": {**record["at"], "seconds": 1_000.0}}))
+    one = made(Numbers(), record={**record, "at": {**record["at"], "seconds": 1_000.0}}, minutes=1)
+    one.restore(arrays)
     assert one.run() == "time"
-    assert one.position.seconds >= 1_000
-    assert one.position.epoch == 1
+    assert one.record.at.seconds >= 1_000
+    assert one.record.at.epoch == 1
 
 
 def test_a_full_disk_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,23 +225,24 @@ def test_weights_lost_in_the_last_step_of_an_epoch_are_found_out() -> None:
     learner = Numbers(STEPS)
     one = made(learner, epochs=1)
     one.run()
-    assert len(one.curve) == 1
+    assert len(one.record.curve) == 1
     assert len(learner.rates) == 2 * STEPS
-    assert np.isfinite(one.curve[0].train_loss)
+    assert np.isfinite(one.record.curve[0].train_loss)
 
 
 @pytest.mark.parametrize("after", [6 * (STEPS + 1) - 1, 6 * (STEPS + 1), 7 * (STEPS + 1), 12 * (STEPS + 1)])
 def test_an_interrupted_training_goes_on_at_the_rate_that_it_was_lowered_to(after: int, tmp_path: Path) -> None:
-    def stuck(hooks: Recorder | None = None) -> Loop:
+    def stuck(hooks: Recorder | None = None, record: dict[str, Any] | None = None) -> Loop:
         learner = Numbers(heldout=3.0)
         learner.plan = PLAN.model_copy(update={"schedule": "plateau"})
-        return made(learner, hooks, tmp_path, epochs=100)
+        return made(learner, hooks, tmp_path, record, epochs=100)
 
-    whole, again = stuck(), stuck()
+    whole = stuck()
     whole.run()
     with pytest.raises(TrainingInterrupted):
         stuck(asked("interrupt", after)).run()
     arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
-    again.restore(arrays, Record.model_validate(record))
+    again = stuck(record=record)
+    again.restore(arrays)
     assert again.run() == "early"
-    assert again.curve == whole.curve
+    assert again.record.curve == whole.record.curve

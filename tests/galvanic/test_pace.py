@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic import pace
-from galvanic.pace import Pace
+from galvanic.pace import Pace, Position
 from galvanic.plan import make_plan
 
 PLAN = make_plan("char", 30, 5_000)
@@ -31,7 +31,7 @@ def told(epochs: int, minutes: float | None, steps: int, durations: Iterator[flo
     clock = Clock()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pace, "time", SimpleNamespace(monotonic=clock.monotonic))
-        one = Pace(PLAN, steps, epochs, minutes)
+        one = Pace(PLAN, steps, epochs, minutes, Position())
         at = one.position
         while at.epoch <= epochs:
             for at.step in range(1, steps + 1):
