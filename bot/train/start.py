@@ -125,36 +125,34 @@ class Trainings:
                 )
 
     def register(self, components: Components) -> None:
-        components.add("more", self.more, MODEL)
-        components.add("update", self.update, MODEL)
+        components.add("more", functools.partial(self._pressed_more, newer=False), MODEL)
+        components.add("update", functools.partial(self._pressed_more, newer=True), MODEL)
         components.add("demo", self.start_demo)
 
-    async def more(self, press: Press) -> None:
-        """**Train more** under a finished card: once more on its own text, for as long as before."""
+    async def _pressed_more(self, press: Press, *, newer: bool) -> None:
+        """**Train more** and (`newer`) **Learn new messages** under a finished card: for as long as before."""
         actor = press.actor
         parent = await self.registry.by_id(actor.viewer, press["model"])
-        await self.begin_more(actor, parent, train_options.again(parent, self.core.settings), press.send)
+        options = train_options.again(parent, self.core.settings)
+        await self.begin_more(actor, parent, options, press.send, newer=newer)
 
-    async def begin_more(self, actor: Actor, parent: ModelRecord, options: TrainOptions, send: Send) -> None:
-        """Train a model further on its own text; a channel is read again. Raises as `begin` and `text_again`."""
+    async def begin_more(
+        self, actor: Actor, parent: ModelRecord, options: TrainOptions, send: Send, *, newer: bool = False
+    ) -> None:
+        """Train a model further on its own text; a channel is read again, or (`newer`) what was said since.
+
+        Raises as `begin`, `text_again` and `_plan_further`.
+        """
 
         async def prepare() -> TrainRequest:
             corpus = await self.text_again(parent)
             return TrainRequest(corpus, await self._with_name(actor, parent, options), parent)
 
-        if parent.corpus is not None and parent.corpus.source == "channel":
-            plan = functools.partial(self._plan_further, actor, parent, options, newer=False)
+        if newer or (parent.corpus is not None and parent.corpus.source == "channel"):
+            plan = functools.partial(self._plan_further, actor, parent, options, newer=newer)
             await self.begin_channel(actor, plan, send)
         else:
             await self.begin(actor, prepare, send)
-
-    async def update(self, press: Press) -> None:
-        """**Learn new messages** under a finished card: what was said since, for as long as before."""
-        actor = press.actor
-        parent = await self.registry.by_id(actor.viewer, press["model"])
-        options = train_options.again(parent, self.core.settings)
-        plan = functools.partial(self._plan_further, actor, parent, options, newer=True)
-        await self.begin_channel(actor, plan, press.send)
 
     async def _plan_further(
         self, actor: Actor, parent: ModelRecord, options: TrainOptions, *, newer: bool
