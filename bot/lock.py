@@ -16,7 +16,7 @@ LIFETIME_S = 3.0
 """A bot that was killed keeps the next one waiting for so long. One that stands still for longer loses its lock, if
 another one starts just then."""
 RENEW_EVERY_S = 1.0
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.1
 _WAIT_S = LIFETIME_S + 2
 
 log = structlog.get_logger()
