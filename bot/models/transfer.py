@@ -25,23 +25,6 @@ from shared.events import Exported, Failed, Imported
 from shared.jobs import MODEL_FILE, ExportJob, ImportJob, Place
 from shared.models import ModelRecord, Ownership
 
-_SWITCHED_OFF = (
-    "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
-    "The bot's operator decides that, with `CHANNEL_TRAINING`.",
-)
-_UNKNOWN = (
-    "This model learned from channels' messages that I know nothing of, so I can't tell whether it may be used.",
-    "Train a new one on the channel. What was exported elsewhere can be imported only there.",
-)
-_WITHDRAWN = (
-    "Words that this model learned from were withdrawn after it was exported.",
-    "Export a newer one, or train one on the channel.",
-)
-_NOT_HERE = (
-    "This model learned from messages that not everybody who reads this channel can read, so I didn't keep it.",
-    "Import it where all readers can read them too, such as in the channel that they are from.",
-)
-
 
 def require_export(model: ModelRecord, actor: Actor) -> None:
     """Refuse an export that is not theirs, or not here. Raises UserError.
@@ -159,14 +142,30 @@ class Transfer:
         notes = await self.registry.notes.load_all(model.file_readings)
         readings = tuple(notes[name].ref for name in model.file_readings if name in notes)
         if len(readings) < len(model.file_readings) or any(note.guild_id != place.guild_id for note in notes.values()):
-            raise UserError(*_UNKNOWN)
+            raise UserError(
+                "This model learned from channels' messages that I know nothing of, so I can't tell whether it may be "
+                "used.",
+                "Train a new one on the channel. What was exported elsewhere can be imported only there.",
+            )
         if any(note.withdrawn_at is not None for note in notes.values()):
-            raise UserError(*_WITHDRAWN)
+            raise UserError(
+                "Words that this model learned from were withdrawn after it was exported.",
+                "Export a newer one, or train one on the channel.",
+            )
+        if readings and self.core.settings.channel_training == "off":
+            raise UserError(
+                "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
+                "The bot's operator decides that, with `CHANNEL_TRAINING`.",
+            )
         author_id = next((ref.author_id for ref in readings if ref.author_id), 0)
         checked = {"readings": readings, "checked": True, "author_id": author_id}
         viewer = Viewer(place.guild_id, place.channel_ids, place.user_id)
         if not await self.registry.among(viewer, [model.model_copy(update=checked)]):
-            raise UserError(*(_SWITCHED_OFF if self.core.settings.channel_training == "off" else _NOT_HERE))
+            raise UserError(
+                "This model learned from messages that not everybody who reads this channel can read, so I didn't keep "
+                "it.",
+                "Import it where all readers can read them too, such as in the channel that they are from.",
+            )
 
         def change(record: ModelRecord) -> ModelRecord:
             return record if record.checked else record.model_copy(update=checked)
