@@ -50,10 +50,9 @@ class Schedule(BaseModel, frozen=True, extra="ignore"):
     at: float  # when it was turned on, or learned last, seconds since the epoch
     new: int = 0  # messages since
 
-    def is_due(self, model: ModelRecord, now: float) -> bool:
+    def is_due(self, last_time: float, now: float) -> bool:
         """Return whether a model is to be made again: enough was said, and its last time is long enough ago."""
         last_night = (now - _NIGHT_S) // _DAY_S * _DAY_S + _NIGHT_S
-        last_time = max(self.at, model.created_at)
         return self.new >= max(1, self.every) and last_time < (now - _LEAST_S if self.every else last_night)
 
 
@@ -96,10 +95,11 @@ class Learning(Service, commands.Cog):
         now = time.time()
         changed = schedule.model_copy(update={"new": schedule.new + heard[schedule.source_id]})
         try:
-            model = await self._model(guild, channel_id, schedule.source_id)
-            if changed.is_due(model, now):
-                await self.remaking.make_again(guild, model, limited=True)
-                changed = changed.model_copy(update={"at": now, "new": 0})
+            if changed.is_due(changed.at, now):
+                model = await self._model(guild, channel_id, schedule.source_id)
+                if changed.is_due(model.created_at, now):  # somebody else may have had it made since
+                    await self.remaking.make_again(guild, model, limited=True)
+                    changed = changed.model_copy(update={"at": now, "new": 0})
         except (UserError, *DISCORD_ERRORS) as error:  # the next look tries again; `learn` says why
             log.debug("model_learns_on_later", channel_id=channel_id, error=type(error).__name__)
         if changed != schedule:

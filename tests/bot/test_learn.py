@@ -13,7 +13,6 @@ from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.models import ModelRecord
 from shared.settings import Settings
-from tests import factories
 from tests.bot.channels import look, model_of, talked, text_of as words_of
 from tests.bot.live import Live, text_of
 from tests.bot.test_remake import queued
@@ -83,15 +82,8 @@ async def look_twice(live: Live) -> None:
 )
 def test_it_is_due_by_night_or_by_messages(every: int, last_h: float, new: int, due: bool) -> None:
     made = NOON - last_h * 3_600
-    model = factories.record(model_id="m", created_at=made)
     schedule = Schedule(guild_id=1, source_id=2, every=every, at=made, new=new)
-    assert schedule.is_due(model, NOON) == due
-
-
-def test_a_model_that_was_made_anew_since_is_not_due() -> None:
-    """Somebody withdrew, or two channels have the same model."""
-    schedule = Schedule(guild_id=1, source_id=2, every=0, at=NOON - 2 * DAY_S, new=5)
-    assert not schedule.is_due(factories.record(model_id="m", created_at=NOON - 60), NOON)
+    assert schedule.is_due(made, NOON) == due
 
 
 # ---------------------------------------------------------------------- turned on and off
@@ -165,6 +157,15 @@ async def test_it_is_made_again_of_all_that_those_who_agreed_wrote_since_its_fir
     (now_there,) = await live.models.registry.all(GUILD_ID)
     assert (now_there.model_id, now_there.name, now_there.replaces) == (heir.model_id, model.name, None)
     assert (await live.core.servers.channel([LAB])).model == "sea-2"
+
+
+async def test_a_model_that_was_made_anew_since_is_not_due(live: Live) -> None:
+    """Somebody withdrew, or two channels have the same model."""
+    model = await ready(live)
+    await live.models.registry.amend(model, lambda one: one.model_copy(update={"created_at": time.time() - 60}))
+    await planned(live)
+    await look_twice(live)
+    assert await live.core.snapshots.trainings() == []
 
 
 async def test_what_one_model_left_out_as_too_early_no_later_one_learns(live: Live) -> None:
