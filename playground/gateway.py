@@ -10,7 +10,6 @@ import asyncio
 import copy
 import json
 import secrets
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -32,8 +31,6 @@ log = structlog.get_logger()
 HEARTBEAT_MS = 41_250
 _ACK_DELAY_S = 0.05
 """An instant acknowledgement races discord.py's bookkeeping of its latency."""
-_RESUMABLE_S = 120.0
-"""Seconds for which a lost connection can be resumed. It then gets the events that it missed."""
 _DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 9, 10, 11
 _CLOSE_BAD_TOKEN, _CLOSE_DECODE, _CLOSE_INTENTS = 4004, 4002, 4014
 
@@ -62,7 +59,6 @@ class Connection:
         self._outbox = outbox
         self._sequence = 0
         self.session_id = secrets.token_hex(16)
-        self.lost_at = 0.0
         self._dispatched: deque[dict[str, Any]] = deque(maxlen=1_000)
         self.intents: discord.Intents | None = None
         """The intents that the bot identified with, or None before that."""
@@ -135,7 +131,8 @@ class Gateway:
         self._world = world
         self._token = token
         self._connections: set[Connection] = set()
-        self._lost: dict[str, Connection] = {}
+        self._lost: Connection | None = None
+        """The last connection that was lost. A bot that resumes it gets the events that it missed, 1,000 at most."""
         world.subscribers.append(self._broadcast)
 
     @property
@@ -151,14 +148,12 @@ class Gateway:
             and not channel_accessible(self._world, channel_id, self._world.bot_user.id)
         ):
             return
-        self.forget_sessions(_RESUMABLE_S)
-        for connection in [*self._connections, *self._lost.values()]:
+        for connection in [*self._connections, *([self._lost] if self._lost else [])]:
             connection.feed(event, payload)
 
-    def forget_sessions(self, older_than_s: float = 0.0) -> None:
-        """Let no connection that was lost so long ago be resumed."""
-        now = time.monotonic()
-        self._lost = {key: lost for key, lost in self._lost.items() if now - lost.lost_at < older_than_s}
+    def forget_session(self) -> None:
+        """Let the connection that was lost not be resumed."""
+        self._lost = None
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(max_msg_size=2**20)
@@ -174,8 +169,7 @@ class Gateway:
             finally:
                 self._connections.discard(connection)
                 if connection.intents is not None:
-                    connection.lost_at = time.monotonic()
-                    self._lost[connection.session_id] = connection
+                    self._lost = connection
                     log.info("bot disconnected", close_code=socket.close_code)
                     self._world.state_changed()
         return socket
@@ -203,12 +197,12 @@ class Gateway:
         return is_same(str(token).removeprefix("Bot ").strip(), self._token)
 
     def _resume(self, connection: Connection, data: dict[str, Any]) -> None:
-        self.forget_sessions(_RESUMABLE_S)
-        lost = self._lost.pop(str(data["session_id"]), None)
-        if lost is None or not self._is_bot(data["token"]):
+        lost = self._lost
+        if lost is None or lost.session_id != data["session_id"] or not self._is_bot(data["token"]):
             connection.send(_INVALID, False)  # the bot is to identify again
             return
         connection.resume(lost, int(data["seq"]))
+        self._lost = None
         log.info("bot resumed")
         self._world.state_changed()
 
