@@ -173,7 +173,7 @@ class Privacy(commands.Cog):
     async def _withdraw(self, servers: Sequence[int], user: User, why: str) -> list[tuple[str, Withdrawal]]:
         """Withdraw a member in some servers; return what that concerns, with each server's name."""
         return [
-            (self._name_of(guild_id), await self.withdrawals.withdraw(guild_id, [user.id], why=why))
+            (self._name_of(guild_id), await self.withdrawals.withdraw(guild_id, user.id, why=why))
             for guild_id in servers
         ]
 

@@ -207,8 +207,8 @@ class ChannelReadings(Service):
             self._running[job_id] = ""
             await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
             job = await self.core.jobs.unread(job_id)
-        if job is not None and reader.left:
-            await self.withdrawals.withdraw(guild_id, reader.left, why="left")
+        for user_id in reader.left if job is not None else ():
+            await self.withdrawals.withdraw(guild_id, user_id, why="left")
         if job is None or not await self._hand_over(job, reading, left_out=reader.state.left_out > 0):  # cancelled
             await self.notes.forget(reading.reading_id)
 

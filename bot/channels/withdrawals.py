@@ -12,7 +12,6 @@ import structlog
 from bot.channels.consent import ConsentStore
 from bot.channels.pages import with_text, without
 from bot.core import Core
-from bot.models.readings import ReadingNote
 from bot.models.registry import Registry
 from bot.models.removal import Removal
 from galvanic.units import count
@@ -46,27 +45,24 @@ class Withdrawals:
     _tidying: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     """Held from reading a training's text until the text without some lines is in its place."""
 
-    async def withdraw(self, guild_id: int, user_ids: Collection[int], *, why: str) -> Withdrawal:
-        """Let members withdraw in a server, or note that they left it.
+    async def withdraw(self, guild_id: int, user_id: int, *, why: str) -> Withdrawal:
+        """Let a member withdraw in a server, or note that they left it.
 
         Their consent ends first, for this run of the bot also while Redis is away. Then time is running for each
         reading with their words, and trainings lose them in the background. `resume` makes up for a crash in between.
         """
         newest = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
-        for user_id in user_ids:
-            await self.consents.refuse(guild_id, user_id, newest)
-        notes = dict[str, ReadingNote]()
-        for user_id in user_ids:
-            notes |= {note.reading_id: note for note in await self.registry.notes.with_member(user_id, guild_id)}
-        for reading_id in notes:
+        await self.consents.refuse(guild_id, user_id, newest)
+        reading_ids = {note.reading_id for note in await self.registry.notes.with_member(user_id, guild_id)}
+        for reading_id in reading_ids:
             await self.registry.notes.mark(reading_id, "withdrawn")
             self.core.chores.add(self.tidy, reading_id)
-        log.info("members_withdrew", guild_id=guild_id, user_ids=sorted(user_ids), why=why, readings=len(notes))
-        if notes:
+        log.info("member_withdrew", guild_id=guild_id, user_id=user_id, why=why, readings=len(reading_ids))
+        if reading_ids:
             self.core.bot.dispatch("words_withdrawn")
-        models = await self.registry.all(guild_id) if notes else []
-        concerned = [model for model in models if any(ref.reading_id in notes for ref in model.readings)]
-        return Withdrawal(len(notes), tuple(concerned))
+        models = await self.registry.all(guild_id) if reading_ids else []
+        concerned = [model for model in models if any(ref.reading_id in reading_ids for ref in model.readings)]
+        return Withdrawal(len(reading_ids), tuple(concerned))
 
     async def leave(self, guild_id: int, user_id: int) -> None:
         """Withdraw somebody who left the server; if nothing is known of them, nothing is noted either."""
@@ -77,7 +73,7 @@ class Withdrawals:
             job.is_unread and job.place.guild_id == guild_id for job in await self.core.snapshots.trainings()
         )
         if may_be_read or user_id in consents.agreed or await self.registry.notes.with_member(user_id, guild_id):
-            await self.withdraw(guild_id, [user_id], why="left")
+            await self.withdraw(guild_id, user_id, why="left")
 
     async def resume(self) -> None:
         """Make up for what an earlier run of the bot, or an outage, cut off; the operator may have become stricter."""

@@ -184,7 +184,7 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
     await live.core.jobs.cancel(job.job_id)
     await live.models.registry.use(LAB, model_of(live, "sea", *job.readings, corpus=job.corpus))
     await live.consents.disallow(GUILD_ID, LAB, ADA)  # so that it is not made again meanwhile
-    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="test")
     for typed in ("!train more", "!train python-docs --from sea"):
         assert "have since been withdrawn" in await live.ask(typed)
 

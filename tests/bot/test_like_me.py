@@ -63,7 +63,7 @@ async def test_samples_of_a_training_that_forget_me_ends_go_with_it(live: Live) 
     job = await queued(live, live.send("!train @me #lab", person="ben").id)
     words = Sample(epoch=1, text="ben says so", train_loss=2.0, heldout_loss=None)
     StandIn(live.bot.settings).tell(job.job_id, words)
-    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="forget-me")
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="forget-me")
     assert await live.channels.member_data.forget_requests(BEN, [GUILD_ID]) == 1
 
     async def is_gone() -> bool:
@@ -171,10 +171,11 @@ async def test_it_goes_at_once_with_its_author(live: Live, why: str) -> None:
     await bens(live)
     await bens(live, "shared", for_server=True)
     model_of(live, "tides")
-    await live.channels.withdrawals.withdraw(GUILD_ID, [ADA, CLEO], why=why)
+    for other in (ADA, CLEO):
+        await live.channels.withdrawals.withdraw(GUILD_ID, other, why=why)
     await look(live)
     assert len(await names(live)) == 3
-    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why=why)
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why=why)
     await look(live)
     assert await names(live) == ["tides"]
     assert not live.shown("deleted"), "the channel needn't know"
@@ -202,7 +203,7 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     await live.core.jobs.run(enter(job, "key", "n"))
     await live.core.jobs.cancel("t-1")
     await live.bot.redis.srem(keys.OUTBOX, "t-1")  # type: ignore[misc]
-    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
     assert not await live.cards.samples_stand(job)
     assert await live.channels.member_data.forget_requests(ADA, [GUILD_ID]) == 0
     assert await live.channels.member_data.forget_requests(BEN, [GUILD_ID]) == 1

@@ -77,7 +77,7 @@ async def test_a_slash_command_asks_the_person_alone(live: Live) -> None:
 
 
 async def test_what_was_withdrawn_stays_out_and_the_question_says_so(live: Live) -> None:
-    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="test")
     live.slash("ben", "optin")
     question = await live.until(lambda: live.whispered("ben", "You withdrew before"), "the question")
     live.press("ben", question, "I agree")
@@ -213,7 +213,7 @@ async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> 
         assert words in shown, words
     assert f"<#{CELLAR}>" not in shown
     assert "made again, or deleted, by" not in shown
-    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="test")
     await live.ask("!privacy", person="dora", channel=live.dm("dora"))
     again = text_of(await live.directly("dora", "made again, or deleted, by"))
     assert "`chatter`" in again

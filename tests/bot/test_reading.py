@@ -69,7 +69,7 @@ async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = await pages.begin()
-        await live.channels.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
+        await live.channels.withdrawals.withdraw(GUILD_ID, USER_IDS["ben"], why="test")
         lines = await lines_of(live, sent)
     assert len(lines) == 300
     assert not [line for line in lines if "ben" in line]
@@ -78,7 +78,7 @@ async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live) -> None:
 
 async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: Live) -> None:
     ids = await talked(live, 300, "ada", "ben")
-    await live.channels.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
+    await live.channels.withdrawals.withdraw(GUILD_ID, USER_IDS["ben"], why="test")
     live.send("ben says this in between, and it is nobody's to learn", person="ben")
     await asyncio.sleep(0.002)  # an id has milliseconds
     await live.consents.agree(GUILD_ID, USER_IDS["ben"])

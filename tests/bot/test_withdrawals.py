@@ -46,7 +46,8 @@ async def note(live: Live, *members: int, channel_id: int = LAB, **fields: Any) 
 
 async def withdraw(live: Live, *users: int, why: str = "optout") -> None:
     """Members withdraw, and what follows in the background is done."""
-    await live.channels.withdrawals.withdraw(GUILD_ID, users, why=why)
+    for user_id in users:
+        await live.channels.withdrawals.withdraw(GUILD_ID, user_id, why=why)
     await worked_off(live.core.chores)
 
 
@@ -107,10 +108,10 @@ async def test_of_two_who_withdraw_at_once_neither_comes_back(live: Live) -> Non
         return await replace(self, *args)
 
     live.patch.setattr(JobClient, "replace_text", slow)
-    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
     first = asyncio.create_task(live.channels.withdrawals.resume())
     await asyncio.sleep(0.05)
-    await live.channels.withdrawals.withdraw(GUILD_ID, [CLEO], why="optout")
+    await live.channels.withdrawals.withdraw(GUILD_ID, CLEO, why="optout")
     await asyncio.gather(first, live.channels.withdrawals.resume())
     await worked_off(live.core.chores)
     assert {line.split()[0] for line in (await text_of(live, job.job_id)).splitlines()} == {"ada"}
@@ -149,7 +150,7 @@ async def test_all_readings_of_the_server_with_their_words_are_marked_and_no_oth
     theirs, innocent = await note(live, ADA, BEN), await note(live, ADA, channel_id=TAVERN)
     elsewhere = await noted(live.models.registry.notes, BEN, guild_id=ANNEX_ID, channel_id=CHANNEL_IDS["atrium"])
     learned, other = model_of(live, "learned", theirs), model_of(live, "innocent", innocent)
-    done = await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    done = await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
     assert (done.readings, [model.name for model in done.models]) == (1, [learned.name])
     consents = await live.consents.of(GUILD_ID)
     assert not consents.includes(BEN, 10**18)
@@ -169,7 +170,7 @@ async def test_who_is_in_nothing_withdraws_nothing(live: Live) -> None:
         told.append("withdrawn")
 
     live.bot.add_listener(on_words_withdrawn)
-    done = await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    done = await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
     await worked_off(live.core.chores)
     assert (done.readings, done.models, told) == (0, (), [])
     assert (await loaded(live, reading)).withdrawn_at is None
@@ -284,7 +285,7 @@ async def test_an_outage_is_told_and_leaves_a_no(live: Live) -> None:
     with live.patch.context() as broken:
         broken.setattr(live.bot.redis, "hset", _lost)
         with pytest.raises(RedisError):
-            await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+            await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
     assert not (await live.consents.of(GUILD_ID)).includes(BEN, 10**18)
     await live.channels.withdrawals.resume()
     assert (await loaded(live, reading)).withdrawn_at is not None

@@ -120,5 +120,5 @@ def test_nobodys_words_are_logged(system: System) -> None:
     """Of what was said, learned and withdrawn above."""
     logs = "\n".join(path.read_text(errors="replace") for path in (system.data / "logs").glob("*.log"))
     assert "consent_changed" in logs
-    assert "members_withdrew" in logs
+    assert "member_withdrew" in logs
     assert "kettle" not in logs
