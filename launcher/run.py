@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,14 +47,6 @@ def say(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-class _GiveUp(Exception):
-    """Another start cannot help: everything is stopped, and the run ends with this exit code."""
-
-    def __init__(self, line: str, exit_code: int) -> None:
-        super().__init__(line)
-        self.exit_code = exit_code
-
-
 class Run:
     """One run of a plan, within a data folder's lock."""
 
@@ -66,7 +59,10 @@ class Run:
         self._announced = False
 
     def run(self) -> int:
-        """Return 0 when told to stop, 78 when a part's settings are wrong, 1 when a vital part does not start."""
+        """Return 0 when told to stop.
+
+        Raises SystemExit: 78, a part's settings are wrong; 1, a vital part does not start. Everything is stopped then.
+        """
         signal.signal(signal.SIGINT, self._count_signal)
         signal.signal(signal.SIGTERM, self._count_signal)
         terminal = False
@@ -74,7 +70,6 @@ class Run:
             signal.signal(signal.SIGHUP, self._count_signal)
             terminal = os.isatty(0)
         say(f"starting {', '.join(part.name for part in self._plan.parts)} (logs in {self._folders.logs})")
-        exit_code = 0
         try:
             # A closed terminal is none any more. If make is its first program, make alone gets SIGHUP.
             while not self._signals and not (terminal and not os.isatty(0)):
@@ -83,21 +78,18 @@ class Run:
                 self._announce()
                 time.sleep(_TICK_S)
             say("stopping; a running training is saved first (Ctrl-C again: do not wait)")
-        except _GiveUp as error:
-            say(str(error))
-            exit_code = error.exit_code
         finally:
             self._signals = 0
             for stage in sorted(Stage, reverse=True):
                 self._stop([service for service in self._services if service.part.stage == stage and service.runs])
-        say("everything is stopped" if exit_code == 0 else "nothing is left running")
-        return exit_code
+            say("everything is stopped")
+        return 0
 
     def _count_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
         self._signals += 1
 
     def _watch(self, service: Service) -> None:
-        """Start a part, start it again if it ended, and tell of what changed. Raises _GiveUp."""
+        """Start a part, start it again if it ended, and tell of what changed. Raises SystemExit."""
         part = service.part
         if not service.runs:
             if time.monotonic() >= service.start_again_at and self._ready_before(part.stage):
@@ -119,13 +111,15 @@ class Run:
         return all(service.ready for service in self._services if service.part.vital and service.part.stage < stage)
 
     def _crashed(self, service: Service, how: str) -> None:
-        """Let a part be started again. Raises _GiveUp."""
+        """Let a part be started again. Raises SystemExit: another start cannot help."""
         name = service.part.name
         if how == f"exit status {os.EX_CONFIG}":  # the last line of its log says what is wrong with its settings
-            raise _GiveUp(f"{service.log_end(1)}\n{name} cannot run with these settings: stopping", os.EX_CONFIG)
+            say(f"{service.log_end(1)}\n{name} cannot run with these settings: stopping")
+            sys.exit(os.EX_CONFIG)
         service.failed()
         if service.part.vital and not service.ready and service.failures >= _VITAL_TRIES:
-            raise _GiveUp(f"{service.log_end(5)}\n{name} does not start ({how}); its log: {service.log}", 1)
+            say(f"{service.log_end(5)}\n{name} does not start ({how}); its log: {service.log}")
+            sys.exit(1)
         say(f"{name} ended unexpectedly ({how}) and is started again; its log: {service.log}")
 
     def _announce(self) -> None:
