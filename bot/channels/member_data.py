@@ -93,7 +93,7 @@ class MemberDataService:
         kept.
         """
         servers = set(await self.consents.guilds_of(user.id))
-        servers |= {note.guild_id for note in await self.registry.notes.with_member(user.id)}
+        servers |= {*(await self.registry.notes.with_member(user.id)).values()}
         guilds = list(self.core.bot.guilds)
         for guild in guilds:
             owners = {
@@ -139,7 +139,7 @@ class MemberDataService:
 
     async def _learned(self, guild_id: int, user_id: int, models: list[ModelRecord]) -> tuple[LearnedModel, ...]:
         notes = self.registry.notes
-        readings = {note.reading_id for note in await notes.with_member(user_id, guild_id)}
+        readings = await notes.with_member(user_id, guild_id)
         members = {reading_id: (await notes.members(reading_id)).get(user_id) for reading_id in readings}
         learned = []
         for model in models:

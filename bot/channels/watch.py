@@ -111,7 +111,7 @@ class Watch(commands.Cog):
             self.looks.add(self._look_for_members, guild.id)
         present = {guild.id for guild in self.core.bot.guilds}  # at the start Discord names all
         stored = await guilds_with(self.core.redis, keys.ALL_GUILDS)
-        for guild_id in (stored | await self.registry.notes.guilds()) - present:
+        for guild_id in {*stored, *(await self.registry.notes.ids()).values()} - present:
             self.core.bot.dispatch("server_left", guild_id)
 
     async def look_for_channels(self, guild_id: int) -> None:

@@ -53,7 +53,7 @@ class Withdrawals:
         """
         newest = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         await self.consents.refuse(guild_id, user_id, newest)
-        reading_ids = {note.reading_id for note in await self.registry.notes.with_member(user_id, guild_id)}
+        reading_ids = await self.registry.notes.with_member(user_id, guild_id)
         for reading_id in reading_ids:
             await self.registry.notes.mark(reading_id, "withdrawn")
             self.core.chores.add(self.tidy, reading_id)

@@ -86,19 +86,14 @@ class ReadingNotes:
         notes = {reading_id: _note(reading_id, fields) for reading_id, fields in zip(ids, hashes, strict=True)}
         return {reading_id: note for reading_id, note in notes.items() if note is not None}
 
-    async def ids(self, guild_id: int | None = None) -> list[ReadingId]:
-        """Return the ids of all readings, or of those of a server."""
+    async def ids(self, guild_id: int | None = None) -> dict[ReadingId, int]:
+        """Return the ids of all readings, or of those of a server, each with its server's."""
         guilds = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.READINGS)))
-        return [name.decode() for name, guild in guilds.items() if guild_id is None or int(guild) == guild_id]
+        return {name.decode(): int(guild) for name, guild in guilds.items() if guild_id in (None, int(guild))}
 
-    async def guilds(self) -> set[int]:
-        """Return the servers that have readings."""
-        return set(map(int, await redis_call(self._redis.hvals(keys.READINGS))))
-
-    async def all(self, guild_id: int | None = None) -> list[ReadingNote]:
-        """Return the notes of all readings, or of those of a server, the oldest first."""
-        notes = await self.load_all(await self.ids(guild_id))
-        return sorted(notes.values(), key=lambda note: note.read_at)
+    async def all(self, guild_id: int) -> Collection[ReadingNote]:
+        """Return the notes of a server's readings."""
+        return (await self.load_all(await self.ids(guild_id))).values()
 
     async def members(self, reading_id: ReadingId) -> dict[int, ReadingMember]:
         """Return what stands for each member whose words were read."""
@@ -106,17 +101,14 @@ class ReadingNotes:
         values = ((int(user_id), member.decode().partition(" ")) for user_id, member in fields.items())
         return {user_id: ReadingMember(int(number), name or None) for user_id, (number, _, name) in values}
 
-    async def with_member(self, user_id: int, guild_id: int | None = None) -> list[ReadingNote]:
-        """Return the notes of readings that have a member's words, in a server or everywhere."""
+    async def with_member(self, user_id: int, guild_id: int | None = None) -> dict[ReadingId, int]:
+        """Return the ids of readings that have a member's words, in a server or everywhere, each with its server's."""
         ids = await self.ids(guild_id)
         async with self._redis.pipeline(transaction=False) as pipe:
             for reading_id in ids:
                 pipe.hexists(keys.reading_members(reading_id), str(user_id))
             in_reading = await redis_call(pipe.execute()) if ids else []
-        notes = await self.load_all(
-            reading_id for reading_id, has_words in zip(ids, in_reading, strict=True) if has_words
-        )
-        return sorted(notes.values(), key=lambda note: note.read_at)
+        return {name: ids[name] for name, has_words in zip(ids, in_reading, strict=True) if has_words}
 
     async def mark(self, reading_id: ReadingId, why: Literal["withdrawn", "outdated"]) -> bool:
         """Note that words of a reading were withdrawn, or that it is too old, and return whether that is new.

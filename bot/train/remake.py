@@ -233,11 +233,11 @@ class Remaking(Service, commands.Cog):
             return
         needed = (await self.core.snapshots.look(now=True)).readings
         # A training that ended before the look has its model in the registry.
-        for guild_id in await notes.guilds():
+        for guild_id in set(ids.values()):
             needed |= {ref.reading_id for model in await self.registry.all(guild_id) for ref in model.readings}
         # A training may have begun meanwhile, with a model that is gone since.
         needed |= (await self.core.snapshots.look(now=True)).readings
-        for reading_id in set(ids) - needed:
+        for reading_id in ids.keys() - needed:
             await notes.forget(reading_id)
 
 

@@ -83,7 +83,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     live.world.remove_guild(ANNEX_ID)
     await until(lambda: nothing_of(live, ANNEX_ID))
     assert await names(live, ANNEX_ID) == [f"book-{ANNEX_ID}"]
-    assert await notes.ids(ANNEX_ID) == []
+    assert await notes.ids(ANNEX_ID) == {}
     answers = (await live.consents.of(ANNEX_ID)).answers
     assert {who: answer.state for who, answer in answers.items()} == {CLEO: "out"}, "a no is kept, should it return"
     assert await names(live) == [f"book-{GUILD_ID}", f"of-{GUILD_ID}"]

@@ -90,7 +90,7 @@ async def test_it_takes_ones_own_yes_and_the_admins(live: Live) -> None:
     await agreed(live, "ada")
     assert "You haven't agreed" in await live.ask("!train @me #lab", person="ben")
     assert "another member alone" in await live.ask("!train @ada #lab", person="ben")
-    assert await live.models.registry.notes.ids() == []
+    assert await live.models.registry.notes.ids() == {}
 
 
 def test_it_is_its_authors_until_it_is_shared() -> None:

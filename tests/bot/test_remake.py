@@ -220,7 +220,7 @@ async def test_readings_that_nothing_needs_are_forgotten(live: Live) -> None:
     assert not await live.bot.redis.keys(f"*{unused.reading_id}*")
     await live.core.jobs.cancel(job.job_id)
     await look(live)
-    assert await live.models.registry.notes.ids() == [used.reading_id]
+    assert list(await live.models.registry.notes.ids()) == [used.reading_id]
 
 
 async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> None:
