@@ -237,6 +237,7 @@ def test_doctor_tells_a_machine_that_can_work(tmp_path: Path) -> None:
     assert done.stdout.endswith("\nAll good.\n")
 
 
+@pytest.mark.process
 def test_doctor_tells_what_must_be_mended_and_fails(tmp_path: Path) -> None:
     done = worker("doctor", "--json", data=tmp_path / "none")  # its Redis is not there
     assert not (tmp_path / "none").exists(), "it makes nothing"
@@ -253,6 +254,7 @@ def test_doctor_tells_what_must_be_mended_and_fails(tmp_path: Path) -> None:
     assert done.stdout.endswith("3 things to mend; begin with BROKEN.\n")
 
 
+@pytest.mark.process
 def test_devices_are_what_trainings_can_run_on(tmp_path: Path) -> None:
     told = last_line(worker("devices", "--json", data=tmp_path))
     assert told["gpus"] == []
