@@ -7,12 +7,13 @@ https://discord.com/developers/docs/events/gateway and .../topics/opcodes-and-st
 from __future__ import annotations
 
 import asyncio
-import copy
+import functools
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import discord
@@ -21,6 +22,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from simcord import intents as rules
 from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
+from simcord.gateway import FakeGateway
 
 from playground.guard import is_same
 from playground.places import PREMIUM_TIERS
@@ -50,6 +52,16 @@ async def sender(socket: web.WebSocketResponse) -> AsyncIterator[asyncio.Queue[d
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
+
+
+class _Parsers(dict[str, Callable[[Any], None]]):
+    """The parser of each event, to which simcord's gateway gives what the bot may see. It dispatches the event."""
+
+    def __init__(self, dispatch: Callable[[str, Any], None]) -> None:
+        self._dispatch = dispatch
+
+    def __missing__(self, event: str) -> Callable[[Any], None]:
+        return functools.partial(self._dispatch, event)
 
 
 class Connection:
@@ -84,27 +96,9 @@ class Connection:
 
     def feed(self, event: str, payload: Mapping[str, Any]) -> None:
         """Queue an event as far as the bot's intents let it see it."""
-        if self.intents is None:
-            return
-        gate = rules.required_intent(event, payload)
-        if gate is not None and not getattr(self.intents, gate):
-            return
-        data: dict[str, Any] = copy.deepcopy(dict(payload))
-        if not self.intents.message_content:
-            self._censor(event, data)
-        if event == "GUILD_CREATE":
-            rules.prune_guild_create(data, self.intents, self._world.bot_user.id)
-        self.dispatch(event, data)
-
-    def _censor(self, event: str, data: dict[str, Any]) -> None:
-        bot_id = self._world.bot_user.id
-        if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE"):
-            rules.censor_message(data, bot_id, backend=self._world)
-        elif event == "INTERACTION_CREATE":
-            # The message pressed, or whose menu was used, is shown to any bot; what it replies to is not.
-            for message in (data.get("message"), *data["data"].get("resolved", {}).get("messages", {}).values()):
-                if isinstance(message, dict):
-                    rules.censor_message(message, bot_id, backend=self._world, exempt_root=True)
+        if self.intents is not None:
+            bot = SimpleNamespace(intents=self.intents, parsers=_Parsers(self.dispatch))
+            FakeGateway(self._world, bot).feed(event, payload)
 
     def identify(self, intents: discord.Intents, shard: list[int] | None) -> None:
         self.intents = intents

@@ -8,7 +8,7 @@ import secrets
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import discord
@@ -25,6 +25,7 @@ from playground.tavern import OldMessage, old_messages
 
 log = structlog.get_logger()
 
+T = TypeVar("T", Interaction, Webhook)
 ChangeKind = Literal["created", "edited", "deleted"]
 ChangeListener = Callable[[ChangeKind, Message], None]
 
@@ -71,6 +72,14 @@ def _image_size(data: bytes) -> dict[str, int]:
         return {}  # not an image
 
 
+def _with_secret_token(record: T, tokens: dict[str, int]) -> T:
+    """Give a record a token that nobody can guess: whoever has it acts in the bot's name. `tokens`: ids by token."""
+    del tokens[record.token]
+    record.token = secrets.token_urlsafe(24)
+    tokens[record.token] = record.id
+    return record
+
+
 class World(Backend):
     """A backend with what the page and the tests need and simcord leaves out.
 
@@ -96,20 +105,11 @@ class World(Backend):
         self.add_old_messages(CHANNEL_IDS["tavern"], old_messages())
 
     def new_interaction(self, type: int, channel_id: int, user_id: int, guild_id: int | None) -> Interaction:
-        """Record an interaction, with a token that nobody can guess: whoever has it answers in the bot's name."""
         interaction = super().new_interaction(type, channel_id, user_id, guild_id)
-        del self.interaction_tokens[interaction.token]
-        interaction.token = secrets.token_urlsafe(24)
-        self.interaction_tokens[interaction.token] = interaction.id
-        return interaction
+        return _with_secret_token(interaction, self.interaction_tokens)
 
     def create_webhook(self, channel_id: int, name: str, creator_id: int) -> Webhook:
-        """Make a webhook, with a token that nobody can guess."""
-        webhook = super().create_webhook(channel_id, name, creator_id)
-        del self.webhook_tokens[webhook.token]
-        webhook.token = secrets.token_urlsafe(24)
-        self.webhook_tokens[webhook.token] = webhook.id
-        return webhook
+        return _with_secret_token(super().create_webhook(channel_id, name, creator_id), self.webhook_tokens)
 
     def add_old_messages(self, channel_id: int, old_messages: Iterable[OldMessage]) -> None:
         """Put messages of the past into a channel, the oldest first; nothing is announced."""
