@@ -59,26 +59,24 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight of all members, by name."""
-        of_member = self._shapes()
-        return {prefix + name: shape for prefix in self.prefixes() for name, shape in of_member.items()}
+        shapes: dict[str, tuple[int, ...]] = {}
+        for prefix in self.prefixes():
+            width = self.embedding or 1
+            if self.embedding:
+                shapes[f"{prefix}embedding/embeddings"] = (self.vocabulary, self.embedding)
+            for index, units in enumerate(self.units):
+                cell = f"{prefix}lstm_{index}/lstm_cell"
+                shapes[f"{cell}/kernel"] = (width, 4 * units)
+                shapes[f"{cell}/recurrent_kernel"] = (units, 4 * units)
+                shapes[f"{cell}/bias"] = (4 * units,)
+                width = units
+            shapes[f"{prefix}output/kernel"] = (width, self.vocabulary)
+            shapes[f"{prefix}output/bias"] = (self.vocabulary,)
+        return shapes
 
     def prefixes(self) -> tuple[str, ...]:
         """Return the prefix of each member's weights' names; empty if there is one member."""
         return ("",) if self.members == 1 else tuple(f"member_{index}/" for index in range(self.members))
-
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        shapes: dict[str, tuple[int, ...]] = {}
-        width = self.embedding or 1
-        if self.embedding:
-            shapes["embedding/embeddings"] = (self.vocabulary, self.embedding)
-        for index, units in enumerate(self.units):
-            shapes[f"lstm_{index}/lstm_cell/kernel"] = (width, 4 * units)
-            shapes[f"lstm_{index}/lstm_cell/recurrent_kernel"] = (units, 4 * units)
-            shapes[f"lstm_{index}/lstm_cell/bias"] = (4 * units,)
-            width = units
-        shapes["output/kernel"] = (width, self.vocabulary)
-        shapes["output/bias"] = (self.vocabulary,)
-        return shapes
 
     def parameters(self) -> int:
         return sum(math.prod(shape) for shape in self.shapes().values())

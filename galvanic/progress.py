@@ -13,8 +13,6 @@ from tqdm.auto import tqdm
 from galvanic.results import Control, Difficulty, Hooks, Progress, Sample
 from galvanic.units import bits, duration, written
 
-_RESOLUTION = 1_000
-
 
 class Bar(Hooks):
     """A progress bar with samples above it. Within its context, the first interrupt asks for `at_interrupt`; the second
@@ -27,7 +25,7 @@ class Bar(Hooks):
 
     def __enter__(self) -> Bar:
         # The words come after the bar, since their length changes.
-        self._bar: Any = tqdm(total=_RESOLUTION, bar_format="{percentage:3.0f}% |{bar:24}| {desc}", file=sys.stderr)
+        self._bar: Any = tqdm(total=1.0, bar_format="{percentage:3.0f}% |{bar:24}| {desc}", file=sys.stderr)
         if threading.current_thread() is threading.main_thread():
             self._former = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
@@ -38,7 +36,7 @@ class Bar(Hooks):
             signal.signal(number, handler)
 
     def progress(self, event: Progress) -> None:
-        self._bar.n = min(_RESOLUTION, int(event.done * _RESOLUTION))
+        self._bar.n = event.done
         parts: list[str] = [event.doing] if event.doing != "learning" else []
         parts += [f"epoch {event.epoch} step {event.step}/{event.steps}"]
         if event.heldout_loss is not None:
