@@ -18,6 +18,7 @@ from bot.background import redis_call
 from galvanic.options import ReadingId
 from shared import keys
 from shared.jobs import ChannelReading, ReadingRef, Snowflake
+from shared.models import ModelRecord
 
 _MARKS = ("withdrawn_at", "outdated_at")
 """Fields of a note that are set later, beside it."""
@@ -73,6 +74,11 @@ class ReadingNotes:
     async def of(self, readings: Iterable[ReadingRef]) -> dict[ReadingId, ReadingNote]:
         """Return the notes of a model's readings that are known, by their ids, in one round trip."""
         return await self.load_all(ref.reading_id for ref in readings)
+
+    async def own(self, model: ModelRecord) -> ReadingNote | None:
+        """Return the note of the channel that a model's own training read; None: it learned no channel."""
+        notes = await self.of(model.readings)
+        return notes.get(model.corpus.reading or "") if model.corpus is not None else None
 
     async def load_all(self, reading_ids: Iterable[ReadingId]) -> dict[ReadingId, ReadingNote]:
         """Return the notes of these readings that are known, in one round trip."""

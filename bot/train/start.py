@@ -163,8 +163,7 @@ class Trainings:
         discord.HTTPException: Discord is in trouble.
         """
         await self._require_current(parent)
-        notes = await self.registry.notes.of(parent.readings)
-        note = notes.get(parent.corpus.reading or "") if parent.corpus is not None else None
+        note = await self.registry.notes.own(parent)
         if note is None:
             raise UserError(f"`{parent.name}` didn't learn from a channel.", "Name the channel that it should learn.")
         source = await self.readings.sources.find(actor, f"<#{note.source_id}>", own=bool(note.author_id))

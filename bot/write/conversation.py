@@ -159,9 +159,7 @@ class Conversation:
 
     async def _names(self, turns: Sequence[Turn], model: ModelRecord) -> dict[int | None, str] | None:
         """Return what each speaker is called in the lines that a model has learned; None: these have no names."""
-        own = model.corpus.reading if model.corpus is not None else None
-        is_noted = own is not None and own in {ref.reading_id for ref in model.readings}
-        note = await self.generating.registry.notes.load(own) if own is not None and is_noted else None
+        note = await self.generating.registry.notes.own(model)
         if note is None or not note.speakers:
             return None
         names: dict[int | None, str] = {None: ME}
