@@ -27,8 +27,7 @@ _Begin = Literal["nothing", "model", "starter"]
 Weights = dict[str, npt.NDArray[np.float32]]
 MOST_PRODUCTS = 600_000_000
 """Most multiplications for a character that a model may need: six times those of the tutorial's network, and twenty
-times those of the largest network that a plan chooses. They take 15 ms on a core of 2023."""
-_A_SYMBOL = 800  # multiplications in the time that one member needs for a symbol's probability
+times those of the largest network that a plan chooses."""
 
 
 class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
@@ -93,12 +92,11 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
 
     def check_pace(self) -> None:
         """Refuse a network that writes too slowly. Raises UserError."""
-        needed = self.products() + _A_SYMBOL * self.members * self.vocabulary
-        if needed > MOST_PRODUCTS:
+        if self.products() > MOST_PRODUCTS:
             raise UserError(
-                f"This network needs {needed / 1e6:,.0f} million multiplications for a character, and I can "
+                f"This network needs {self.products() / 1e6:,.0f} million multiplications for a character, and I can "
                 f"write with at most {MOST_PRODUCTS / 1e6:,.0f} million.",
-                "Take one with fewer symbols, layers or units.",
+                "Take one with fewer layers or units.",
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import redis
 
@@ -24,8 +24,14 @@ from shared.models import ModelFacts
 from worker.events import Superseded
 from worker.jobs import JobContext
 
+if TYPE_CHECKING:
+    from galvanic.generate import TextModel
+
 FILE_TTL_S = 10 * 60  # of a model's file in Redis: the bot fetches it at once
 _checking = threading.Lock()  # one at a time: checking takes several times the memory of a file
+MOST_S_A_SYMBOL = 0.015
+"""Processor time that an imported model may take for a symbol: then a text of 4,000, the longest by default, is done in
+`Settings.generate_timeout_s`. The tutorial's network takes 0.0025 on a core of 2023."""
 _FOREIGN = (
     "It was imported from a file: who trained it, and on what, is only what the file claims.",
     "Its texts may quote the text that it learned from.",
@@ -69,6 +75,8 @@ def import_(job: ImportJob, context: JobContext) -> None:
 
 def _save(job: ImportJob, file: str, model_id: str, context: JobContext) -> ModelFacts:
     """Check the model's file under a key of Redis, save the model, and describe it under the wished name."""
+    from galvanic.generate import TextModel
+
     most = int(context.settings.import_max_mb * MEGABYTE)
     if context.client.strlen(file) > most:
         raise UserError(
@@ -82,10 +90,23 @@ def _save(job: ImportJob, file: str, model_id: str, context: JobContext) -> Mode
         # Error messages name this file; the bot puts the uploaded file's name in its place.
         path = Path(temporary) / MODEL_FILE
         path.write_bytes(data)
-        description = model_file.load(path, most)[0]
+        model = TextModel(*model_file.load(path, most))
+        _require_quick(model)
+        description = model.description
         _require_room(job, len(data), context)
         context.models.store.save(path, model_id)
     return _facts(job, description, model_id, len(data))
+
+
+def _require_quick(model: TextModel) -> None:
+    """Check a model's pace. Raises UserError if others would wait too long while it writes."""
+    seconds = model.seconds_per_symbol()
+    if seconds > MOST_S_A_SYMBOL:
+        raise UserError(
+            f"This model takes {1_000 * seconds:,.0f} ms to write a character on this machine, and imports may take "
+            f"{1_000 * MOST_S_A_SYMBOL:,.0f} ms, so that nobody waits long behind it.",
+            "Import a model with fewer symbols, layers or units.",
+        )
 
 
 def _require_room(job: ImportJob, size: int, context: JobContext) -> None:

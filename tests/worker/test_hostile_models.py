@@ -22,6 +22,7 @@ from tests.worker.hostile import model_file, tutorial, zeros
 from tests.worker.jobs import PLACE, generate_job, imported, run, surprise_job
 from tests.worker.small import LETTERS, biased, network, random_weights
 from tests.worker.texts import SENTENCE, corpus
+from worker import transfer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
@@ -57,13 +58,6 @@ def _slow() -> bytes:
     return model_file(recipe="classic", config=config, weights=zeros(config), windows_=windows, packing="int8")
 
 
-def _many_sums() -> bytes:
-    """It has few weights, but many members, each with a probability for many symbols."""
-    symbols = tuple(map(chr, range(0x20000, 0x20000 + 50_000)))
-    config = network(len(symbols), embedding=1, units=(1,), members=16)
-    return model_file(symbols, config=config, weights=zeros(config), windows_=ONE, packing="int8")
-
-
 def _wide_table() -> bytes:
     """Small as it lies there; what writing makes of its embedding has 2 GB."""
     symbols = tuple(map(chr, range(0xE000, 0x1DFFF)))
@@ -85,7 +79,6 @@ def _huge(scale: float, part: str) -> bytes:
         (_long_window, "damaged"),
         (_many_windows, "damaged"),
         (_slow, "multiplications"),
-        (_many_sums, "multiplications"),
         (_wide_table, "network takes"),
         (lambda: _huge(3e38, "kernel"), "no usable probabilities"),
         (lambda: _huge(3e38, "embedding"), "no usable probabilities"),
@@ -102,6 +95,17 @@ def test_a_file_made_to_harm_is_refused_in_words(
     assert not client.exists(keys.guild_models(PLACE.guild_id))
     assert not client.exists(keys.artifact("i-1", MODEL_FILE))
     assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one.safetensors", "two.safetensors"}
+
+
+def test_a_model_that_writes_too_slowly_is_refused_in_words(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MOST_S_A_SYMBOL", 0.001)  # for a machine of any pace; these differ by a thousand
+    symbols = tuple(map(chr, range(0x20000, 0x20000 + 20_000)))
+    config = network(len(symbols), embedding=1, units=(16,), members=16)
+    slow = model_file(symbols, config=config, weights=zeros(config), windows_=ONE, packing="int8")
+    require_failure(imported(client, slow, 1), "ms to write a character")
+    expect(Imported, imported(client, model_file(), 2))
 
 
 def test_the_most_that_is_imported_makes_small_answers(client: redis.Redis) -> None:
