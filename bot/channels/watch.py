@@ -106,9 +106,9 @@ class Watch(commands.Cog):
     async def look(self) -> None:
         """Look for servers, channels and members that are gone, and again a day later."""
         self.looks.add(self.look, after_s=EVERY_S)
-        for guild in self.core.bot.guilds:
-            self.looks.add(self.look_for_channels, guild.id)
-            self.looks.add(self._look_for_members, guild.id)
+        for look in (self.look_for_channels, self._look_for_members):  # a server's members may take many minutes
+            for guild in self.core.bot.guilds:
+                self.looks.add(look, guild.id)
         present = {guild.id for guild in self.core.bot.guilds}  # at the start Discord names all
         stored = await guilds_with(self.core.redis, keys.ALL_GUILDS)
         for guild_id in {*stored, *(await self.registry.notes.ids()).values()} - present:

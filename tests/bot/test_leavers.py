@@ -54,9 +54,9 @@ async def nothing_of(live: Live, guild_id: int) -> bool:
 
 async def looked(live: Live) -> None:
     """Have the bot look at everything, as after a start and once a day, and wait for what follows."""
-    watch = cog(live.bot, Watch)
-    await watch.on_ready()
-    await worked_off(watch.looks)
+    watching = cog(live.bot, Watch)
+    await watching.on_ready()
+    await worked_off(watching.looks)
     await worked_off(live.core.chores)
 
 
@@ -99,6 +99,18 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
     await looked(live)
     assert await nothing_of(live, gone)
     assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
+
+
+async def test_deleted_channels_of_all_servers_come_before_members_who_left(live: Live) -> None:
+    watching, looks = cog(live.bot, Watch), list[str]()
+    for name in ("look_for_channels", "_look_for_members"):
+
+        async def look(_: int, name: str = name) -> None:
+            looks.append(name)
+
+        live.patch.setattr(watching, name, look)
+    await looked(live)
+    assert looks == ["look_for_channels"] * 2 + ["_look_for_members"] * 2
 
 
 # ---------------------------------------------------------------------- members
