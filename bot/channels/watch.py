@@ -109,9 +109,10 @@ class Watch(commands.Cog):
         for look in (self.look_for_channels, self._look_for_members):  # a server's members may take many minutes
             for guild in self.core.bot.guilds:
                 self.looks.add(look, guild.id)
-        present = {guild.id for guild in self.core.bot.guilds}  # at the start Discord names all
         stored = await guilds_with(self.core.redis, keys.ALL_GUILDS)
-        for guild_id in {*stored, *(await self.registry.notes.ids()).values()} - present:
+        noted = await self.registry.notes.ids()
+        present = {guild.id for guild in self.core.bot.guilds}  # at the start Discord names all; others came meanwhile
+        for guild_id in {*stored, *noted.values()} - present:
             self.core.bot.dispatch("server_left", guild_id)
 
     async def look_for_channels(self, guild_id: int) -> None:

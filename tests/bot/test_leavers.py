@@ -9,6 +9,7 @@ import discord
 import pytest
 
 from bot.app import Galvanic
+from bot.channels import watch
 from bot.channels.watch import Watch
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -99,6 +100,21 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
     await looked(live)
     assert await nothing_of(live, gone)
     assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
+
+
+async def test_a_server_that_the_bot_joins_while_it_looks_keeps_its_data(live: Live) -> None:
+    connection, annex = live.bot._connection, live.bot.get_guild(ANNEX_ID)
+    assert annex is not None
+    connection._remove_guild(annex)
+
+    async def joined(*_: object) -> set[int]:
+        await live.consents.agree(ANNEX_ID, ADA)
+        connection._add_guild(annex)
+        return {GUILD_ID, ANNEX_ID}
+
+    live.patch.setattr(watch, "guilds_with", joined)
+    await looked(live)
+    assert (await live.consents.of(ANNEX_ID)).agreed == {ADA}
 
 
 async def test_deleted_channels_of_all_servers_come_before_members_who_left(live: Live) -> None:
