@@ -83,7 +83,8 @@ class Connection:
         """Queue an event for this connection alone."""
         self._sequence += 1
         self._dispatched.append({"op": _DISPATCH, "d": data, "s": self._sequence, "t": event})
-        self._outbox.put_nowait(self._dispatched[-1])
+        if not self.socket.closed:  # nobody empties the queue of a lost connection
+            self._outbox.put_nowait(self._dispatched[-1])
 
     def resume(self, lost: Connection, seen: int) -> None:
         """Continue a lost connection, for a bot that has seen events up to number `seen`."""
