@@ -159,6 +159,6 @@ def _unpack(archive: zipfile.ZipFile, folders: Folders) -> None:
             shutil.copyfileobj(snapshot, target)
         (base.parent / "appendonly.aof.manifest").write_text(f"file {base.name} seq 1 type b\n", "utf-8")
     except BaseException:
-        for place in places:
-            shutil.rmtree(place, ignore_errors=True)
+        for path in [path for place in places for path in place.glob("*")]:  # a place may be a link, or a mount
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,25 @@ def test_a_damaged_file_is_refused_and_leaves_nothing(file: Path, data: Path) ->
         file.write_bytes(changed)
         refused(file, data, "is damaged, not whole, or no backup of this version")
     refused(file.with_name("nowhere"), data, "could not be restored: No such file")
+
+
+def test_a_restore_that_fails_leaves_nothing_on_another_disk(
+    file: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "disk").mkdir()
+    data.mkdir()
+    (data / "models").symlink_to(tmp_path / "disk")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", full)
+        patch.setattr(zipfile.ZipFile, "extract", lambda _archive, name, into: file_at(Path(into) / name, "x"))
+        with pytest.raises(UserError, match="No space left"):
+            restore(str(file))
+    assert not list((tmp_path / "disk").iterdir())
+    assert restore(str(file)) == 0
 
 
 @pytest.mark.parametrize(
