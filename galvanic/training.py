@@ -32,7 +32,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,9 +56,6 @@ from galvanic.samples import SAMPLE_CHARS, SAMPLES, SampleWriter, first_sample, 
 from galvanic.starter import NO_HELP, candidate, judge
 from galvanic.text import Prepared, prepare
 from galvanic.text.vocabulary import symbol_counts
-
-if TYPE_CHECKING:
-    pass
 
 CHECKPOINT_VERSION = 3
 _NETWORK_OPTIONS = {"recipe", "layers", "units", "embedding", "dropout", "batch", "length", "learning_rate"}
