@@ -25,8 +25,10 @@ class Resolver:
 
     def channel(self, name: str, user_id: int) -> int:
         """Return the id of a channel or thread, by key (`lab`, `dm`), name or id."""
-        channels = {channel.name or str(channel.id): channel.id for channel in self._world.channels.values()}
-        return lookup(name, channels | {DM: self._world.dm_channels.get(user_id, 0)}, "channel")
+        if name.isdecimal() and int(name) in self._world.channels:
+            return int(name)  # a thread may be called as another one, or `dm`
+        channels = {channel.name: channel.id for channel in self._world.channels.values() if channel.name}
+        return lookup(name, channels | {DM: self._world.dm_channels[user_id]}, "channel")
 
     def role(self, guild_id: int, name: str) -> int:
         """Return a role's id, by name or id."""
