@@ -175,21 +175,26 @@ def remove_leftovers(settings: Settings, client: redis.Redis, job_id: str | None
 
 
 def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_id: str) -> None:
-    """Remove what a training does not need any more: its folder last, by which the rest is found again.
+    """Remove what a training does not need any more: members' words on this host first, for the store may be away.
 
-    Also its model, if that was saved and never entered, because the training ended between the two. Raises OSError or
-    redis.RedisError.
+    Its folder goes last, by which the rest is found again. Also its model, if that was saved and never entered, because
+    the training ended between the two. Raises OSError or redis.RedisError.
     """
     fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
     data, state, model_id = cast(list[bytes | None], fields)
-    folder, copies = job_folder(settings, job_id), f"{_FOLDER}/{job_id}"
+    folder, copies, current = job_folder(settings, job_id), f"{_FOLDER}/{job_id}", ""
     if data is not None and state != b"over":
-        with contextlib.suppress(ValueError):  # a damaged record, which ends the training
+        try:
             current = text_folder(TrainJob.model_validate_json(data))
-            texts = {path.name for path in folder.glob("*/")} | set(store.names(copies, "directory"))
-            for text in filter(is_id, texts - {current}):
-                _remove_folder(folder / text)
-                store.remove(f"{copies}/{text}", folder=True)
+        except ValueError:  # a damaged record, which ends the training
+            return
+    for text in folder.glob("*/"):
+        if text.name != current:
+            _remove_folder(text)
+    if current:
+        for name in store.names(copies, "directory"):
+            if name != current:
+                store.remove(f"{copies}/{name}", folder=True)
         return
     entered = (model_id or b"").decode()
     if is_id(entered) and not client.exists(keys.model(entered)):

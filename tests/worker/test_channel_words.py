@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -14,10 +15,12 @@ from galvanic.options import TrainOptions
 from galvanic.request import WriteRequest
 from shared import keys
 from shared.settings import Settings
+from tests.factories import train_job
 from tests.galvanic.test_companion import passages
 from tests.worker.channels import ANN, BEN, SNOW, Channel, messages
 from tests.worker.small import stored
-from worker.checkpoints import job_folder, remove_leftovers
+from worker.checkpoints import job_folder, remove_leftovers, text_folder
+from worker.store import ModelStore, StoreAway
 
 pytestmark = pytest.mark.slow
 
@@ -86,3 +89,22 @@ def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settin
     client.hset(keys.job("t-3"), "job", "{}")
     remove_leftovers(settings, client)
     assert (over.exists(), unknown.exists(), running.exists()) == (False, False, True)
+
+
+def test_words_go_from_the_disk_also_while_the_store_is_away(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = train_job()
+    current, before = (job_folder(settings, job.job_id) / name for name in (text_folder(job), "before"))
+    over = job_folder(settings, "t-over") / "text"
+    for folder in (current, before, over):
+        folder.mkdir(parents=True)
+    client.hset(keys.job(job.job_id), "job", job.model_dump_json())
+    with monkeypatch.context() as patch:
+        for method in ("names", "remove", "delete"):
+            patch.setattr(ModelStore, method, Mock(side_effect=StoreAway("away")))
+        for job_id in (job.job_id, "t-over"):
+            remove_leftovers(settings, client, job_id)
+    assert (current.exists(), before.exists(), over.exists()) == (True, False, False)
+    remove_leftovers(settings, client)
+    assert not over.parent.exists(), "it was kept to find the copies by"
