@@ -252,7 +252,7 @@ class Registry:
     async def remove(self, model: ModelRecord) -> bool:
         """Take a model out; the choice of a channel then names nothing. False: it was gone already.
 
-        A worker removes its files (`worker.deletions`).
+        A worker removes its files (`worker.store.delete_files`).
         """
         own = [keys.guild_models(model.guild_id), *_keys_of(model.model_id), keys.DELETING]
         removed = bool(await redis_call(self._remove(keys=own, args=[model.model_id])))
