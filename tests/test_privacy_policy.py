@@ -72,7 +72,7 @@ HELD_BY: dict[str, tuple[str, ...]] = {
     "which request a text": ("bot/test_menus.py::test_an_answer_of_a_chat_is_known_for_a_month",),
     "the last words to the bot": (
         "bot/talk/test_speaks.py::test_its_words_are_the_last_that_one_person_said_to_it",
-        "bot/talk/test_speaks.py::test_words_to_it_are_kept_for_half_an_hour",
+        "bot/talk/test_speaks.py::test_words_to_it_keep_discords_order_and_are_kept_for_half_an_hour",
     ),
     "personas": (
         "bot/talk/test_personas.py::test_personas_go_with_the_server",
@@ -87,7 +87,7 @@ HELD_BY: dict[str, tuple[str, ...]] = {
     ),
     "how many of your guesses": (
         "bot/play/test_quiz.py::test_tables_are_bounded",
-        "bot/play/test_quiz.py::test_what_was_played_goes_with_the_server_and_a_quiz_with_its_channel",
+        "bot/play/test_quiz.py::test_what_was_played_goes_with_the_server",
     ),
     "how many reactions": ("bot/play/test_best.py::test_it_is_bounded_and_what_is_old_goes",),
     "what admins set": ("bot/test_settings.py::test_unreadable_settings_can_be_reset_from_the_panel",),
