@@ -365,5 +365,5 @@ def _unpacked(arrays: Arrays) -> Arrays:
             weights[name] = array.astype(np.float32, copy=False)
             if (scale := arrays.get(name + _SCALE)) is not None:
                 _require(scale.shape == array.shape[1:], "the scales do not fit the weights")
-                weights[name] = weights[name] * scale
+                weights[name] *= scale  # in place: a product could be of a wider type, chosen to exhaust the memory
     return weights

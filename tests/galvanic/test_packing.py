@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from galvanic.errors import UserError
 from galvanic.generate import load_model
-from galvanic.model_file import PACKINGS, Packing, export, load, save
+from galvanic.model_file import PACKINGS, WINDOWS, Packing, export, load, save
 from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.hostile import apart, sealed
 from tests.worker.small import LETTERS, description_of, network, random_weights, save_model, windows
@@ -93,3 +94,17 @@ def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:
         (tmp_path / "x").write_bytes(sealed(fields, arrays, digest=True))
         with pytest.raises(UserError, match="damaged"):
             load(tmp_path / "x")
+
+
+def test_scales_of_a_wider_type_take_no_more_memory(tmp_path: Path) -> None:
+    fields, _ = apart(packed(FIXTURES / "models" / "char.safetensors", tmp_path / "x", "int8").read_bytes())
+    large = {"x": np.ones((2_000, 2_000), np.int8), "x/scale": np.ones(2_000)}
+    whole = {WINDOWS: np.zeros((1, 1), np.uint8), **large}
+    (tmp_path / "x").write_bytes(sealed(fields, whole, digest=True))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="damaged"):
+            load(tmp_path / "x")
+        assert tracemalloc.get_traced_memory()[1] < 7 * large["x"].nbytes
+    finally:
+        tracemalloc.stop()
