@@ -1,9 +1,15 @@
-"""The backend by itself."""
+"""The backend by itself, and what it tells a bot."""
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import discord
 import pytest
 
+from playground.gateway import Connection
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from playground.resolve import Resolver
 from playground.world import World
@@ -27,10 +33,18 @@ def test_bot_has_no_more_than_it_is_invited_with(world: World) -> None:
 
 
 def test_every_thread_is_found_by_its_id(world: World) -> None:
-    for name in ("dm", "twice", "twice", str(LAB)):
-        thread = world.create_thread(LAB, name, ADA)
-        assert Resolver(world).channel(str(thread.id), ADA) == thread.id
-    found = [Resolver(world).channel(name, ADA) for name in ("dm", "lab", str(LAB))]
-    assert found == [world.dm_channels[ADA], LAB, LAB]
-    for thread_id in [item.id for item in world.channels.values() if item.is_thread]:
-        assert Resolver(world).channel(str(thread_id), ADA) == thread_id
+    threads = [world.create_thread(LAB, name, ADA).id for name in ("dm", "twice", "twice", str(LAB))]
+    named = {"dm": world.dm_channels[ADA], str(LAB): LAB, **{str(thread): thread for thread in threads}}
+    for name, found in named.items():
+        assert Resolver(world).channel(name, ADA) == found
+
+
+def test_a_lost_connection_keeps_no_more_than_can_be_resumed(world: World) -> None:
+    queues: list[asyncio.Queue[dict[str, Any]]] = [asyncio.Queue(), asyncio.Queue()]
+    lost, again = (Connection(world, cast(Any, SimpleNamespace(closed=False)), queue) for queue in queues)
+    lost.intents = discord.Intents.all()
+    lost.socket = cast(Any, SimpleNamespace(closed=True))
+    for _ in range(2_000):
+        lost.feed("TYPING_START", {"channel_id": "1"})
+    again.resume(lost, 1_998)
+    assert [queue.qsize() for queue in queues] == [0, 3], "two events, and that it is resumed"
