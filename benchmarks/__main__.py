@@ -1,7 +1,5 @@
 """Measure how fast and how good the engine is: `python -m benchmarks [--quick] [PART ...]`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

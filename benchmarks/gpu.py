@@ -4,8 +4,6 @@ It measures how fast the default and a large network learn, as a share of cuDNN'
 without TF32 and in 16 bits; the memory that they take; and the loss after 1 and after 5 minutes.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

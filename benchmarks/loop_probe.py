@@ -4,8 +4,6 @@ It runs the bot, as `python -m bot` does, with one task more, which sleeps 5 ms 
 overslept. With `--idle` it runs that task alone, which measures the machine. The file gets a JSON line each second.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import gc

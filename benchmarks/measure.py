@@ -1,7 +1,5 @@
 """Time several things in turns, and count their arithmetic."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping

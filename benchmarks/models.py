@@ -1,7 +1,5 @@
 """Trainings for the benchmark, and hooks that look into them."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import time

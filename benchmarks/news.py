@@ -1,7 +1,5 @@
 """Wait for messages of the bot."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

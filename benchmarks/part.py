@@ -3,8 +3,6 @@
 `python -m benchmarks` calls it. In a process of its own each part begins alike, and a crash ends no other part.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

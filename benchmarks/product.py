@@ -1,7 +1,5 @@
 """Start the product's processes as the launcher does, on a folder and a port of their own."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import math

@@ -1,7 +1,5 @@
 """Measure how fast this machine multiplies matrices: `python -m benchmarks.products` prints it as JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

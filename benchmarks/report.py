@@ -1,7 +1,5 @@
 """The results file and its tables."""
 
-from __future__ import annotations
-
 import datetime
 import importlib.metadata
 import json

@@ -7,8 +7,6 @@ last is the sum over pieces of 2,000 characters, each compressed right after the
 learns.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 

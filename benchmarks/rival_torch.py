@@ -5,8 +5,6 @@ the shape of the network first, then turns: `{"steps": 4, "bfloat16": false}` ->
 shape says what it `learns`, `{"rates": [...], "offset": 0, "bfloat16": false}` -> `{"seconds": 9.5, "heldout": 1.7}`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -4,8 +4,6 @@ README.md.
 Nothing is chosen: each seed is continued once, with its number as the random seed.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys

@@ -4,8 +4,6 @@ Each worker runs on one core of this machine, as if on a host of its own. In eac
 their turn, so that other load on the machine meets them all.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

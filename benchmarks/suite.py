@@ -1,7 +1,5 @@
 """Summarise the trainings of the suite."""
 
-from __future__ import annotations
-
 import statistics
 from typing import Any, Literal
 

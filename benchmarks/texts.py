@@ -1,7 +1,5 @@
 """The texts of the benchmark: the book that the tutorial used, and the suite."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from collections.abc import Iterator

@@ -7,8 +7,6 @@ dropout between the layers, the best weights are loaded before generating, the p
 pattern, and the stop words are looked up once instead of once for every word.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Find what a reader stumbles over: words that don't exist, and texts that begin or end inside a word."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Run the bot, or say whether one is running (`python -m bot health`)."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal

@@ -1,7 +1,5 @@
 """The bot itself: its intents, its connection, and when its parts begin and end."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import gc

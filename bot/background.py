@@ -1,7 +1,5 @@
 """Background work and errors that pass by themselves: Redis with a limit on waiting, retries, supervised loops."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools

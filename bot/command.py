@@ -1,7 +1,5 @@
 """`galvanic bot`: joins the command line as a plugin."""
 
-from __future__ import annotations
-
 import argparse
 
 from galvanic.cli.base import Cli

@@ -4,8 +4,6 @@ A control works after a restart, since all it needs is in its custom id, `galvan
 fill the table; what shows a control only needs its action's name.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import re

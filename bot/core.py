@@ -1,7 +1,5 @@
 """The core that every feature is built on: jobs and answers, servers' settings and rights, buttons, messages."""
 
-from __future__ import annotations
-
 import redis.asyncio
 from discord.ext import commands
 

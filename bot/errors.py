@@ -1,7 +1,5 @@
 """Messages about what went wrong. Every error goes through `explain`, and all look alike."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,5 @@
 """All features, in the order in which they are set up: each is given what it needs of those before it."""
 
-from __future__ import annotations
-
 import bot.admin.feature
 import bot.channels.feature
 import bot.models.feature

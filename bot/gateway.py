@@ -1,7 +1,5 @@
 """The way to Discord: connecting and reconnecting, the pace of requests, and its list of slash commands."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import hashlib

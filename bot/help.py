@@ -1,7 +1,5 @@
 """Pages of `help`, and the menu below them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

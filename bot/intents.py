@@ -1,7 +1,5 @@
 """Intents that the bot asks for, and what does not work without the privileged ones."""
 
-from __future__ import annotations
-
 import contextlib
 
 import discord

@@ -1,7 +1,5 @@
 """One bot for one Redis: a lock that is kept as long as the bot runs."""
 
-from __future__ import annotations
-
 import secrets
 
 import redis.asyncio

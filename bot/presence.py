@@ -1,7 +1,5 @@
 """Signs of life of this bot in Redis: that it runs, what troubles it, and its data's version."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 

@@ -1,7 +1,5 @@
 """The way of a request: a place in the queue, the person's rights, their cooldown, the job, its answer."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """One way to answer a command, a button, a form or a mention in time, and to tell people what went wrong."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools

@@ -1,7 +1,5 @@
 """Routing of messages: to a command, to a feature that hears for them, or to the chat."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Types that many modules share."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 

@@ -3,8 +3,6 @@
 Pure functions, but for `add_fields`.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence

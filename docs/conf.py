@@ -3,8 +3,6 @@
 The tools have an environment of their own, since pip takes minutes to fit them together with the product's.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -10,8 +10,6 @@
 Importing it is light: TensorFlow comes with the first training, and writing needs none.
 """
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING, Any
 

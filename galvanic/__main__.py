@@ -1,7 +1,5 @@
 """Run the command `galvanic` as `python -m galvanic`."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A training's checkpoint, arrays in safetensors files, and waiting while the disk is full."""
 
-from __future__ import annotations
-
 import errno
 import json
 import time

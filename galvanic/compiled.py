@@ -4,8 +4,6 @@ Numba notices that a function's own file has changed, but not that the file of a
 is kept in a folder whose name is a hash of all files with compiled functions.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import tempfile

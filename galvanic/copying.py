@@ -1,7 +1,5 @@
 """Copies of the corpus in a model's samples: verbatim runs of characters, and known words. Works without TensorFlow."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 

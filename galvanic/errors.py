@@ -1,7 +1,5 @@
 """Errors that a person caused or can mend."""
 
-from __future__ import annotations
-
 
 class UserError(Exception):
     """Something the person who asked can put right.

@@ -1,8 +1,6 @@
 """Facts about a model from its file, in plain words. A file may come from anybody, so what it says is made safe to
 show."""
 
-from __future__ import annotations
-
 from galvanic.model_file import Description
 from galvanic.units import count, course
 from galvanic.verdict import Verdict, verdict

@@ -1,7 +1,5 @@
 """Write files atomically: neither a reader nor a crash ever leaves a part of one. Without numpy."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

@@ -5,8 +5,6 @@ text. The predictor continues all seeds. If a `char` model's first letter would 
 seed's end, that text is written again after a space or another sign. Texts are cut at sentences or words.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 import secrets

@@ -1,7 +1,5 @@
 """Texts of Project Gutenberg: find the book between header and licence, and check a download."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -10,8 +10,6 @@ The product is the one function here that is written in LLVM's instructions and 
 Numba compiles, it takes up to twice as long for a batch of 16 texts (docs/decisions/110-writing-compiled-by-numba.md).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

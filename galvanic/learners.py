@@ -5,8 +5,6 @@
 weights by the held-out loss. Losses are means in nats per symbol.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

@@ -9,8 +9,6 @@ Weights, names and results are those of `keras.layers.LSTM`; sequences are [time
 reads neighbouring memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """The machine as TensorFlow sees it: its GPUs, the speed of its products, and the precision that is faster."""
 
-from __future__ import annotations
-
 import functools
 import os
 import sys

@@ -1,7 +1,5 @@
 """The networks in Keras, built from a `NetworkConfig`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -11,8 +11,6 @@
 Works without TensorFlow.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from dataclasses import dataclass

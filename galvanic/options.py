@@ -3,8 +3,6 @@
 Each option is declared once, with its limits and its words; library, command line and bot read the declarations.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

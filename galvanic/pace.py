@@ -1,7 +1,5 @@
 """The pace of a training: its clock, how fast its steps are, and when it will end."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator

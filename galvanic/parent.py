@@ -5,8 +5,6 @@ biases of its output. So the logits of its symbols don't change. Their probabili
 symbols take.
 """
 
-from __future__ import annotations
-
 import math
 import unicodedata
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 A model file keeps windows of `WINDOW_SYMBOLS` of its text. With `char` they give passages of 60 to 95 characters.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Collection
 

@@ -5,8 +5,6 @@ texts, one row each, and advances them symbol by symbol. Scoring (`read`) gives 
 those of the seeds and samples the rest. Texts beyond one pass are written in threads.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import time

@@ -13,8 +13,6 @@ The rules, in order:
    twenty another control character, the file is binary and is refused.
 """
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import hashlib

@@ -3,8 +3,6 @@
 Pictures, sounds and programs need no signature here: `galvanic.reading` refuses a file with many NULs and controls.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NoReturn
 

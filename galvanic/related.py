@@ -4,8 +4,6 @@ The bot writes several answers and takes the one with the most, as MegaHAL and c
 (docs/decisions/119-answers-what-was-said.md).
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

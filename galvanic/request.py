@@ -1,7 +1,5 @@
 """A request for a text, and how a model samples by default. Works without numpy and TensorFlow."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from contextvars import ContextVar

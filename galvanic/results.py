@@ -1,7 +1,5 @@
 """The results of trainings, texts and scores, and the hooks of a training. Works without TensorFlow."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

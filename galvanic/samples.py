@@ -1,7 +1,5 @@
 """The samples that a training writes: before it learns, after an epoch, and at its end. Works without TensorFlow."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import numpy as np

@@ -3,8 +3,6 @@
 The pieces of a text are the same from memory and from a file, and however much is read at once.
 """
 
-from __future__ import annotations
-
 import codecs
 import io
 import itertools

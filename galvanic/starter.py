@@ -4,8 +4,6 @@ It should if the starter, without learning from the text, predicts the text's en
 rest of the text do (decision 113). No clock decides that, so a text has the same answer on every machine.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

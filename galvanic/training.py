@@ -23,8 +23,6 @@ Losses are mean negative log probabilities in nats: per symbol in here, per char
 checkpoint's folder is given, a training that is interrupted goes on from there.
 """
 
-from __future__ import annotations
-
 import functools
 import glob
 import secrets

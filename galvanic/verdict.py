@@ -3,8 +3,6 @@
 The thresholds are those of decision 116.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The tutorial's networks: for each prediction they read the last 100 characters, from a zero state."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Run Redis, the bot, the workers and, without a Discord token, the playground: `python -m launcher`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """Backup and restore of a data folder: Redis' snapshot, the models and the checkpoints, in one zip file."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Add `galvanic run` to the command line, as a plugin."""
 
-from __future__ import annotations
-
 from galvanic.cli.base import Cli
 from launcher.__main__ import main
 

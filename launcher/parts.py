@@ -1,7 +1,5 @@
 """A part of the system: a program with a name, an order and a sign that it is ready."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum

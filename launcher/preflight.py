@@ -1,7 +1,5 @@
 """Check what must be so before anything is started, and say what to do if it is not."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

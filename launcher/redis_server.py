@@ -1,7 +1,5 @@
 """A Redis of our own on the data folder: on a Unix socket, which needs neither a free port nor a password."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from pathlib import Path

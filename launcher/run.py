@@ -1,7 +1,5 @@
 """Run a plan: start the parts, watch over them, tell the person what happens, and stop all in order."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """Start one part so that it cannot outlive us, and end it with all that it started."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import functools

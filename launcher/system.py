@@ -1,7 +1,5 @@
 """Plan the real parts: Redis, playground, bot and workers, and how each shows that it is ready."""
 
-from __future__ import annotations
-
 import functools
 import json
 import secrets

@@ -1,7 +1,5 @@
 """Serve the local Discord until SIGINT or SIGTERM: `python -m playground`."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import importlib

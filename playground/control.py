@@ -1,7 +1,5 @@
 """The control API: JSON over HTTP, for the page. Ids are strings, as on Discord."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

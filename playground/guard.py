@@ -7,8 +7,6 @@ The control API also needs a header, which another page cannot set without a pre
 and run only what comes from here.
 """
 
-from __future__ import annotations
-
 import secrets
 from urllib.parse import urlsplit
 

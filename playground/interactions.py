@@ -3,8 +3,6 @@
 Payloads are built by simcord's interaction builders; checks follow what a Discord client lets a person do.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -3,8 +3,6 @@
 https://discord.com/developers/docs/resources/message#embed-object-embed-limits. Commands are checked by discord.py.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

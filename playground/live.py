@@ -4,8 +4,6 @@ A page is told the whole state when it connects and each change after that; it n
 control API.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Mapping

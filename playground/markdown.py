@@ -5,8 +5,6 @@ than CommonMark about what stands beside a mark (`**Note:**this` is bold), its f
 breaks and spaces stay as typed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Messages as a person reads, writes and attaches them, and threads. The checks are those of a Discord client."""
 
-from __future__ import annotations
-
 from itertools import islice
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 Every id is a constant, so that what the bot keeps of a server is still right after a restart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import discord

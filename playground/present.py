@@ -1,7 +1,5 @@
 """A message as the page shows it: names looked up, Markdown rendered, URLs made relative, all else as on Discord."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from simcord.backend.models import Message

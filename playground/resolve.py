@@ -1,7 +1,5 @@
 """Find people, roles and channels by name, and put menus and forms as Discord sends them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from simcord.backend import serializers

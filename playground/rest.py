@@ -4,8 +4,6 @@ Adds what simcord leaves out and a bot depends on: the token, `nonce`, and the p
 replies need.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import mimetypes

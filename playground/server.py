@@ -1,7 +1,5 @@
 """Assembles the playground's parts into one HTTP server."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import socket

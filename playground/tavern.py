@@ -3,8 +3,6 @@
 They are a plain text, `tavern.txt`. Nobody would write so many by hand to try `!train #tavern`.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """simcord's backend in real time, with the playground's servers in it."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import secrets

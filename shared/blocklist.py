@@ -7,8 +7,6 @@ and an entry matches whole words only: `ass` does not hit `class`, `*ass*` does.
 Whatever the entries and the text, the time grows with the text alone: both may be hostile.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata

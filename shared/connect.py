@@ -1,7 +1,5 @@
 """Connections to Redis, made one way for every process."""
 
-from __future__ import annotations
-
 import shutil
 import ssl
 from typing import Any

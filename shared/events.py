@@ -4,8 +4,6 @@
 was sent twice and one from an attempt that has been superseded.
 """
 
-from __future__ import annotations
-
 import time
 from typing import Annotated, Any, Literal, get_args
 

@@ -3,8 +3,6 @@
 All are frozen, and an unknown field is refused. Raise `shared.version.DATA_VERSION` with each change of one.
 """
 
-from __future__ import annotations
-
 import re
 from itertools import accumulate
 from typing import Annotated, ClassVar, Literal

@@ -8,8 +8,6 @@ workers is trimmed, or loses each with its end. What belongs to a model, a serve
 deletes it.
 """
 
-from __future__ import annotations
-
 import re
 
 

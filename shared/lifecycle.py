@@ -7,8 +7,6 @@ one job: it begins once, and only while it is the newest. A job whose message or
 number. Redis refuses all that an older attempt still tells.
 """
 
-from __future__ import annotations
-
 import functools
 import secrets
 import time

@@ -4,8 +4,6 @@ Our own records (`structlog.get_logger()`) and those of libraries (discord.py, C
 same processors; the last one takes secrets out of the whole line. Of errors of Redis it shows class and code.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

@@ -1,7 +1,5 @@
 """Sends attempts at jobs to the workers. A message has ids only, because Celery's tools show it."""
 
-from __future__ import annotations
-
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError

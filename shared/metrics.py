@@ -3,8 +3,6 @@
 No label has anything of a person or a server: no id, no name, no word.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import math

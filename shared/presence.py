@@ -3,8 +3,6 @@
 A service is a queue name (`train`, `generate`) or `bot`.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -1,7 +1,5 @@
 """Celery's queues, as both sides set them up: the order of what waits, and how to see it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,5 @@
 """Make redis-py's errors fit for a log. They quote the refused command, which may hold members' words."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -4,8 +4,6 @@
 file is called as its setting (`discord_token`); Docker and systemd put them where `secret_folders` looks.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os

@@ -1,7 +1,5 @@
 """The number of the data in Redis, which the bot and each worker compare at their start."""
 
-from __future__ import annotations
-
 from galvanic.errors import UserError
 
 DATA_VERSION = 2

@@ -1,7 +1,5 @@
 """What Docker Compose makes of this project's files; needs its command alone, no engine."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os

@@ -1,7 +1,5 @@
 """Fixtures for all tests: a real Redis, and settings that touch nothing of the developer's own."""
 
-from __future__ import annotations
-
 import functools
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Messages and events with sensible fields, for tests that care about one or two of them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Workers as on hosts of their own: each a process with its own data folder; Redis and the model store are shared."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Jobs in Redis as the bot leaves them, up to where a worker has them, and what is told of them."""
 
-from __future__ import annotations
-
 from typing import Any, TypeVar
 
 import redis

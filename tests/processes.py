@@ -1,7 +1,5 @@
 """Processes, as a test looks for them."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 

@@ -1,7 +1,5 @@
 """Reading notes as readings leave them, for tests that need one."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Mapping

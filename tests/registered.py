@@ -1,7 +1,5 @@
 """Models in the registry that no job has made."""
 
-from __future__ import annotations
-
 import redis
 
 from shared import keys

@@ -1,7 +1,5 @@
 """A real S3 server on loopback, in a process of its own: moto's."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import random

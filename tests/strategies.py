@@ -1,7 +1,5 @@
 """What Hypothesis draws: words as hostile as people and files may send them, and JSON that is not as it should be."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Who may import whom (docs/architecture.md): read from the sources, and seen in a fresh interpreter."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The deployment files, without an engine: what they promise, and that they keep up with the code."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

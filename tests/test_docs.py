@@ -4,8 +4,6 @@ Sphinx checks what is between the pages of docs/ (`make docs`). Here is what it 
 as GitHub and GitLab show them, and whether all that is there is used.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Iterator

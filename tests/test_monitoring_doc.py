@@ -1,7 +1,5 @@
 """Prometheus' configuration and the page about it."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

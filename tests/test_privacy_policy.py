@@ -1,7 +1,5 @@
 """Tests hold each row of the privacy policy's table, and each of these tests is there."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Each line of docs/reliability.md about what is kept names tests that are there."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

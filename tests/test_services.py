@@ -1,7 +1,5 @@
 """The systemd units: what they promise, and what systemd itself says of them where it is installed."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

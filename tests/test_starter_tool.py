@@ -1,7 +1,5 @@
 """How the starter's text is put together; its training is the engine's own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

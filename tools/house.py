@@ -5,8 +5,6 @@ tests. Checked: knots (folders or modules beside each other that import each oth
 in circles, and functions outside cogs and the composition root that take the whole bot. Imports for types count.
 """
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections import defaultdict

@@ -4,8 +4,6 @@
 names others.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import shutil

@@ -1,7 +1,5 @@
 """`python -m worker`: the engine without Discord, and the worker services."""
 
-from __future__ import annotations
-
 import sys
 
 from worker.cli import main

@@ -4,8 +4,6 @@ It is light, because Celery's tools (`celery -A worker.app inspect active`) impo
 `worker.tasks`, which sets up what a worker needs.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from celery import Celery, signals

@@ -1,7 +1,5 @@
 """One attempt at a training: call the engine, save the model, send the events. No Celery here."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 from collections.abc import Callable

@@ -5,8 +5,6 @@ training gets another text. Then no attempt goes on from what was made of the fi
 know it yet spoils nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import contextvars
 import math

@@ -1,7 +1,5 @@
 """The worker's side of one job in Redis: its events, and what it is asked."""
 
-from __future__ import annotations
-
 import functools
 import secrets
 import time

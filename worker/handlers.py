@@ -1,7 +1,5 @@
 """The handlers of jobs that a person waits for; all are run one way. No Celery here."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import time

@@ -1,7 +1,5 @@
 """The hooks of the training loop: they send its events, and hear what people ask of it."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import time

@@ -1,7 +1,5 @@
 """The steps of every kind of job: begin it, carry it out, and tell the person what went wrong. No Celery here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar, cast
 

@@ -1,7 +1,5 @@
 """The count of a train worker's parent process: how trainings ended."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from celery.worker.request import Request

@@ -1,7 +1,5 @@
 """Turns at a worker's processor: what many servers want at once is shared out evenly between them."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 from collections import Counter

@@ -4,8 +4,6 @@ Celery's own command starts it, `celery -A worker.app worker -Q train -c 1` or `
 settings; `python -m worker serve QUEUE` is the same with a GPU or a number of cores chosen.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import functools

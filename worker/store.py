@@ -1,7 +1,5 @@
 """The model store: one file a model, by id, in a local folder or in an object store that fsspec reaches (`s3://`)."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import secrets

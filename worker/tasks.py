@@ -4,8 +4,6 @@ A task unpacks its message; `worker.training` or `worker.handlers` do the job. A
 calls, because it imports this module before the worker is set up.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, get_args
 

@@ -1,7 +1,5 @@
 """Begins the attempt at a training that a message names, has it made, and has it wait again if it was cut off."""
 
-from __future__ import annotations
-
 from typing import Literal, cast
 
 import redis

@@ -1,7 +1,5 @@
 """The work of generate, compare, surprise, picture and quiz jobs, within the server's blocklist."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import secrets

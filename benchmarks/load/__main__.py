@@ -3,8 +3,6 @@
 It starts the whole product as `make run` does, with ten servers in the playground, and reports every request's end.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import signal

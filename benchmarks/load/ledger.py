@@ -1,7 +1,5 @@
 """The end of each request, as the person who asked sees it."""
 
-from __future__ import annotations
-
 import re
 import statistics
 from collections import Counter

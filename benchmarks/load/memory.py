@@ -1,7 +1,5 @@
 """Measure the memory of the processes and of Redis."""
 
-from __future__ import annotations
-
 import psutil
 import redis
 

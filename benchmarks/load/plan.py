@@ -1,7 +1,5 @@
 """The requests of a load: person, server, kind and time. The same random seed gives the same load."""
 
-from __future__ import annotations
-
 import random
 from collections import deque
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Run a load on a product of its own: make the requests, watch the answers, and measure."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import json

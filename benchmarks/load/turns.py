@@ -1,7 +1,5 @@
 """Record when each training entered the queue and began, and how far one server was ahead of another."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 from typing import cast

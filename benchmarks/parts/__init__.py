@@ -1,7 +1,5 @@
 """The parts of the benchmark; each module's functions take a `Context` and fill its record."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable
 from typing import Any

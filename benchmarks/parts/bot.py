@@ -1,7 +1,5 @@
 """Measure the bot within the whole product: how fast it answers, its memory, and the pauses of its event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import json

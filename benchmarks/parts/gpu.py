@@ -1,7 +1,5 @@
 """Measure a GPU: the engine's steps and cuDNN's own LSTM, in several batches and precisions."""
 
-from __future__ import annotations
-
 import gc
 import math
 import statistics

@@ -1,7 +1,5 @@
 """Measure how fast the messages of channels are cleaned. Without TensorFlow."""
 
-from __future__ import annotations
-
 import functools
 
 from benchmarks.measure import alternate, medians, repeated

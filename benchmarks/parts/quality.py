@@ -1,7 +1,5 @@
 """Measure how good models are, and how soon."""
 
-from __future__ import annotations
-
 import functools
 import math
 import time

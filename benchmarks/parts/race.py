@@ -1,7 +1,5 @@
 """Measure how soon the engine predicts a text well, against PyTorch with the same network and plan."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import time

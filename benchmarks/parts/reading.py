@@ -1,7 +1,5 @@
 """Measure how the bot reads a channel: processor time, memory, and the pauses of its event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools

@@ -1,7 +1,5 @@
 """Measure the effect of options of a training and of a text: the figures of docs/recipes.md."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from pathlib import Path

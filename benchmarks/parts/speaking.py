@@ -1,7 +1,5 @@
 """Measure the bot while it speaks in a busy channel: how fast it answers, and its memory."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import itertools

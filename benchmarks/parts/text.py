@@ -2,8 +2,6 @@
 text takes, and how far PPMd compresses it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import json

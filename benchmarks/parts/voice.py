@@ -1,7 +1,5 @@
 """Judge the texts that a model of two minutes writes."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """Measure how fast a model writes."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

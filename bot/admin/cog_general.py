@@ -1,7 +1,5 @@
 """Commands `help`, `status` and `sync`, the answer to a direct message, and the greeting of a new server."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.metadata
 import math

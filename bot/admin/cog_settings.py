@@ -1,7 +1,5 @@
 """The panel of `settings` and its forms. Its controls work after a restart, and check again who presses them."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Sets up what is for those who run a server or the bot: help, status, settings and metrics."""
 
-from __future__ import annotations
-
 from bot.admin import metrics
 from bot.admin.cog_general import General
 from bot.admin.cog_settings import ServerSettings

@@ -1,7 +1,5 @@
 """The numbers that the bot shows: how long people wait, what waits in Redis, and who is there."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ A message that leads to somebody, or opens something, is left out whole. Pure fu
 docs/decisions/050-cleaning.md. Each pattern is linear in hostile input: its repeats are possessive or bounded.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Sequence

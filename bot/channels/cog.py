@@ -1,7 +1,5 @@
 """Commands of privacy: members agree or refuse, see what is stored about them, and are forgotten."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass

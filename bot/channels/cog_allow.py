@@ -1,7 +1,5 @@
 """Command `allow-training`: admins choose the channels that models may learn from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

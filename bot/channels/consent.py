@@ -1,7 +1,5 @@
 """Members' answers about learning from their messages, and the channels that a server's admins allow, in Redis."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Draw readings of channels, and what members are told about them and what is stored of them. Pure functions."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

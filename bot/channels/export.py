@@ -1,7 +1,5 @@
 """Everything that is stored of a member, as JSON in files that Discord takes."""
 
-from __future__ import annotations
-
 import asyncio
 import dataclasses
 import gzip

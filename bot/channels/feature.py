@@ -1,7 +1,5 @@
 """Sets up what is learned from channels: consent, readings, and privacy."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from bot.background import Chores

@@ -1,7 +1,5 @@
 """Data of a member, server by server: their answer, the models that learned from them, and a month of requests."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from typing import Protocol, cast

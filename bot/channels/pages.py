@@ -1,7 +1,5 @@
 """The pages of a channel that is being read, which the bot alone may see; and the text that they become."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random

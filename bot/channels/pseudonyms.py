@@ -1,7 +1,5 @@
 """Names for the speakers of a text, which tell nobody who they are."""
 
-from __future__ import annotations
-
 import random
 
 _NAMES = """

@@ -3,8 +3,6 @@
 How far the reading is, is kept in one step with each page: after a crash it goes on with the next one.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field

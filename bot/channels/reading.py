@@ -5,8 +5,6 @@ may no longer be read), the reading ends at its next page, and its pages are dro
 how far the reading is. At the end, one transaction gives the training its text and writes the reading note.
 """
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import time

@@ -1,7 +1,5 @@
 """Which channels may be learned from: what the operator, the server's admins and Discord's permissions say."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

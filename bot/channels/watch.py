@@ -4,8 +4,6 @@ The bot may not hear of it: it was off, Discord began a new session, or Discord 
 intent. So the bot asks about all after a start, and about members once a day.
 """
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Let members take their words back. Consent ends first, then trainings lose the words, then models go."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field

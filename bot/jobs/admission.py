@@ -1,7 +1,5 @@
 """Limits how many texts people wait for at once: more than can be written in time are refused."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The bot's side of jobs: sends them, reads their events, cancels them. Commands and cards see no Redis key."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import time

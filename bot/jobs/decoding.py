@@ -1,7 +1,5 @@
 """Reads what Redis holds of jobs: whoever has a worker's password can write it, so it may be damaged or forged."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Mapping

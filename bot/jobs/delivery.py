@@ -5,8 +5,6 @@ posted in the background. Trainings have a card, which is kept current until it 
 answers and cards look (`present`, `present_trainings`).
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools

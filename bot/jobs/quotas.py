@@ -1,7 +1,5 @@
 """Limits how many trainings a server, and each of its members, may have at once."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

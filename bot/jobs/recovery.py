@@ -4,8 +4,6 @@ Each step is a script that does nothing when the job is no longer as it was (`sh
 twice, also if two bots should look for a moment.
 """
 
-from __future__ import annotations
-
 import time
 
 import redis.asyncio

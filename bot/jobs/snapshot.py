@@ -1,7 +1,5 @@
 """All trainings that are not over, with their places and times: for cards, `jobs` and quotas."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import heapq

@@ -5,8 +5,6 @@ a queue. What is missing must be missing for a while: a worker may just be start
 does not answer nobody can say that they are there, so time counts only while it does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,7 +1,5 @@
 """The audience of messages that a model learned from: it decides where the model may be used, listed and quoted."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Collection, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Commands `models`, and `model` with its subcommands."""
 
-from __future__ import annotations
-
 import functools
 import io
 from collections.abc import Callable

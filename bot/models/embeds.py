@@ -1,7 +1,5 @@
 """Embeds of models: lists, cards, and the question before one is deleted. Pure functions: data in, embed out."""
 
-from __future__ import annotations
-
 import math
 
 import discord

@@ -1,7 +1,5 @@
 """Sets up models: their registry, who may use one, and the commands for them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from bot.core import Core

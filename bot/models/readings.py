@@ -4,8 +4,6 @@ Jobs, models and exported files carry only the ids of readings. A model with an 
 time is over, cannot be used.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, cast

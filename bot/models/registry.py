@@ -1,7 +1,5 @@
 """The models of a guild, as the bot sees them: listing, choosing, and who may use which."""
 
-from __future__ import annotations
-
 import functools
 import math
 import re

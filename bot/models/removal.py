@@ -1,7 +1,5 @@
 """Models that go because their channel is gone, or one that they learned from may no longer be used."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Owners of models, and sharing those of uploaded texts: `model share` and `model unshare`."""
 
-from __future__ import annotations
-
 import discord
 
 from bot.models.registry import Registry

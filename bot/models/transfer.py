@@ -1,7 +1,5 @@
 """Models as files: `model export` and `model import`."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Autocomplete choices, within Discord's limits."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import itertools

@@ -1,7 +1,5 @@
 """Checks of values as people type them. All raise UserError: what was typed, and what would do."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Readers of what comes from Discord: surrogates, quotation marks, mentions, replies, formatting, files."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Command options, declared once for messages and slash commands: `--random-seed 7 --guard`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin

@@ -1,7 +1,5 @@
 """Which of the bot's texts people reacted to most. Numbers are kept, not who reacted."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """Commands `quiz` and `best`, and the reactions that count."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import discord

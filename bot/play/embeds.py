@@ -1,7 +1,5 @@
 """Quizzes, their scores, and favourite texts. Pure functions: data in, embed out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

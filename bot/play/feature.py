@@ -1,7 +1,5 @@
 """Sets up the quiz, and the texts that people liked best."""
 
-from __future__ import annotations
-
 from bot.channels.feature import Channels
 from bot.core import Core
 from bot.models.feature import Models

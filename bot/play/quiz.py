@@ -4,8 +4,6 @@ A quiz lies in Redis while it runs, so that it goes on after a restart. Nothing 
 on which passage is real.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Settings of servers, and each channel's model, temperature and chat switch, in Redis."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import time

@@ -1,7 +1,5 @@
 """Commands `speak`, `quiet`, `persona` and `talk`, and what the bot hears."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

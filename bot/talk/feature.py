@@ -1,7 +1,5 @@
 """Sets up what the bot says unasked: speaking in channels, and personas."""
 
-from __future__ import annotations
-
 from bot.admin.cog_settings import ServerSettings
 from bot.core import Core
 from bot.models.registry import Registry

@@ -1,7 +1,5 @@
 """Models that speak under a name and a picture that an admin chose, through a webhook of the channel."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import re

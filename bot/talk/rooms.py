@@ -1,7 +1,5 @@
 """Channels in which the bot may speak unasked: their state in Redis, and a part of it in memory."""
 
-from __future__ import annotations
-
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field

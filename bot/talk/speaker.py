@@ -1,7 +1,5 @@
 """Hears what people say in channels, and speaks there unasked where an admin wants it."""
 
-from __future__ import annotations
-
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field

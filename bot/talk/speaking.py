@@ -1,7 +1,5 @@
 """Rules for speaking unasked in a channel: read from what an admin types, shown, and applied to messages."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import random

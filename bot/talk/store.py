@@ -1,7 +1,5 @@
 """Each server's personas, in Redis."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Any

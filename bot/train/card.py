@@ -1,7 +1,5 @@
 """The card of one training: what it shows, and how it is kept current until the end."""
 
-from __future__ import annotations
-
 import asyncio
 import dataclasses
 import io

@@ -1,7 +1,5 @@
 """The commands `train` and `catalogue`."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools

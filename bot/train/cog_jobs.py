@@ -1,7 +1,5 @@
 """The commands `jobs`, `cancel` and `finish`, and the buttons under a training's card."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The card of a training. Pure functions: data in, embed out."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Sets up trainings: begun, shown while they learn, ended, and made again."""
 
-from __future__ import annotations
-
 from bot.channels.feature import Channels
 from bot.core import Core
 from bot.models.feature import Models

@@ -4,8 +4,6 @@ Each time a new model is made, which takes the old one's place (`bot.train.remak
 learned before.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter

@@ -1,7 +1,5 @@
 """The options of `train`: how they are typed, and which of them go together."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from discord.ext import commands

@@ -3,8 +3,6 @@
 All that is due is computed from Redis each time, so it survives whatever happened in between.
 """
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import math

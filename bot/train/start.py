@@ -1,7 +1,5 @@
 """Begins trainings, whoever asks: a command, or a button under an earlier one's card."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Changes of requests and their texts: continued, at another temperature, or with words covered."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar

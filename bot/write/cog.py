@@ -1,7 +1,5 @@
 """Commands `generate`, `compare` and `surprise`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

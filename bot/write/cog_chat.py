@@ -1,7 +1,5 @@
 """Command `chat`, and the answers to mentions."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """The menu of a message: continue it, draw its surprise, delete it, never say it again; and **Delete** under a text."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Conversations that a chat answer continues: the bot's words and those spoken to it, up a chain of replies or in a
 thread. All of it is on Discord, so it is the same after a restart."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Generated texts, comparisons and surprise maps. Pure functions: data in, embed out."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

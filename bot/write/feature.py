@@ -1,7 +1,5 @@
 """Sets up texts: the commands that generate them, the chat, and the menus of messages."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from bot.channels.feature import Channels

@@ -1,7 +1,5 @@
 """Generating texts: a request of a command, button, form or mention becomes a job, and its answer is posted."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import io

@@ -4,8 +4,6 @@ The server's commands join as plugins: entry points of the group `galvanic.comma
 TensorFlow is imported only by the commands that need it.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """The base of the command line: commands, the options that they share, and what plugins add to."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The recipes `char` and `word`: the text as written, with the lines of wrapped paragraphs joined."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections import Counter

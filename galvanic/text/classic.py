@@ -1,7 +1,5 @@
 """The recipe `classic`, the tutorial's: lower case, words only, without stop words, joined by spaces."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

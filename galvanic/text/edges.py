@@ -1,7 +1,5 @@
 """Cut texts at lines, sentences and words, in scripts with spaces between words and without."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The interface of recipes, which turn a text, a seed, or a text to be scored into ids."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator

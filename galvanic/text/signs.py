@@ -1,7 +1,5 @@
 """Signs that can be written in several ways: quotes, apostrophes, dashes and ellipses. A model may have one of them."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass

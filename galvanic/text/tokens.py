@@ -1,7 +1,5 @@
 """Tokens and stop words by NLTK. Import this module only when a text is tokenized: NLTK takes half a second."""
 
-from __future__ import annotations
-
 import functools
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Map a model's symbols to ids and back."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import chain

@@ -1,7 +1,5 @@
 """The texts that people can name without bringing them."""
 
-from __future__ import annotations
-
 import functools
 from importlib import resources
 

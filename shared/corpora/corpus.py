@@ -1,7 +1,5 @@
 """A text together with what is known of it; and how it travels through Redis: UTF-8, compressed."""
 
-from __future__ import annotations
-
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath

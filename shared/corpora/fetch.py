@@ -1,7 +1,5 @@
 """Fetch a book from Project Gutenberg's mirrors."""
 
-from __future__ import annotations
-
 import asyncio
 from urllib.parse import urlsplit
 

@@ -1,7 +1,5 @@
 """Find the text that a name stands for."""
 
-from __future__ import annotations
-
 import asyncio
 import difflib
 import re

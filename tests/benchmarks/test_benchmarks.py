@@ -1,7 +1,5 @@
 """The benchmark's own arithmetic, its texts and its results file; nothing here measures a time."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The GPU's benchmark, in small and on the CPU."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

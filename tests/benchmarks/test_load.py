@@ -1,7 +1,5 @@
 """What a load is made of: who asks when, what they see of it, and whose training was begun."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

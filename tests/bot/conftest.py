@@ -1,7 +1,5 @@
 """The bot on a local Discord over sockets, in this process: no worker, but all that people type and all it answers."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """All that the bot declares: slash commands with what each must be given, and ids of all its controls."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A hand to drive a bot that is connected to a playground of the same process."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar

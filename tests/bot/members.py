@@ -1,7 +1,5 @@
 """Members and what is stored of them: readings of their words, and their requests."""
 
-from __future__ import annotations
-
 from bot.models.readings import ReadingNote
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys

@@ -1,7 +1,5 @@
 """Messages as the gateway would bring them, without anybody seeing them."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any

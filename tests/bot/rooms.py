@@ -1,7 +1,5 @@
 """A model of #cellar's messages, which Ada and Ben alone see, and who is where."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bot.servers.access import Actor

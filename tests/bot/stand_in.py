@@ -1,7 +1,5 @@
 """A worker's part, played by a test: it says that it is there, and tells what it likes."""
 
-from __future__ import annotations
-
 import json
 import time
 from typing import Any

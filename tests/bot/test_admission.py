@@ -1,7 +1,5 @@
 """How many may wait for a text at once, and what the others hear."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Admins allow a channel to be learned from, and take it back."""
 
-from __future__ import annotations
-
 import pytest
 import redis
 

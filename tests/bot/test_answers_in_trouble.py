@@ -1,7 +1,5 @@
 """An answer is posted once, whatever happens to Discord, to Redis or to the bot meanwhile."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

@@ -1,7 +1,5 @@
 """Who could have read a channel: the structural rule, against discord.py's own computation for every member."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 from typing import Any

@@ -1,7 +1,5 @@
 """How long the bot waits for Redis, how it tries again, and that nothing ends what runs in the background."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 

@@ -1,7 +1,5 @@
 """The server's blocklist, where the bot itself shows words."""
 
-from __future__ import annotations
-
 from bot.train import embeds
 from bot.train.state import TrainingState
 from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS

@@ -1,7 +1,5 @@
 """The numbers that the bot shows, and what `status` shows to whom."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Cards say what a person needs, within Discord's limits, whatever the text."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, get_args
 

@@ -1,7 +1,5 @@
 """Trainings on channels, on the bot's side: their text comes and goes with them, and readings are carried on."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What people choose from stays within Discord's limits, and comes in time or not at all."""
 
-from __future__ import annotations
-
 import asyncio
 from unittest.mock import AsyncMock
 

@@ -1,7 +1,5 @@
 """What becomes of messages before a model may learn from them: hostile ones, ordinary ones, and all others."""
 
-from __future__ import annotations
-
 import base64
 
 import pytest

@@ -1,7 +1,5 @@
 """Each of discord.py's errors that a person can cause has a sentence of its own, and whatever is typed gets one."""
 
-from __future__ import annotations
-
 import pytest
 
 from bot.words import code

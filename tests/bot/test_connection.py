@@ -1,7 +1,5 @@
 """The bot finds its way to Discord, and back, without a flood of identifies; it refuses data of another version."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

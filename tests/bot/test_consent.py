@@ -1,7 +1,5 @@
 """What members and admins said, in a real Redis: the operator's modes, since when, and what survives."""
 
-from __future__ import annotations
-
 import discord
 import pytest
 import redis.asyncio

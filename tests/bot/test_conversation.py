@@ -1,7 +1,5 @@
 """What an answer in a chat goes on from, and whose words it uses."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """An answer is posted once, by whoever asked for it, though the bot just starts or its worker is gone."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 from unittest.mock import AsyncMock

@@ -1,7 +1,5 @@
 """Direct messages and threads: what works there, and what is refused kindly."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Passing troubles of Discord are told in plain words, without a traceback, and answers come once, however slowly."""
 
-from __future__ import annotations
-
 import time
 from unittest.mock import Mock
 

@@ -1,7 +1,5 @@
 """Help tells of every command, and what it says can be typed."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Imported models of channels: the bot looks up what their files name before anybody can use them."""
 
-from __future__ import annotations
-
 import pytest
 
 from bot.servers.access import Viewer

@@ -1,7 +1,5 @@
 """Without a privileged intent the bot does what works, and says what does not and who can change it."""
 
-from __future__ import annotations
-
 import ast
 import asyncio
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The bot's side of jobs and models, against a real Redis."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time

@@ -1,7 +1,5 @@
 """Jobs and events in Redis may be damaged or forged: the bot reads what it can, and passes over the rest."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Channels' models that learn on by themselves: when, from what, and who is told."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 from typing import Any

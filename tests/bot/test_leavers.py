@@ -1,7 +1,5 @@
 """Who leaves a server or is banned withdraws; what was learned goes with its server and its channel."""
 
-from __future__ import annotations
-
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 

@@ -1,7 +1,5 @@
 """A model of one member's own words: who can have it made, who can use it, and that it goes with their yes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Cooldowns: begun once, given back only by whom they belong to; who mentions the bot again and again is told once."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 from unittest.mock import AsyncMock

@@ -1,7 +1,5 @@
 """The card of a training in trouble: closed threads, missing permissions, deleted channels, an absent Redis."""
 
-from __future__ import annotations
-
 import pytest
 from simcord.backend.models import Channel
 

@@ -1,7 +1,5 @@
 """Of several bots with one Redis only one runs."""
 
-from __future__ import annotations
-
 import asyncio
 from unittest.mock import AsyncMock
 

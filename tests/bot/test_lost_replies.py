@@ -1,7 +1,5 @@
 """Redis goes away in the middle of a submission: the job is there once and sent, or it is not there."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

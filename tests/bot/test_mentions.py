@@ -1,7 +1,5 @@
 """Nobody is pinged: every message, edit and followup that reaches Discord says that nothing is to be mentioned."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 from typing import Any

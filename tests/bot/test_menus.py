@@ -1,7 +1,5 @@
 """What the menu of a message and the button Delete do, for whom, and whose words reach a worker."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Words to the bot, and words taken from cards."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

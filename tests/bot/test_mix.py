@@ -1,7 +1,5 @@
 """`--mix` as people type it."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, strategies as st
 

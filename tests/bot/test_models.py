@@ -1,7 +1,5 @@
 """Models in the registry, who may do what with them, and how they look; against a real Redis."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 

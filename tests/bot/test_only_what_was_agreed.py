@@ -3,8 +3,6 @@
 Channels of random messages are read by the real bot from the local Discord, and what lies in Redis as a worker does it.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

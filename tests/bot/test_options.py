@@ -1,7 +1,5 @@
 """Options as people type them, and what `train` makes of its own."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

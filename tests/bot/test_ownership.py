@@ -1,7 +1,5 @@
 """What only the bot says: who asked for a job, whose its model is, and who may use that; against a real Redis."""
 
-from __future__ import annotations
-
 import json
 from typing import cast
 

@@ -1,7 +1,5 @@
 """What the bot may not do in a channel is named, and nothing else, where it can be said."""
 
-from __future__ import annotations
-
 import discord
 import pytest
 

@@ -1,7 +1,5 @@
 """Hostile text is shown as it is, fits Discord, cannot format or ping, and costs no time."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """What a press of a button is told when it cannot even begin."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Members say yes or no to being learned from, see what is stored of them, and are forgotten."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import json

@@ -1,7 +1,5 @@
 """Channels are read page by page, by a real bot from a local Discord: what is taken, from whom, and what is refused."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A reading that is interrupted or cancelled loses nothing and ends once, whatever breaks off meanwhile."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What waits in Celery's queue and when it begins, and what is sent again, against a real Redis."""
 
-from __future__ import annotations
-
 import time
 from unittest.mock import Mock
 

@@ -1,7 +1,5 @@
 """Redis takes connections and says nothing: whoever asks the bot something is answered in Discord's 3 seconds."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Models of channels are made again or deleted in time, and what nothing needs any more is dropped."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

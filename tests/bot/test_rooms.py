@@ -1,7 +1,5 @@
 """A model of channels' messages: in lists, on cards, when the bot answers late, when it is given away."""
 
-from __future__ import annotations
-
 import discord
 import pytest
 

@@ -1,7 +1,5 @@
 """What a server's admins set: kept, shown, refused, and in force at once."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from pathlib import Path

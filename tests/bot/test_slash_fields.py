@@ -1,7 +1,5 @@
 """Slash commands: options are fields with their limits."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Which jobs have lost their worker or their message, by what was seen."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """From the request to the card: whatever fails in between, a card that is there is true."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock

@@ -1,7 +1,5 @@
 """Files that people attach: what takes long is not done on the event loop."""
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 from unittest.mock import AsyncMock

@@ -1,7 +1,5 @@
 """How a server meets the bot."""
 
-from __future__ import annotations
-
 import discord
 
 from playground.places import USER_IDS

@@ -1,7 +1,5 @@
 """Whatever is typed, chosen or filled in is answered in words; nobody reads that something went wrong."""
 
-from __future__ import annotations
-
 import json
 import logging
 from typing import Any

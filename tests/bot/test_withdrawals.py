@@ -1,7 +1,5 @@
 """Words that are taken back leave trainings, whatever breaks in between, and models that learned them."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from typing import Any

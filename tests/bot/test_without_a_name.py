@@ -1,7 +1,5 @@
 """`cancel` and `finish` without a name mean the only training, `model export` the channel's model."""
 
-from __future__ import annotations
-
 import pytest
 
 from playground.places import CHANNEL_IDS, USER_IDS

@@ -1,7 +1,5 @@
 """Options as a person types them, without Discord."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any, TypeVar
 

@@ -1,7 +1,5 @@
 """The playground's page in headless Chromium, on a running system of its own."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator

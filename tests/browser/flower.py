@@ -4,8 +4,6 @@ Prints also what `celery inspect active` and the lengths of the queue's lists sa
 `make dev` installs.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

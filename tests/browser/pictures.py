@@ -5,8 +5,6 @@ what a person would, and keeps the cards as PNG files in docs/images. Needs Chro
 chromium, fonts-noto-color-emoji).
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

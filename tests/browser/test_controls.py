@@ -1,7 +1,5 @@
 """The page's own doings, with a small bot of the tests': no Redis and no worker are needed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A newcomer plays with the page."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from playwright.sync_api import expect

@@ -1,7 +1,5 @@
 """Drives a playground: what people do and see there, and what goes wrong with Discord."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 BOT_TOKEN = "a-bots-token"

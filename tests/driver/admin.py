@@ -3,8 +3,6 @@
 On Discord a server's admins do this in its settings; here a test does it.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import discord

@@ -1,7 +1,5 @@
 """A client of the playground's control API and of what `tests.driver.control` adds to it; blocking."""
 
-from __future__ import annotations
-
 import base64
 import json
 import time

@@ -1,7 +1,5 @@
 """Failures of Discord's REST interface on demand, for tests of what a bot makes of them."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """As many messages of small talk as a test or a benchmark asks for."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

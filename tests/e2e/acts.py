@@ -1,7 +1,5 @@
 """What several files' tests do with a system: press, fill in, change settings, and look at what comes of it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A model that learned from #cellar, which Ada, who runs the server, and Ben see; and what others try with it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bot.channels.consent import AllowedChannel, ConsentAnswer

@@ -1,7 +1,5 @@
 """One running system for the files that leave it as it was; others start their own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -3,8 +3,6 @@
 While a file `run/NAME.hold` is there, the part is stopped and not started again; `run/NAME.held` tells of its end.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -3,8 +3,6 @@
 All but the engine is the worker's own: how it begins and ends a job, asks for consent, enters a model.
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from pathlib import Path

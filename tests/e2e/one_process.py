@@ -4,8 +4,6 @@ train worker that only acts as if it learned (`tests.e2e.fake_worker`). For test
 As with `controlled.py`, a part is away while a file `run/NAME.hold` is there, and `run/NAME.held` tells that it ended.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import contextlib

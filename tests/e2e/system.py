@@ -1,7 +1,5 @@
 """The whole product in its own processes, as `make run` starts it, and a hand to drive it."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

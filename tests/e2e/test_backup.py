@@ -1,7 +1,5 @@
 """A machine is lost, and all that it had goes on from a backup on an empty one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

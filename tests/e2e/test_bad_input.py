@@ -1,7 +1,5 @@
 """Whatever a person gets wrong, they are told what and how to mend it."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.driver.client import text_of

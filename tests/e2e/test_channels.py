@@ -1,7 +1,5 @@
 """A channel as the text, with all processes: from the admin's word to a model that speaks, learns on, and forgets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

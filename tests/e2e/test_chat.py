@@ -1,7 +1,5 @@
 """Mentions of the bot are answered where a channel wants it, and explained where it doesn't."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

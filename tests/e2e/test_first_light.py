@@ -1,7 +1,5 @@
 """A person types `!train` and `!generate`, and the card fills while they watch."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The buttons under a text write others, for whoever may, after a restart too; each refusal says why."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Many people at once, small: every request has one end, and who finds no room is told so."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Several train and generate workers, each as on a host of its own: one Redis, one model store on a real S3 server."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal

@@ -1,7 +1,5 @@
 """Looking at models, choosing, sharing, renaming and deleting them, and taking them elsewhere as files."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

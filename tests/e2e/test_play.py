@@ -1,7 +1,5 @@
 """Comparisons, mixtures, surprises and a quiz, as commands of both kinds and after a restart."""
 
-from __future__ import annotations
-
 import pytest
 
 from shared import keys

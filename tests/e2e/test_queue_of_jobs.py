@@ -1,7 +1,5 @@
 """Several trainings at once: who is next, who may have how many, who ends which, and what is told of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Discord will not have the bot: it says why, in one line that helps, and with a status that nobody restarts."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

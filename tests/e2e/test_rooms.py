@@ -3,8 +3,6 @@
 `whispers` learned from #cellar, which Ada, who runs the server, and Ben see.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """What is to be seen of a running system from outside: its numbers, whether it is well, and the lines of its logs."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The card of a training from its first word to the buttons under the finished model."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Texts for end-to-end tests, made up on the spot: enough grammar for a small network to catch on to."""
 
-from __future__ import annotations
-
 import random
 
 _WHO = ("the tide", "the harbour", "an old sailor", "the lamp", "a gull", "the rope", "my sister", "the fog")

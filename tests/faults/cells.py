@@ -1,7 +1,5 @@
 """The matrix: what was seen in each cell, kept for docs/reliability.md."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

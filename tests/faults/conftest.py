@@ -1,7 +1,5 @@
 """A system that is hurt again and again: after each test nothing may be left of it."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path

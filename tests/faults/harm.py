@@ -1,7 +1,5 @@
 """What goes wrong: processes that are killed or stand still, a Redis that is away, a disk that is full."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

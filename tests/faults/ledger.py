@@ -1,7 +1,5 @@
 """What became of each request, as people and Redis see it in the end."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast

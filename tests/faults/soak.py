@@ -4,8 +4,6 @@ People ask for trainings and texts and cancel some; meanwhile a script drawn fro
 and lets Discord fail. In the end every request must be accounted for, exactly once. Ends with 0 if all are.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import sys

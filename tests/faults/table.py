@@ -3,8 +3,6 @@
 FILE is what `FAULTS_OUT` named in that run.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Discord is in trouble, at each moment: nothing is told twice, and nothing is left untold."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 

@@ -3,8 +3,6 @@
 Needs a disk of its own, which `unshare` gives without root where the system lets users have namespaces.
 """
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import time

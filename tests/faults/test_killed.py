@@ -1,7 +1,5 @@
 """kill -9 of each part, at each moment of a training: it goes on from its last checkpoint, and ends once."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """Redis dies or stays away, at each moment: what was told before is still there, and all goes on by itself."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from typing import cast

@@ -1,7 +1,5 @@
 """Words are withdrawn while a training learns them: it begins anew without them."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Callable

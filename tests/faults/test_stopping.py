@@ -1,7 +1,5 @@
 """SIGTERM to each part, and to all: it finishes or hands over within half a minute, and what ran goes on."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Iterator

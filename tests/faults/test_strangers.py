@@ -1,7 +1,5 @@
 """What comes twice, comes late, is damaged, or kills whoever takes it: one result, and a true one."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """Models that tests of the engine share."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import pickle

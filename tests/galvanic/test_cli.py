@@ -1,7 +1,5 @@
 """`python -m worker`, as a person runs it."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import json

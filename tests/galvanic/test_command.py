@@ -1,7 +1,5 @@
 """The command `galvanic`, as a wheel brings it, in a folder with somebody's own modules of our names."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

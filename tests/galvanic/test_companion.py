@@ -1,7 +1,5 @@
 """The table of n-grams beside a network, and what is made of both."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How much of a sample stands verbatim in a corpus."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

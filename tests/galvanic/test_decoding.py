@@ -1,7 +1,5 @@
 """From bytes to text: encodings that are read, files that are refused."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import random

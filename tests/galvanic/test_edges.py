@@ -1,7 +1,5 @@
 """Texts begin and end as texts do, in scripts with spaces and without."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

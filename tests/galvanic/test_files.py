@@ -1,7 +1,5 @@
 """Files on this machine, read into memory or in parts."""
 
-from __future__ import annotations
-
 import codecs
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """What a model and a mixture make of requests; scores and surprise."""
 
-from __future__ import annotations
-
 import functools
 import math
 from pathlib import Path

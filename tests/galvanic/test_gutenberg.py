@@ -1,7 +1,5 @@
 """Header, footer, and whether a file is the book that was asked for. The books here never existed."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

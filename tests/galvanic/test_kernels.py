@@ -1,7 +1,5 @@
 """The compiled arithmetic of writing, against numpy's."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """`import galvanic` in somebody's own program."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A text that nobody gave a beginning begins with a line of its corpus."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The training loop, around a learner that learns one number: it ends, goes back, saves and goes on as it should."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Callable
 from pathlib import Path

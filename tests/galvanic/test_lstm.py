@@ -1,7 +1,5 @@
 """The LSTM layer is Keras' own, only faster."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """Model files, writing and scoring, also of several networks in one model."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Model files: what is saved loads, and nothing else ever does harm."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What a training says of its own time: within its limit, and in one direction."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from types import SimpleNamespace
 

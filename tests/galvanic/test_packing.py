@@ -1,7 +1,5 @@
 """Models in files with coarser weights."""
 
-from __future__ import annotations
-
 import tracemalloc
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Passages of a text and of its model cannot be told apart by their form."""
 
-from __future__ import annotations
-
 import math
 import re
 from pathlib import Path

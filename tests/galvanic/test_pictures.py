@@ -1,7 +1,5 @@
 """Pictures of any text, without a warning."""
 
-from __future__ import annotations
-
 import io
 import math
 

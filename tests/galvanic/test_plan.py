@@ -1,7 +1,5 @@
 """Which network a text, a time and a machine get."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """How much a seed tells of what was written behind it."""
 
-from __future__ import annotations
-
 import math
 import time
 

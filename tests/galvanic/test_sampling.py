@@ -1,7 +1,5 @@
 """What is drawn follows the distribution; a batch gives what single requests give; loops are broken."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 import pytest

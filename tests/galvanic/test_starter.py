@@ -1,7 +1,5 @@
 """The starter: whether a text is learned from it, what is said of that, and what stays as it was begun."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Recipes, vocabularies, seeds."""
 
-from __future__ import annotations
-
 import math
 import random
 import textwrap

@@ -1,7 +1,5 @@
 """Texts read in pieces: from memory or a file, whatever the pieces, with the same result."""
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Recipe `word`, and what all vocabularies have in common."""
 
-from __future__ import annotations
-
 import pytest
 import regex
 from hypothesis import given, strategies as st

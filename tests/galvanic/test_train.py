@@ -1,7 +1,5 @@
 """Training: learning, stopping, going on."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a person may choose, and what is refused."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The companion that a training leaves, and when it leaves none."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Going on from a model: on its own text, and on another."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A training that was interrupted ends as if it had not been."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

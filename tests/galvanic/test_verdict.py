@@ -1,7 +1,5 @@
 """What is thought of a model, at the boundaries and where little was measured."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -4,8 +4,6 @@ Only what these Dockerfiles use is known. Paths of the image lie under the folde
 that runs the tests.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Each service of the Compose files, as its image and file make it: it starts, gets healthy, and ends when told to."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

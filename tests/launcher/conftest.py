@@ -1,7 +1,5 @@
 """A run of the launcher for each test that wants one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

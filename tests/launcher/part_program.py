@@ -5,8 +5,6 @@
 `exit=CODE` (ends at once).
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Starts the launcher as a process of its own and looks at what it does and leaves."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -4,8 +4,6 @@ PARTS is a JSON list of the fields of `launcher.parts.Part`; a part with a `read
 and one with a `trouble_file` has the trouble that stands in it.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Backups of a data folder: a round trip, and files and folders that are refused."""
 
-from __future__ import annotations
-
 import errno
 import shutil
 import subprocess

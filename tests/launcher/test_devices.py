@@ -1,7 +1,5 @@
 """How many train workers there are, and what each is given."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Finding a Python, and what make does with its variables."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

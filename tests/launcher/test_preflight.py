@@ -1,7 +1,5 @@
 """What stands in the way of a start is told in plain words."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

@@ -1,7 +1,5 @@
 """The real launcher, with small programs for parts."""
 
-from __future__ import annotations
-
 import os
 import pty
 import signal

@@ -1,7 +1,5 @@
 """The real parts: which there are, and a Redis of our own that keeps what it was given."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """A playground for all of the session, and a tiny bot for those files that need one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """A playground that is stopped and started again, and the port that it takes."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The control API without a bot: its protection, and what a person may not do."""
 
-from __future__ import annotations
-
 import asyncio
 import urllib.error
 import urllib.request

@@ -1,7 +1,5 @@
 """What Discord refuses, asked of the REST interface itself."""
 
-from __future__ import annotations
-
 import json
 import urllib.error
 import urllib.request

@@ -1,7 +1,5 @@
 """Select menus of people, roles and channels, on messages and in forms."""
 
-from __future__ import annotations
-
 import pytest
 
 from galvanic.errors import UserError

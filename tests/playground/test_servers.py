@@ -1,7 +1,5 @@
 """Two servers, private channels, threads, roles and direct messages: the channel decides what is what."""
 
-from __future__ import annotations
-
 import pytest
 
 from galvanic.errors import UserError

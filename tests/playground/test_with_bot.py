@@ -1,7 +1,5 @@
 """An unmodified discord.py bot in its own process, over real sockets."""
 
-from __future__ import annotations
-
 import pytest
 
 from galvanic.errors import UserError

@@ -1,7 +1,5 @@
 """The backend by itself, and what it tells a bot."""
 
-from __future__ import annotations
-
 import asyncio
 from types import SimpleNamespace
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """A small bot on discord.py's own client, run by the tests in a process of its own."""
 
-from __future__ import annotations
-
 import io
 import sys
 

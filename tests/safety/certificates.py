@@ -1,7 +1,5 @@
 """Certificates of an authority of our own, as docs/security.md makes them with openssl."""
 
-from __future__ import annotations
-
 import datetime
 import ipaddress
 from pathlib import Path

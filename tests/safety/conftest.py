@@ -1,7 +1,5 @@
 """Redis as containers start it, with and without TLS, for the tests of this folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """The whole product as on several hosts: each part a process of its own, and each with a Redis user of its own."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Celery's own commands, with nothing but the settings and the Redis user of workers: they start workers, and ask."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """Nothing that comes from outside is ever executed: what `make lint` does not see of it (ruff's rules `S`)."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

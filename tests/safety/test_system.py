@@ -5,8 +5,6 @@ do it, as they would from another host. It logs all that it can, and is hurt on 
 last.
 """
 
-from __future__ import annotations
-
 import base64
 import http.server
 import json

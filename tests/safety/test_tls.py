@@ -1,7 +1,5 @@
 """Redis over TLS: each of our ways to it goes through, and none takes a certificate that it should not."""
 
-from __future__ import annotations
-
 import asyncio
 import datetime
 import os

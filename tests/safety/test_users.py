@@ -1,7 +1,5 @@
 """What Redis' users are refused, on a real server with deploy/redis/users.acl and deploy/redis/start.sh."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Every key of shared/keys.py is open to the Redis users of whoever names it in the code, and to no more than that."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

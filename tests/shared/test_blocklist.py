@@ -1,7 +1,5 @@
 """What a server does not want to see is found, and covered for good."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

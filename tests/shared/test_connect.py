@@ -1,7 +1,5 @@
 """A Redis that takes nothing is as good as away."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Texts on their way through Redis."""
 
-from __future__ import annotations
-
 import zlib
 
 import pytest

@@ -1,7 +1,5 @@
 """From a name to its text: the folder, the cache, Python, and mirrors played by a server of our own."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """Every kind of job has what goes with it, so that the tests of all kinds leave none out."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 from shared.events import answer_of

@@ -1,7 +1,5 @@
 """The scripts of a job's life against a real Redis: tried in any order, and one by one where words matter."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What reaches the log, and what must not."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import io

@@ -1,7 +1,5 @@
 """The server of a process's numbers, and the health check of a container."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import time

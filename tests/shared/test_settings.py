@@ -1,7 +1,5 @@
 """Settings within bounds, and what the operator is told of one that is not."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote

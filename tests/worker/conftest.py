@@ -1,7 +1,5 @@
 """What the tests of the worker share: a few models, and an empty Redis."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

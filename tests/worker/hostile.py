@@ -1,7 +1,5 @@
 """Model files that somebody made to harm, written with the product's own writer."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Jobs of the generate worker, from the message to what is told, with a real Redis."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import redis

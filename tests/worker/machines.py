@@ -1,7 +1,5 @@
 """Machines with NVIDIA's cards, as far as they can be had: its tool, and the packages of TensorFlow's CUDA build."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Small models with random weights, for tests that need no training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

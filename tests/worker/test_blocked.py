@@ -1,7 +1,5 @@
 """A server's blocklist: what has a hit is drawn again, and covered in the end."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 

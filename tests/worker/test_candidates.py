@@ -1,7 +1,5 @@
 """Of several candidates one is taken: that of which the words tell most."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

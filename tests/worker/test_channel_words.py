@@ -1,7 +1,5 @@
 """A channel's words are kept with no model, and go from Redis and the disk when they are no longer needed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from unittest.mock import Mock
 

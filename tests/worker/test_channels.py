@@ -1,7 +1,5 @@
 """Trainings on a channel's text: it is learned as it is in Redis, and nothing made of another one lasts."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

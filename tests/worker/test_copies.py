@@ -1,7 +1,5 @@
 """Checkpoints in a remote store: another host goes on from them, and nothing outlives its training or its words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

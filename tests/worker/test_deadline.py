@@ -1,7 +1,5 @@
 """Nobody's request keeps the worker longer than they wait for it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """What `doctor` says of a machine, with stand-ins for NVIDIA's cards and Discord, and a real Redis."""
 
-from __future__ import annotations
-
 import json
 import socketserver
 import threading

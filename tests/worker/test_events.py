@@ -1,7 +1,5 @@
 """What a worker tells of a job arrives once, in order, and only from the newest attempt."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

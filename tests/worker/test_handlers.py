@@ -1,7 +1,5 @@
 """Texts, comparisons, heat maps, quizzes, cards and deletions, from the message to what is told."""
 
-from __future__ import annotations
-
 import io
 import shutil
 from collections.abc import Sequence

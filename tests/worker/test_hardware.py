@@ -1,7 +1,5 @@
 """What a worker says of its machine, and how it is given a part of it."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

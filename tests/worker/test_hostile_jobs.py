@@ -1,7 +1,5 @@
 """Whatever lies in Redis as a job is done or refused in words, also if its id is a path: nothing is left of it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

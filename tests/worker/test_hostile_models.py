@@ -1,7 +1,5 @@
 """What anybody may import fills neither bot nor Redis nor worker, and keeps none of them busy."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast

@@ -1,7 +1,5 @@
 """A worker that dies between making a model and telling of it: the next attempt does the rest, and trains nothing."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

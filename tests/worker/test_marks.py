@@ -1,7 +1,5 @@
 """A file of a model of messages names the readings that it learned, and the import tells the bot."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

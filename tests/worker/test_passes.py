@@ -1,7 +1,5 @@
 """No server keeps a worker from others: neither with many requests, nor with long ones."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 

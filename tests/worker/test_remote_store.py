@@ -1,7 +1,5 @@
 """The model store on a real S3 server: whole models only, and plain words for its troubles."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A full disk costs no training: what cannot be saved is kept, told, and saved later; an attempt waits for room."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The model store, local and remote."""
 
-from __future__ import annotations
-
 import shutil
 import time
 import uuid

@@ -1,7 +1,5 @@
 """A training is leased by the attempt that is made at it, and taken over when its worker was killed."""
 
-from __future__ import annotations
-
 import socket
 
 import pytest

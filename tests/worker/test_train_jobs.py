@@ -1,7 +1,5 @@
 """Train jobs, as they come from Redis: what becomes of them, from which models they go on, when they are given up."""
 
-from __future__ import annotations
-
 import errno
 import math
 import time

@@ -1,7 +1,5 @@
 """Models leave as files and come back as files; what anybody may send harms nobody."""
 
-from __future__ import annotations
-
 import tracemalloc
 from pathlib import Path
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """Requests of many threads, gathered into few passes; memory that a burst leaves behind goes back to the system."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

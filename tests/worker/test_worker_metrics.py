@@ -1,7 +1,5 @@
 """What a worker counts."""
 
-from __future__ import annotations
-
 import pytest
 import redis
 from celery.worker.request import Request

@@ -1,7 +1,5 @@
 """Made-up texts, and what a training on them is told and asked."""
 
-from __future__ import annotations
-
 import hashlib
 import random
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The server's commands, a plugin of `galvanic`. `python -m worker` has them and the engine's, but no other plugin."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import socket

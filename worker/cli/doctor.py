@@ -1,7 +1,5 @@
 """The command `doctor`: a page of what works on this machine, and what to do about the rest."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import http.client

@@ -1,7 +1,5 @@
 """Reactions on the bot's texts count, and what people liked best is shown to those who could read it there."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import discord

@@ -1,7 +1,5 @@
 """Real or model?: from the command to the answer and the table, without a worker that writes."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

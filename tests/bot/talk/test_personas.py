@@ -1,7 +1,5 @@
 """Personas speak as what they are, where an admin wants it, to people alone, and never in a member's name."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

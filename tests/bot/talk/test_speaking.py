@@ -1,7 +1,5 @@
 """What an admin may type of when the bot speaks unasked, what it is told, and which message calls for a text."""
 
-from __future__ import annotations
-
 import random
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo

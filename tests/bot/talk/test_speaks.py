@@ -1,7 +1,5 @@
 """The bot speaks by itself where an admin wants it, seldom, to people alone, and never where a moderator does not."""
 
-from __future__ import annotations
-
 import time
 from datetime import timedelta
 from typing import Any
