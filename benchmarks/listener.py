@@ -118,7 +118,7 @@ class Channels:
             shown = self.shown[message["id"]] = Shown()
             self._replies[(message["reply"] or {}).get("id") or ""].append(shown)
         shown.text = "\n".join([message["html"], *(embed["html"] for embed in message["embeds"])]).strip()
-        shown.refused = any(embed["colour"] == _RED for embed in message["embeds"])
+        shown.refused = any(embed.get("color") == _RED for embed in message["embeds"])
         at = _seconds(message["edited"] or message["timestamp"])
         if not shown.states or at > shown.states[-1][0]:  # a reaction changes it too
             shown.states.append((at, len(shown.text)))

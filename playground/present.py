@@ -43,6 +43,7 @@ class Presenter:
             ],
             "reply": self._reply(message),
             "command": self._command(message),
+            "interaction": (message.interaction_metadata or {}).get("id"),  # which the load test follows
         }
 
     def person(self, user_id: int) -> dict[str, Any]:

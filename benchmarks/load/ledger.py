@@ -71,7 +71,7 @@ class Seen:
         embeds = message["embeds"]
         self.channel_id = message["channel_id"]
         self.title = _plain(embeds[0]["title_html"]) if embeds else ""
-        words = [message["html"], *(f"{embed['html']} {embed['footer'] or ''}" for embed in embeds)]
+        words = [message["html"], *(f"{embed['html']} {embed.get('footer', {}).get('text', '')}" for embed in embeds)]
         self.words = _plain("\n".join(words)).strip()
         named = _FOR.match(self.words)
         self.person = named[1].lower() if named else ""
