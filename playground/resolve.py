@@ -26,7 +26,7 @@ class Resolver:
         if name.isdecimal() and int(name) in self._world.channels:
             return int(name)  # a thread may be called as another one, or `dm`
         channels = {channel.name: channel.id for channel in self._world.channels.values() if channel.name}
-        return lookup(name, channels | {DM: self._world.dm_channels[user_id]}, "channel")
+        return lookup(name, channels | {DM: self._world.dm_channels.get(user_id, 0)}, "channel")
 
     def role(self, guild_id: int, name: str) -> int:
         """Return a role's id, by name or id."""

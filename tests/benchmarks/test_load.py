@@ -29,7 +29,7 @@ def test_the_same_seed_draws_the_same_load() -> None:
 
 
 def frame(words: str = "", title: str = "", **fields: Any) -> dict[str, Any]:
-    embeds = [{"title_html": title, "html": words, "footer": fields.pop("footer", None)}]
+    embeds = [{"title_html": title, "html": words}]
     return {
         "channel_id": "1",
         "timestamp": "2026-01-01T00:00:00+00:00",
