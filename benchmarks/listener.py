@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.load.ledger import asked_at
 from benchmarks.news import News
 from tests.driver.client import signed_in
 
@@ -89,7 +90,7 @@ class Channels:
             message = await response.json()
             if response.status != 200:
                 raise RuntimeError(f"the playground did not take the message: {message}")
-        return Sent(message["id"], _seconds(message["timestamp"]))
+        return Sent(message["id"], asked_at(message["id"]))
 
     async def wait(self, until: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until a condition on the bot's messages is true; return whether that was in time."""

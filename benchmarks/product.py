@@ -25,6 +25,7 @@ from shared import keys
 from shared.connect import connect
 from shared.models import ModelRecord
 from shared.settings import Settings
+from shared.version import DATA_VERSION
 from tests.driver import ENVIRONMENT
 from tests.driver.client import WorldInfo
 
@@ -199,6 +200,7 @@ class Product:
             verdict=Verdict(train_loss=2.0),
         )
         with self.redis() as client:
+            client.set(keys.VERSION, DATA_VERSION, nx=True)
             client.set(keys.model(model_id), record.facts.model_dump_json())
             client.set(keys.ownership(model_id), record.ownership.model_dump_json())
             client.hset(keys.guild_models(record.guild_id), name, model_id)

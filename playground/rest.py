@@ -220,19 +220,22 @@ def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
         raise errors.invalid_form_body(f"limit: Must be between 1 and {_MAX_PAGE}")
     if not channel_accessible(world, channel_id, BOT_ID, history=True):
         return []
-    messages = [message for message in world.messages[channel_id].values() if not message.is_ephemeral]
-    ids = [message.id for message in messages]  # in rising order
+    messages = world.messages[channel_id]
+    ids = list(messages)  # they come in the order of their ids
+    start, step = len(ids) - 1, -1
     if "after" in query:
-        start = bisect_right(ids, int(query["after"]))
-        end = start + limit
-    else:
-        end = bisect_left(ids, int(query["before"])) if "before" in query else len(ids)
-        start = max(0, end - limit)
-    page = [dict(serializers.message_payload(world, message)) for message in reversed(messages[start:end])]
-    if not world.granted.message_content:
-        for payload in page:
-            rules.censor_message(payload, BOT_ID, backend=world)
-    return page
+        start, step = bisect_right(ids, int(query["after"])), 1
+    elif "before" in query:
+        start = bisect_left(ids, int(query["before"])) - 1
+    page: list[Any] = []
+    while 0 <= start < len(ids) and len(page) < limit:
+        message = messages[ids[start]]
+        if not message.is_ephemeral:
+            page.append(dict(serializers.message_payload(world, message)))
+            if not world.granted.message_content:
+                rules.censor_message(page[-1], BOT_ID, backend=world)
+        start += step
+    return page if step < 0 else page[::-1]
 
 
 @router.route("GET", "/guilds/{guild_id}/members/search")
