@@ -26,7 +26,7 @@ class Admission:
     def __init__(self, settings: Settings) -> None:
         self._most = settings.generate_jobs
         self._most_of_one = max(1, int(_SHARE_OF_ONE * self._most))
-        self._patience_s = settings.generate_timeout_s / 2
+        self._patience_s = settings.generate_timeout_s / 4
         self._places: dict[object, int] = {}  # servers
         self._unwritten: dict[object, float] = {}  # since when they wait; the oldest first
         self._own: ContextVar[object] = ContextVar("slot", default=None)

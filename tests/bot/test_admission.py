@@ -79,18 +79,18 @@ def test_a_failed_request_gives_its_place_back(tmp_path: Path) -> None:
 def test_nobody_is_let_in_while_somebody_of_a_crowd_waits_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Too long is half of 60 s."""
+    """Too long is a quarter of 60 s."""
     now = 0.0
     monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
     admission = make(tmp_path, generate_jobs=1_000)
     with filled(admission, a=9):
-        now += 29
+        now += 14
         with filled(admission, b=1) as got:
             assert got == {"b": 1}
         now += 2
         with pytest.raises(UserError, match="9 texts in line") as refused, admission.queue_slot(B):
             pass
-        assert refused.value.remedy == "Try again in 31 s."
+        assert refused.value.remedy == "Try again in 16 s."
         admission.written()
         with filled(admission, b=1) as got:
             assert got == {"b": 1}, "the others are too few to tell"
