@@ -84,17 +84,22 @@ class ModelStore:
                     "Train a model, as with `/train source:frankenstein`.",
                 )
             yield model_file.STARTER_FILE
-        elif not self.has(model_id):
-            raise UserError(
-                "This model's files are gone from the model store.", "Train it again, or choose another model."
-            )
-        elif self.is_local:
+            return
+        gone = UserError(
+            "This model's files are gone from the model store.", "Train it again, or choose another model."
+        )
+        if self.is_local:
+            if not self.has(model_id):
+                raise gone
             yield Path(self._path(name))
-        else:
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder) / name
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / name
+            try:
                 self.get(name, file)
-                yield file
+            except FileNotFoundError:
+                raise gone from None
+            yield file
 
     def delete(self, model_id: str) -> None:
         """Remove a model; one that is not there is no error. Raises OSError: it cannot be removed."""

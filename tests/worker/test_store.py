@@ -56,6 +56,21 @@ def test_save_replace_read_delete(store: ModelStore, file: Path) -> None:
         pass
 
 
+def test_a_model_that_is_deleted_as_it_is_fetched_is_gone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = f"memory://{uuid.uuid4().hex}/models"
+    store = ModelStore(Settings(_env_file=None, data_dir=file.parent / "data", model_store=remote))
+    store.save(file, "abc")
+    copy = store.get
+
+    def deleted_before(name: str, target: Path) -> None:
+        store.delete("abc")
+        copy(name, target)
+
+    monkeypatch.setattr(store, "get", deleted_before)
+    with pytest.raises(UserError, match="gone"):
+        content(store, "abc")
+
+
 def test_nothing_half_written_is_left(file: Path, tmp_path: Path) -> None:
     store = local(tmp_path)
     with pytest.raises(OSError, match="missing"):
