@@ -11,7 +11,7 @@ import discord
 import structlog
 from discord.ext import commands
 
-from bot.background import Chores
+from bot.background import Chores, redis_call
 from bot.channels.consent import ConsentStore
 from bot.channels.withdrawals import Withdrawals
 from bot.core import Core
@@ -108,19 +108,30 @@ class Watch(commands.Cog):
             for guild in self.core.bot.guilds:
                 self.looks.add(look, guild.id)
         stored = await guilds_with(self.core.redis, keys.ALL_GUILDS)
-        noted = await self.registry.notes.ids()
-        present = {guild.id for guild in self.core.bot.guilds}  # at the start Discord names all; others came meanwhile
-        for guild_id in {*stored, *noted.values()} - present:
+        noted = (await self.registry.notes.ids()).values()
+        to_forget = {*noted, *[guild_id for guild_id in stored if await self._has_to_forget(guild_id)]}
+        # Looked up last: at the start Discord names all servers, and the bot may have joined one meanwhile.
+        for guild_id in to_forget - {guild.id for guild in self.core.bot.guilds}:
             self.core.bot.dispatch("server_left", guild_id)
+
+    async def _has_to_forget(self, guild_id: int) -> bool:
+        """Return whether something goes if the bot leaves a server. Settings, noes and models of books stay."""
+        goes = (keys.allowed_channels, keys.personas, keys.quiz_scores, keys.best)
+        return bool(
+            await redis_call(self.core.redis.exists(*(key(guild_id) for key in goes)))
+            or (await self.consents.of(guild_id)).agreed
+            or any(model.readings for model in await self.registry.all(guild_id))
+        )
 
     async def look_for_channels(self, guild_id: int) -> None:
         """Find channels that were deleted or disallowed unheard. Only what Discord says is gone counts as gone.
 
         A thread that is archived is unknown as well. Raises Discord's errors that pass.
         """
-        existing = existing_channels(self.core.bot.get_guild(guild_id))
-        if not existing:
+        guild = self.core.bot.get_guild(guild_id)
+        if guild is None or guild.unavailable:
             return
+        existing = existing_channels(guild)
         needed = set(await self.consents.allowed(guild_id))
         for note in await self.registry.notes.all(guild_id):
             needed |= {note.source_id, note.channel_id}

@@ -30,7 +30,7 @@ from tests.bot.channels import (
 )
 from tests.bot.live import Live, cog
 from tests.driver.faults import Fault
-from tests.readings import noted
+from tests.readings import noted, reading_ref
 
 ATRIUM = CHANNEL_IDS["atrium"]
 ADA, BEN, CLEO = USER_IDS["ada"], USER_IDS["ben"], USER_IDS["cleo"]
@@ -98,6 +98,26 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
     await looked(live)
     assert await nothing_of(live, gone)
     assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
+
+
+async def test_a_server_that_was_forgotten_does_not_leave_again(live: Live) -> None:
+    gone, left = 1_297_000_000_000_000_099, list[int]()
+
+    async def on_server_left(guild_id: int) -> None:
+        left.append(guild_id)
+
+    await looked(live)  # the first look would come in between
+    live.bot.add_listener(on_server_left)
+    await live.core.servers.change(gone, prefix="?")
+    await live.consents.refuse(gone, CLEO, 1)
+    model_of(live, "book", guild_id=gone)
+    await looked(live)
+    assert left == [], "what is kept, should it return"
+    model_of(live, "late", reading_ref(5), guild_id=gone)
+    await looked(live)
+    await looked(live)
+    assert left == [gone], "a model that was entered as its server was forgotten"
+    assert await names(live, gone) == ["book"]
 
 
 async def test_a_server_that_the_bot_joins_while_it_looks_keeps_its_data(live: Live) -> None:
@@ -235,9 +255,12 @@ async def test_while_redis_is_away_it_is_remembered(live: Live) -> None:
     await until(lambda: no_models(live))
 
 
-async def test_what_was_deleted_or_forbidden_meanwhile_is_found_at_a_start(live: Live) -> None:
+@pytest.mark.parametrize("sees_channels", [True, False])
+async def test_what_was_deleted_or_forbidden_meanwhile_is_found_at_a_start(live: Live, sees_channels: bool) -> None:
     job = await read(live)
     model_of(live, "sea", *job.readings)
+    if not sees_channels:
+        live.guild._channels.clear()
     await live.bot.redis.delete(f"guild:{GUILD_ID}:allowed")
     await looked(live)
     assert await names(live) == []
