@@ -78,6 +78,9 @@ class Best:
                 favourites.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
         return sorted(favourites, key=lambda favourite: -favourite.number)
 
+    async def forget_guild(self, guild_id: int) -> None:
+        await redis_call(self.core.redis.delete(keys.best(guild_id)))
+
     async def _models(self, actor: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
         stored = await self.core.jobs.load(job_id)

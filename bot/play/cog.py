@@ -99,6 +99,7 @@ class Play(commands.Cog):
     @commands.Cog.listener()
     async def on_server_left(self, guild_id: int) -> None:
         self.core.chores.add(self.game.forget_guild, guild_id)
+        self.core.chores.add(self.favourites.forget_guild, guild_id)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:

@@ -7,7 +7,7 @@ on which passage is real.
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import discord
 import structlog
@@ -16,6 +16,7 @@ from bot.background import Chores, is_transient, redis_call
 from bot.components import JOB, Components, Press
 from bot.core import Core
 from bot.errors import error_embed
+from bot.jobs.decoding import read
 from bot.jobs.delivery import Delivery
 from bot.models.registry import Registry
 from bot.play import embeds
@@ -68,15 +69,6 @@ redis.call('EXPIRE', KEYS[3], ARGV[3])
 return redis.call('DEL', KEYS[1]) + redis.call('ZREM', KEYS[2], ARGV[1])
 """
 log = structlog.get_logger()
-
-
-class _Running(NamedTuple):
-    """A quiz that goes on. `guesses`: by member; `message_id`: of its question, 0 while that is not posted."""
-
-    job: QuizJob
-    drawn: Quizzed
-    guesses: dict[int, int]
-    message_id: int
 
 
 @dataclass(eq=False, repr=False)
@@ -159,10 +151,11 @@ class Quiz:
 
     async def _pressed(self, press: Press) -> None:
         actor, channel_id, letter = press.actor, press.actor.place.channel_id, int(press["letter"])
-        running = await self._running(channel_id)
-        if running is None or letter >= running.job.passages:
+        data = await redis_call(self.core.redis.hget(keys.quiz(channel_id), "job"))
+        job = read(QuizJob, data, "quiz_not_understood", channel_id=channel_id) if data is not None else None
+        if job is None or letter >= job.passages:
             raise _over(await self.core.servers.prefix(actor.guild_id))
-        await self.registry.by_id(Viewer(actor.guild_id, actor.here), running.job.model.model_id)
+        await self.registry.by_id(Viewer(actor.guild_id, actor.here), job.model.model_id)
         guess: list[str | float] = [press["job"], f"g:{actor.user.id}", letter, channel_id, time.time(), MOST_GUESSES]
         if not await redis_call(self._guess(keys=[keys.quiz(channel_id), keys.QUIZZES], args=guess)):
             raise _over(await self.core.servers.prefix(actor.guild_id))
@@ -172,20 +165,6 @@ class Quiz:
 
     # ------------------------------------------------------------------ the answer
 
-    async def _running(self, channel_id: int) -> _Running | None:
-        """Return a channel's quiz, if there is one."""
-        fields: dict[bytes, bytes] = await redis_call(self.core.redis.hgetall(keys.quiz(channel_id)))
-        if b"job" not in fields:
-            return None
-        job, drawn = fields[b"job"], fields[b"drawn"]
-        guesses = {int(name[2:]): int(guess) for name, guess in fields.items() if name.startswith(b"g:")}
-        return _Running(
-            job=QuizJob.model_validate_json(job),
-            drawn=Quizzed.model_validate_json(drawn),
-            guesses=guesses,
-            message_id=int(fields.get(b"message", 0)),
-        )
-
     async def take_up(self) -> None:
         """Go on with the quizzes that an earlier run of the bot began."""
         for channel_id, ends in await redis_call(self.core.redis.zrange(keys.QUIZZES, 0, -1, withscores=True)):
@@ -194,30 +173,34 @@ class Quiz:
     async def _answer(self, channel_id: int) -> None:
         """Show which was real, then count the guesses, if that could be shown; if this is interrupted, again."""
         ends = await redis_call(self.core.redis.zscore(keys.QUIZZES, str(channel_id))) or 0.0
-        running, shown = await self._running(channel_id), False
         if ends > time.time():  # its question was posted at a second try
             self.ends.add(self._answer, channel_id, after_s=ends - time.time())
             return
-        if running is not None:
-            job_id = running.job.job_id
-            if not running.message_id and await redis_call(self.core.redis.sismember(keys.OUTBOX, job_id)):
-                later = {str(channel_id): time.time() + running.job.seconds}  # the question is still to be posted
+        fields: dict[bytes, bytes] = await redis_call(self.core.redis.hgetall(keys.quiz(channel_id)))
+        job = drawn = None
+        if b"job" in fields:
+            job = read(QuizJob, fields[b"job"], "quiz_not_understood", channel_id=channel_id)
+            drawn = read(Quizzed, fields.get(b"drawn", b""), "quiz_not_understood", channel_id=channel_id)
+        scores, shown = keys.quiz_scores(0), False
+        if job is not None and drawn is not None:
+            if b"message" not in fields and await redis_call(self.core.redis.sismember(keys.OUTBOX, job.job_id)):
+                later = {str(channel_id): time.time() + job.seconds}  # the question is still to be posted
                 await redis_call(self.core.redis.zadd(keys.QUIZZES, later, xx=True))
-                self.ends.add(self._answer, channel_id, after_s=running.job.seconds)
+                self.ends.add(self._answer, channel_id, after_s=job.seconds)
                 return
-            shown = await self._show_answer(running)
-        scores = keys.quiz_scores(running.job.place.guild_id if running is not None else 0)
+            scores = keys.quiz_scores(job.place.guild_id)
+            shown = await self._show_answer(job, drawn, fields)
         counted = [channel_id, MOST_SCORES if shown else 0, _YEAR_S]
         await redis_call(self._end(keys=[keys.quiz(channel_id), keys.QUIZZES, scores], args=counted))
 
-    async def _show_answer(self, running: _Running) -> bool:
+    async def _show_answer(self, job: QuizJob, drawn: Quizzed, fields: dict[bytes, bytes]) -> bool:
         """Show the answer to a quiz; False: it can't be shown, or its model may no longer be used there."""
-        job, place = running.job, running.job.place
+        place = job.place
         usable = await self.registry.by_ids(Viewer(place.guild_id, place.channel_ids), [job.model.model_id])
-        passages = await self._passages(job, running.drawn)
-        answer = embeds.answer(job, passages, running.drawn.real, running.guesses)
+        guesses = {int(name[2:]): int(guess) for name, guess in fields.items() if name.startswith(b"g:")}
+        answer = embeds.answer(job, await self._passages(job, drawn), drawn.real, guesses)
         channel = self.core.bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
-        question = channel.get_partial_message(running.message_id)
+        question = channel.get_partial_message(int(fields.get(b"message", 0)))
         try:
             await question.edit(embed=answer if usable else error_embed(_UNUSABLE), view=None, allowed_mentions=NOBODY)
         except discord.HTTPException as error:  # it was deleted or never posted, or the thread is archived
@@ -233,8 +216,8 @@ class Quiz:
         await redis_call(self.core.redis.delete(keys.quizzed(model.guild_id, model.model_id)))
 
     async def forget_guild(self, guild_id: int) -> None:
-        """Forget a server's scores and favourite texts."""
-        await redis_call(self.core.redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
+        """Forget a server's scores."""
+        await redis_call(self.core.redis.delete(keys.quiz_scores(guild_id)))
 
     # ------------------------------------------------------------------ what is stored of a member
 

@@ -5,16 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import redis.asyncio
-import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from bot.background import redis_call
+from bot.jobs.decoding import read
 from shared import keys
 
 MOST_PERSONAS = 25
 """Most personas of a server."""
-
-log = structlog.get_logger()
 
 
 class Persona(BaseModel, frozen=True, extra="ignore"):
@@ -36,8 +34,11 @@ class PersonaStore:
     async def of(self, guild_id: int) -> dict[str, Persona]:
         """Return a server's personas by what they are called. One that is damaged is left out."""
         stored = await redis_call(self._redis.hgetall(keys.personas(guild_id)))
-        read = {call.decode(): _persona(guild_id, data) for call, data in stored.items()}
-        return {call: persona for call, persona in read.items() if persona is not None}
+        personas = {
+            call.decode(): read(Persona, data, "persona_not_understood", guild_id=guild_id)
+            for call, data in stored.items()
+        }
+        return {call: persona for call, persona in personas.items() if persona is not None}
 
     async def put(self, guild_id: int, call: str, persona: Persona) -> bool:
         """Add or replace a persona; False: there are too many."""
@@ -76,11 +77,3 @@ class PersonaStore:
     async def _write(self, guild_id: int, call: str, persona: Persona) -> None:
         data = persona.model_dump_json(exclude_defaults=True)
         await redis_call(self._redis.hset(keys.personas(guild_id), call, data))
-
-
-def _persona(guild_id: int, data: bytes) -> Persona | None:
-    try:
-        return Persona.model_validate_json(data)
-    except ValidationError as error:
-        log.error("persona_not_understood", guild_id=guild_id, fields=error.error_count())
-        return None

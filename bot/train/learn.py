@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from bot.background import DISCORD_ERRORS, Service, failure_logged, redis_call, run_forever
 from bot.core import Core
+from bot.jobs.decoding import read
 from bot.models.registry import Registry
 from bot.servers.access import Viewer, channel_ids, require_admin
 from bot.train.remake import EVERY_S, Remaking
@@ -124,7 +125,7 @@ class Learning(Service, commands.Cog):
 
     async def _load(self, channel_id: int) -> Schedule | None:
         data = await redis_call(self.core.redis.hget(keys.LEARNING, str(channel_id)))
-        return Schedule.model_validate_json(data) if data is not None else None
+        return read(Schedule, data, "schedule_not_understood", channel_id=channel_id) if data is not None else None
 
     # ------------------------------------------------------------------ the command
 

@@ -201,6 +201,17 @@ async def test_a_quiz_ends_where_its_channel_was_deleted(live: Live, worker: Sta
     assert scores(worker) == {}
 
 
+@pytest.mark.parametrize("field", ["job", "drawn"])
+async def test_a_damaged_quiz_ends_in_time(live: Live, worker: StandIn, field: str) -> None:
+    message = await begun(live, worker)
+    await guess(live, message, "ben", "B")
+    worker.redis.hset(keys.quiz(LAB), field, "{")
+    await guess(live, message, "ada", "A", "takes no more guesses" if field == "job" else "You guessed")
+    await end(live)
+    assert scores(worker) == {}
+    assert (await asked(live, worker)).used == {7}
+
+
 async def test_tables_are_bounded(live: Live, worker: StandIn) -> None:
     live.patch.setattr(service, "MOST_SCORES", 1)
     live.patch.setattr(service, "MOST_GUESSES", 6)  # of which five are no guesses
