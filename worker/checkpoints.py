@@ -11,6 +11,7 @@ import math
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -157,19 +158,25 @@ def remove_leftovers(settings: Settings, client: redis.Redis, job_id: str | None
     """Remove files and copies that trainings do not need any more; `job_id`: those of this one alone.
 
     Of a training that is over or forgotten nothing is needed: another host ended it, or its own was killed. Of the
-    others nothing that was made of a text that was replaced since. If Redis, the store or the disk is in trouble, the
-    rest is left to the next call.
+    others nothing that was made of a text that was replaced since. What Redis, the store or the disk keeps from going
+    is left to the next call.
     """
     store = ModelStore(settings)
     try:
-        if job_id is not None:
-            _remove_of(settings, client, store, job_id)
-            return
-        here = (folder.name for folder in (settings.data_dir / _FOLDER).glob("*/"))
-        for name in sorted(filter(is_id, {*here, *store.names(_FOLDER, "directory")})):  # others are nobody's of ours
-            _remove_of(settings, client, store, name)
+        for each_id in _job_ids(settings, store) if job_id is None else (job_id,):
+            try:
+                _remove_of(settings, client, store, each_id)
+            except (OSError, redis.ResponseError) as error:  # the others' files go all the same
+                log.warning("leftovers_not_removed", job_id=each_id, error=type(error).__name__)
     except (OSError, redis.RedisError) as error:
         log.warning("leftovers_not_removed", error=type(error).__name__)
+
+
+def _job_ids(settings: Settings, store: ModelStore) -> Iterator[str]:
+    """Yield the jobs with files on this host, then those with only copies. Raises OSError if the store is away."""
+    local = {folder.name for folder in (settings.data_dir / _FOLDER).glob("*/")}
+    yield from filter(is_id, local)
+    yield from filter(is_id, {*store.names(_FOLDER, "directory")} - local)
 
 
 def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_id: str) -> None:
@@ -194,7 +201,7 @@ def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_i
             if name != current:
                 store.remove(f"{copies}/{name}", folder=True)
         return
-    entered = (model_id or b"").decode()
+    entered = (model_id or b"").decode(errors="replace")
     if is_id(entered) and not client.exists(keys.model(entered)):
         store.delete(entered)
     store.remove(copies, folder=True)

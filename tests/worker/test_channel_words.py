@@ -94,15 +94,15 @@ def test_words_go_from_the_disk_also_while_the_store_is_away(
 ) -> None:
     job = train_job()
     current, before = (job_folder(settings, job.job_id) / name for name in (text_folder(job), "before"))
-    over = job_folder(settings, "t-over") / "text"
-    for folder in (current, before, over):
+    over, damaged = (job_folder(settings, job_id) / "text" for job_id in ("t-over", "t-damaged"))
+    for folder in (current, before, over, damaged):
         folder.mkdir(parents=True)
     client.hset(keys.job(job.job_id), "job", job.model_dump_json())
+    client.set(keys.job("t-damaged"), "of another type")
     with monkeypatch.context() as patch:
         for method in ("names", "remove", "delete"):
             patch.setattr(ModelStore, method, Mock(side_effect=StoreAway("away")))
-        for job_id in (job.job_id, "t-over"):
-            remove_leftovers(settings, client, job_id)
+        remove_leftovers(settings, client)
     assert (current.exists(), before.exists(), over.exists()) == (True, False, False)
     remove_leftovers(settings, client)
     assert not over.parent.exists(), "it was kept to find the copies by"
