@@ -4,6 +4,7 @@ from typing import Literal, cast
 
 import redis
 import structlog
+from pydantic import ValidationError
 
 from galvanic.results import TrainingInterrupted
 from shared import keys, lifecycle, messages
@@ -41,15 +42,16 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
     lease = Lease(client, job, job_events)
     with job_context(job), lease:
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
-        remove_leftovers(settings, client, job.job_id)  # what was made of a text that it no longer has
+        if job_events.attempt > 1:  # an earlier one may have had a text that was replaced since
+            remove_leftovers(settings, client, job.job_id)
         attempt = Attempt(settings, client, job, job_events, lease)
         try:
             outcome = carry_out(job, job_events, _give_up if job_events.deaths() >= MAX_DEATHS else attempt.run)
         except TrainingInterrupted as how:
-            waits = _wait_again(job, job_events, "died" if isinstance(how, Died) else "stopped")
-            outcome = "interrupted" if waits else "cancelled"
+            outcome = _wait_again(job, job_events, "died" if isinstance(how, Died) else "stopped")
             log.info("job_ended", kind=job.kind, outcome=outcome)
-        remove_leftovers(settings, client, job.job_id)  # all, if it is over
+        if outcome != "interrupted":  # it is over, or its text was replaced
+            remove_leftovers(settings, client, job.job_id)
         return outcome
 
 
@@ -60,23 +62,30 @@ def wait_after_death(job_id: str, attempt: int, nonce: str) -> None:
     try:
         data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
         if data is not None:
-            _wait_again(TrainJob.model_validate_json(data), JobEvents(client, job_id, attempt, nonce), "died")
+            job = TrainJob.model_validate_json(data)
+            outcome = _wait_again(job, JobEvents(client, job_id, attempt, nonce), "died")
             log.warning("training_died", job_id=job_id, attempt=attempt)
-            remove_leftovers(settings, client, job_id)
+            if outcome != "interrupted":
+                remove_leftovers(settings, client, job_id)
+    except ValidationError:  # the bot sends it again, and its attempt is refused
+        log.error("job_not_understood", job_id=job_id)
     except redis.RedisError as error:
         log.error("redis_lost", job_id=job_id, error=type(error).__name__)
 
 
-def _wait_again(job: TrainJob, job_events: JobEvents, how: Literal["stopped", "died"]) -> bool:
-    """Send the next attempt, unless another one has the job by now.
+def _wait_again(job: TrainJob, job_events: JobEvents, how: Literal["stopped", "died"]) -> str:
+    """Send the next attempt, unless the job is another's or over by now; return the outcome of this one.
 
-    Return False if it is not to go on, because somebody cancelled it: it is over. Raises redis.RedisError.
+    Raises redis.RedisError.
     """
     nonce = lifecycle.new_nonce()
     answer = job_events.requeue(how, nonce)
-    if answer not in (None, b"cancelled"):
-        messages.send(app, job, int(answer), nonce, priority=RESUMED)
-    return answer != b"cancelled"
+    if answer is None:
+        return "superseded"
+    if answer == b"cancelled":
+        return "cancelled"
+    messages.send(app, job, int(answer), nonce, priority=RESUMED)
+    return "interrupted"
 
 
 def _give_up() -> Failed:

@@ -61,7 +61,8 @@ def copied(settings: Settings) -> list[str]:
 
 
 def test_another_host_goes_on(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with interrupting(monkeypatch, tmp_path / "stop"):
+    with interrupting(monkeypatch, tmp_path / "stop"), monkeypatch.context() as patch:
+        patch.setattr(ModelStore, "names", lambda *_: pytest.fail("there is nothing to look for yet"))
         train(client, "t-1", options=OPTIONS)
     assert copied(get_settings()) == ["t-1"]
     there = changed_settings(monkeypatch, DATA_DIR=tmp_path / "second")
@@ -124,22 +125,27 @@ def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis) -> 
     assert copied(settings) == []
 
 
-@pytest.mark.parametrize("meanwhile", [False, True])
+@pytest.mark.parametrize("when", ["stopped", "running", "stopping"])
 def test_what_was_made_of_a_text_that_was_replaced_is_dropped(
-    meanwhile: bool, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    when: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After a stop, or while it runs. Nobody goes on from it, here or on another host, and at once it is gone."""
+    """After a stop, while it runs or as it stops. Nobody goes on from it, here or elsewhere; at once it is gone."""
     job, settings = book_job(client, options=OPTIONS), get_settings()
     text = TEXT.lower()
     corpus = corpus_of(text)
 
     def replace() -> None:
         script = lifecycle.replace_text(job.model_copy(update={"corpus": corpus}), pack(text), b"", "next")
-        assert lives.run(client, script) == (b"2" if meanwhile else b"3")
+        assert lives.run(client, script) == (b"3" if when == "stopped" else b"2")
+        if when == "stopping":
+            (tmp_path / "stop").touch()
 
-    if meanwhile:
-        in_the_middle(monkeypatch, replace)
-        assert isinstance(run_to_its_end(client, job), Interrupted)
+    if when != "stopped":
+        with monkeypatch.context() as patch:
+            patch.setenv(STOP_FILE_VARIABLE, str(tmp_path / "stop"))
+            in_the_middle(patch, replace)
+            result = run_to_its_end(client, job)
+        assert isinstance(result, Interrupted)
     else:
         with interrupting(monkeypatch, tmp_path / "stop"):
             run_to_its_end(client, job)
