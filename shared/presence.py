@@ -34,7 +34,7 @@ def alive(client: redis.Redis, service: str, since: float = 0.0) -> list[str]:
     """Return the names of a service's processes that run, and have said so after a moment."""
     least = max(time.time(), since + EXPIRY_S)
     names = cast(list[bytes], client.zrangebyscore(keys.workers(service), least, "+inf"))
-    return [name.decode() for name in names]
+    return [name.decode(errors="replace") for name in names]
 
 
 def health_command(settings: Settings, service: str, name_has: str = "") -> int:
@@ -54,7 +54,7 @@ def health_command(settings: Settings, service: str, name_has: str = "") -> int:
 
 async def alive_async(client: redis.asyncio.Redis, service: str) -> list[str]:
     reply = client.zrangebyscore(keys.workers(service), time.time(), "+inf")
-    return [name.decode() for name in await cast(Awaitable[list[bytes]], reply)]
+    return [name.decode(errors="replace") for name in await cast(Awaitable[list[bytes]], reply)]
 
 
 async def beat_async(client: redis.asyncio.Redis, service: str, name: str) -> None:

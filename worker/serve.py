@@ -135,10 +135,10 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
             delete = functools.partial(delete_files, connect(settings), models.store)
             threads.enter_context(PeriodicThread(delete, DELETE_EVERY_S, "models_not_deleted"))
         else:
-            take_over(settings)
             # What is left here of trainings that are over, maybe elsewhere, may have members' words in it.
             leftovers = functools.partial(remove_leftovers, settings, connect(settings))
             threads.enter_context(PeriodicThread(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
+            take_over(settings)
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError) and is_id(kwargs.get("job_id")):
@@ -191,31 +191,33 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
     if cause is not None:
         log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
     with _reaching_redis(settings, "redis_unreachable") as client:
-        names = {name.decode() for name in cast(list[bytes], client.hkeys(key))}  # before who is alive is asked
-        if gone := names - set(presence.alive(client, queue)):
+        announced = cast(list[bytes], client.hkeys(key))  # before who is alive is asked
+        if gone := {name.decode(errors="replace") for name in announced} - set(presence.alive(client, queue)):
             client.hdel(key, *gone)
         client.hset(key, worker, describe())
 
 
 def take_over(settings: Settings) -> None:
     """Have trainings wait again that a killed worker of this host had begun, before this one takes others."""
-    begun: list[tuple[str, str, int, str]] = []
+    from worker.training import wait_after_death
+
+    begun: list[tuple[str, tuple[str, int, str]]] = []  # worker, and what `wait_after_death` takes
+    gone: list[tuple[str, int, str]] = []
     host = f"@{socket.gethostname()}:"
     with _reaching_redis(settings, "redis_unreachable") as client:
         for name in cast(list[bytes], client.hkeys(keys.ACTIVE)):
-            job_id = name.decode(errors="replace")
-            fields = cast(list[bytes | None], client.hmget(keys.job(job_id), "state", "worker", "attempt", "nonce"))
-            state, worker, attempt, nonce = ((value or b"").decode(errors="replace") for value in fields)
-            if state == "begun" and host in worker and is_id(job_id):
-                begun.append((worker, job_id, int(attempt), nonce))
+            with contextlib.suppress(ValueError, redis.ResponseError):  # a damaged record
+                job_id = name.decode()
+                fields = cast(list[bytes | None], client.hmget(keys.job(job_id), "state", "worker", "attempt", "nonce"))
+                state, worker, attempt, nonce = ((value or b"").decode() for value in fields)
+                if state == "begun" and host in worker and is_id(job_id):
+                    begun.append((worker, (job_id, int(attempt), nonce)))
         if begun:
             time.sleep(presence.EXPIRY_S)  # whichever of them is alive says so meanwhile
-        alive = presence.alive(client, TRAIN_QUEUE)
-        for worker, job_id, number, nonce in begun:
-            if worker not in alive:
-                from worker.training import wait_after_death
-
-                wait_after_death(job_id, number, nonce)
+            alive = presence.alive(client, TRAIN_QUEUE)
+            gone = [message for worker, message in begun if worker not in alive]
+    for message in gone:
+        wait_after_death(*message)
 
 
 def _log_pool_errors(**_: Any) -> None:

@@ -43,14 +43,21 @@ def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.R
 def test_a_worker_that_starts_has_the_trainings_of_a_killed_one_of_its_host_wait_again(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not those of one that is alive, or of another host."""
+    """Not those of one that is alive, or of another host. Damaged records keep it from none."""
     monkeypatch.setattr(presence, "EXPIRY_S", 0.0)
     here = socket.gethostname()
     workers = {"t-1": f"train-1@{here}:1.a", "t-2": f"train-2@{here}:1.b", "t-3": "train-3@elsewhere:1.c"}
     for job_id, worker in workers.items():
         lives.enter(client, train_job(job_id=job_id))
         lives.take(client, job_id, worker)
-    client.zadd(keys.workers(TRAIN_QUEUE), {workers["t-2"]: 4e9})
+    client.zadd(keys.workers(TRAIN_QUEUE), {workers["t-2"]: 4e9, b"\xff": 4e9})
+    whole = {"state": "begun", "worker": workers["t-1"], "attempt": "1", "nonce": "nonce", "job": "{}"}
+    for job_id, damage in {"t-a": {"attempt": "x"}, "t-b": {"nonce": b"\xff"}, "t-c": {}}.items():
+        client.hset(keys.job(job_id), mapping=whole | damage)
+    client.set(keys.job("t-d"), "of another type")
+    client.delete(keys.ACTIVE)
+    for job_id in ("t-a", "t-b", "t-c", "t-d", b"\xff", *workers):
+        client.hset(keys.ACTIVE, job_id, "1")
     serve.take_over(settings)
     assert [client.hget(keys.job(job_id), "state") for job_id in workers] == [b"waiting", b"begun", b"begun"]
     assert ids_in_order(client.lrange(name, 0, -1) for name in lists_of(TRAIN_QUEUE)) == ["t-1-2"]
