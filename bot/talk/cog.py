@@ -13,7 +13,6 @@ from discord.ext import commands
 from bot.admin.cog_settings import Section, ServerSettings, administered, settings_form
 from bot.components import Field, Form, Press
 from bot.core import Core
-from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.autocomplete import choices, in_time
 from bot.responder import replying
@@ -30,29 +29,25 @@ from bot.servers.settings import MOST_TYPED
 from bot.talk.personas import MARK, Personas, checked_name
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
-from bot.talk.store import MOST_PERSONAS, Persona, PersonaStore
+from bot.talk.store import MOST_PERSONAS, Persona
 from bot.types import Context, hybrid_command
 from bot.words import GREEN, GREY, as_typed, code, listed, mentions, plain
 from bot.write.cog_chat import Chat
-from bot.write.conversation import Conversation
 from galvanic.errors import UserError
 
 
 @dataclass(eq=False, repr=False)
 class Speaks(commands.Cog):
     core: Core
-    registry: Registry
-    store: PersonaStore
     panel: ServerSettings
     speaker: Speaker
     personas: Personas
-    conversation: Conversation
     chat: Chat
 
     def register(self) -> None:
         section = Section("speaking", "In this channel", self.speaker.describe, self._speaking_form)
         self.panel.add_section(section)
-        self.panel.add_reset("all personas are deleted", self.store.forget_guild)
+        self.panel.add_reset("all personas are deleted", self.personas.store.forget_guild)
         self.core.routing.hear(self._hear)
 
     @hybrid_command(
@@ -144,7 +139,7 @@ class Speaks(commands.Cog):
     async def _list(self, actor: Actor) -> discord.Embed:
         personas, admin = await self._visible(actor), is_admin(actor.user)
         viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it
-        usable = await self.registry.by_ids(viewer, [persona.model_id for persona in personas.values()])
+        usable = await self.personas.registry.by_ids(viewer, [persona.model_id for persona in personas.values()])
         names = {model.model_id: f"`{model.name}`" for model in usable}
         lines = []
         for call, persona in personas.items():
@@ -158,13 +153,13 @@ class Speaks(commands.Cog):
 
     async def _remove(self, actor: Actor, call: str) -> str:
         """Remove a persona from the server; the answer. Raises UserError: there is none."""
-        personas = await self.store.of(actor.guild_id)
+        personas = await self.personas.store.of(actor.guild_id)
         if call not in personas:
             named = " or ".join(f"`@{other}`" for other in personas)
             raise UserError(
                 f"No persona is called {code(call)}.", f"Take {named}." if personas else "There is none yet."
             )
-        await self.store.remove(actor.guild_id, call)
+        await self.personas.store.remove(actor.guild_id, call)
         return f"`@{call}` no longer speaks in this server."
 
     async def _add(
@@ -173,15 +168,15 @@ class Speaks(commands.Cog):
         """Add a persona, or change one; the answer. Raises UserError: it can't be."""
         actor, guild = Actor.of(ctx), ctx.guild
         assert guild is not None
-        old = (await self.store.of(actor.guild_id)).get(call)
+        old = (await self.personas.store.of(actor.guild_id)).get(call)
         title = checked_name(call, name or (old.title if old else call))
         if picture is not None and not (picture.content_type or "").startswith("image/"):
             raise UserError("This file isn't a picture.", "Attach an image.")
         viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it
         if old is not None and model is None:
-            record = await self.registry.by_id(viewer, old.model_id)
+            record = await self.personas.registry.by_id(viewer, old.model_id)
         else:
-            record, _ = await self.registry.choose_to_write(viewer, model)
+            record, _ = await self.personas.registry.choose_to_write(viewer, model)
         await self.personas.refuse_members_names(guild, call, title)
         channels = [at for at in (old.channels if old else ()) if guild.get_channel(at) and at != actor.here[-1]]
         persona = Persona(
@@ -190,7 +185,7 @@ class Speaks(commands.Cog):
             channels=(*channels, actor.here[-1]),
             picture=picture.url if picture is not None else old.picture if old else None,
         )
-        if not await self.store.put(actor.guild_id, call, persona):
+        if not await self.personas.store.put(actor.guild_id, call, persona):
             prefix = await self.core.servers.prefix(actor.guild_id)
             remove = as_typed(prefix, "persona", "what", "remove", "call", "CALL")
             raise UserError(f"This server has {MOST_PERSONAS} personas.", f"Remove one: `{remove}`.")
@@ -242,12 +237,12 @@ class Speaks(commands.Cog):
     async def _visible(self, actor: Actor) -> dict[str, Persona]:
         """Return the channel's personas, to an admin all of the server."""
         if is_admin(actor.user):
-            return await self.store.of(actor.guild_id)
+            return await self.personas.store.of(actor.guild_id)
         return await self.personas.speaking_in(actor.guild_id, actor.here)
 
     @persona.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.registry.offered(interaction, typed)
+        return await self.personas.registry.offered(interaction, typed)
 
     @persona.autocomplete("call")
     @talk.autocomplete("first")
@@ -267,7 +262,7 @@ class Speaks(commands.Cog):
         require_permissions(ctx)
         actor = Actor.of(ctx)
         async with self.core.access.cooldown("chat", actor):
-            await self.personas.say(actor, call, await self.conversation.turns(actor, ctx.message, words))
+            await self.personas.say(actor, call, await self.personas.conversation.turns(actor, ctx.message, words))
 
     async def _speaking_form(self, press: Press) -> Form:
         administered(press)
@@ -306,11 +301,11 @@ class Speaks(commands.Cog):
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.speaker.rooms.forget(channel.id)
         self.personas.hooks.pop(channel.id, None)
-        self.core.chores.add(self.store.forget_channel, channel.guild.id, channel.id)
+        self.core.chores.add(self.personas.store.forget_channel, channel.guild.id, channel.id)
 
     @commands.Cog.listener()
     async def on_server_left(self, guild_id: int) -> None:
-        self.core.chores.add(self.store.forget_guild, guild_id)
+        self.core.chores.add(self.personas.store.forget_guild, guild_id)
 
     @commands.Cog.listener()
     async def on_webhooks_update(self, channel: discord.abc.GuildChannel) -> None:

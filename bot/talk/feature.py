@@ -15,16 +15,7 @@ async def setup(core: Core, *, registry: Registry, write: Write, panel: ServerSe
     rooms, store = Rooms(core.redis), PersonaStore(core.redis)
     speaker = Speaker(core=core, registry=registry, conversation=write.conversation, rooms=rooms)
     personas = Personas(core=core, registry=registry, conversation=write.conversation, rooms=rooms, store=store)
-    speaks = Speaks(
-        core=core,
-        registry=registry,
-        store=store,
-        panel=panel,
-        speaker=speaker,
-        personas=personas,
-        conversation=write.conversation,
-        chat=write.chat,
-    )
+    speaks = Speaks(core=core, panel=panel, speaker=speaker, personas=personas, chat=write.chat)
     registry.replaced.append(store.replace_model)
     speaks.register()
     await core.add(speaks)

@@ -33,17 +33,14 @@ from shared.events import Failed, Generated
 from shared.models import ModelRecord
 
 MARK = " · model"
-PAUSE_S = (3.0, 8.0)
-"""Pause between two texts of a talk."""
+PAUSE_S = (3.0, 8.0)  # between two texts of a talk
 LETTER = f"{UNASKED}-p"
 """Beginning of their jobs' ids: `u-p-REQUEST-TURN-CALL`. As `UNASKED` ones, none is posted late or again."""
 _CALL = r"[a-z0-9][a-z0-9_-]{0,19}"
 _CALLED = re.compile(rf"(?<![\w@<./])@({_CALL})(?![\w-])", re.IGNORECASE)
 _RESERVED = ("everyone", "here", "systemmessage", "stop")
-_MOST_CHARS = 32
-"""The longest name, as on Discord. Behind a longer one `MARK` could be out of sight."""
-_FOUND = 1_000
-"""Members in an answer of Discord's, at most."""
+_MOST_CHARS = 32  # of a name, as on Discord: behind a longer one `MARK` could be out of sight
+_MOST_MEMBERS = 1_000  # in an answer of Discord's
 _ALIKE = ("li1", "o0")
 _TOO_MANY_WEBHOOKS, _MOST_HOOKS = 30_007, 1_000
 log = structlog.get_logger()
@@ -238,7 +235,7 @@ class Personas(Service):
         first = {key[0] for key in look_alikes} | {name[0].lower() for name in names}
         first |= {other for letters in _ALIKE for other in letters if first & set(letters)}
         for query in {*first, *names}:  # a whole name, too: more members may begin with a letter than are found
-            for member in await self.core.bot.http.request(route, params={"query": query, "limit": _FOUND}):
+            for member in await self.core.bot.http.request(route, params={"query": query, "limit": _MOST_MEMBERS}):
                 theirs = (member.get("nick"), member["user"]["username"], member["user"].get("global_name"))
                 if any(look_alikes & _look_alikes(name) for name in theirs if name):
                     raise UserError("A member of this server has that name, or one like it.", "Choose another name.")

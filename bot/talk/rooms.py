@@ -9,14 +9,12 @@ import redis.asyncio
 import structlog
 
 from bot.background import redis_call
-from bot.talk.speaking import MOST_AN_HOUR, Speaking, parse
+from bot.talk.speaking import Speaking, parse
 from galvanic.errors import UserError
 from shared import keys
 
-MOST_IN_A_SERVER = 200
-"""Texts an hour in all channels of a server, whatever its admins choose."""
-KNOWN = 10_000
-"""Channels that are kept in memory: those where something was said last."""
+MOST_IN_A_SERVER = 200  # texts an hour in all channels of a server, whatever its admins choose
+KNOWN = 10_000  # channels that are kept in memory: those where something was said last
 _FIELDS = ("speak", "quiet", "spoke", "heard")
 _HOUR_S = 3_600
 _READ_S = 1.5  # for what a channel has chosen: a form that shows it must be open within Discord's 3 s
@@ -45,8 +43,12 @@ class Rooms:
     async def room(self, channel_id: int) -> Room:
         if (room := self._known.get(channel_id)) is None:
             speak, *numbers = await redis_call(self._redis.hmget(keys.channel(channel_id), _FIELDS), _READ_S)
-            read = Room(_read(channel_id, speak), *(int(number or 0) for number in numbers))
-            room = self._known.setdefault(channel_id, read)
+            try:
+                rules = parse((speak or b"").decode())
+            except UserError:  # they are damaged, or a time zone is gone
+                log.error("speaking_not_understood", channel_id=channel_id)
+                rules = Speaking()
+            room = self._known.setdefault(channel_id, Room(rules, *(int(number or 0) for number in numbers)))
             if len(self._known) > KNOWN:
                 self._known.popitem(last=False)
         self._known.move_to_end(channel_id)
@@ -69,7 +71,7 @@ class Rooms:
 
     async def take(self, channel_id: int, guild_id: int, text_id: str) -> bool:
         """Count a text in a channel's and its server's hour; False, and nothing is counted: that would be too many."""
-        most, now = min((await self.room(channel_id)).speak.most, MOST_AN_HOUR), time.time()
+        most, now = (await self.room(channel_id)).speak.most, time.time()
         async with self._redis.pipeline(transaction=True) as pipe:
             for key in _spoken(channel_id, guild_id):
                 pipe.zremrangebyscore(key, "-inf", now - _HOUR_S)
@@ -90,11 +92,3 @@ class Rooms:
 
 def _spoken(channel_id: int, guild_id: int) -> tuple[str, str]:
     return keys.spoken("channel", channel_id), keys.spoken("guild", guild_id)
-
-
-def _read(channel_id: int, lines: bytes | None) -> Speaking:
-    try:
-        return parse((lines or b"").decode())
-    except UserError:  # it is damaged, or a time zone is gone
-        log.error("speaking_not_understood", channel_id=channel_id)
-        return Speaking()

@@ -16,8 +16,7 @@ from galvanic.errors import UserError
 from galvanic.units import duration
 from shared import blocklist
 
-MOST_AN_HOUR = 60
-"""Texts in a channel, whatever its admins choose."""
+_MOST_AN_HOUR = 60  # texts in a channel, whatever its admins choose
 EXAMPLES = ("2%", "every 40", "every 2h", "on words pizza, monster", "most 6", "quiet 23-7 Europe/Berlin", "off")
 _MOST_WORDS = 20
 _SHOWN_WORDS = 5
@@ -109,7 +108,7 @@ def _changes(line: str) -> dict[str, Any]:
             words = blocklist.parse(re.sub(r"^words?( |$)", "", rest))
             return {"words": words[: _within("words", str(len(words)), _MOST_WORDS)] if words != ("off",) else ()}
         case "most" if re.fullmatch(r"\d{1,9}", rest):
-            return {"most": _within("texts an hour", rest, MOST_AN_HOUR)}
+            return {"most": _within("texts an hour", rest, _MOST_AN_HOUR)}
         case "quiet" if rest == "off":
             return {"hours": None, "zone": UTC}
         case "quiet" if match := _HOURS.fullmatch(line.partition(" ")[2]):

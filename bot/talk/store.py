@@ -11,8 +11,7 @@ from bot.background import redis_call
 from bot.jobs.decoding import read
 from shared import keys
 
-MOST_PERSONAS = 25
-"""Most personas of a server."""
+MOST_PERSONAS = 25  # of a server
 
 
 class Persona(BaseModel, frozen=True, extra="ignore"):

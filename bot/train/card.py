@@ -27,10 +27,8 @@ from shared.connect import takes_nothing
 from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 
-EDIT_EVERY_S = 2.0
-"""The shortest time between two edits of a card. Discord takes about one a second in a channel."""
-FRESH_AFTER_S = 55 * 60
-"""Age at which a card goes on in a fresh message: Discord limits edits of those older than an hour (30046)."""
+EDIT_EVERY_S = 2.0  # the shortest time between two edits of a card; Discord takes about one a second in a channel
+FRESH_AFTER_S = 55 * 60  # then a card goes on in a fresh message: Discord limits edits after an hour (30046)
 LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
 RETRY_S = 5.0
 PUT_WITHIN_S = 30.0  # then Discord is asked again; aiohttp would wait for five minutes

@@ -30,12 +30,9 @@ from shared.jobs import Snowflake
 from shared.models import ModelRecord
 
 _DAY_S = 86_400.0
-_NIGHT_S = 3 * 3_600.0
-"""Seconds of the day, in UTC, at which nightly learning begins."""
-_LEAST_S = 6 * 3_600.0
-"""Seconds between two trainings of one channel."""
-_LEAST, _MOST = 100, 100_000
-"""Limits of the messages after which a model learns."""
+_NIGHT_S = 3 * 3_600.0  # the time of day, in UTC, at which nightly learning begins
+_LEAST_S = 6 * 3_600.0  # between two trainings of one channel
+_LEAST, _MOST = 100, 100_000  # limits of the messages after which a model learns
 
 log = structlog.get_logger()
 

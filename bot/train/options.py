@@ -12,8 +12,7 @@ from galvanic.options import STARTER, STARTS, RecipeName, Start, TrainOptions, r
 from shared.models import ModelRecord
 from shared.settings import Settings
 
-MORE: Final = "more"
-"""The source that stands for the text that the model learned from."""
+MORE: Final = "more"  # the source that stands for the text that the model learned from
 _SHAPE = ("layers", "units", "embedding")
 _KEPT = ("dropout", "batch", "length", "learning_rate")
 

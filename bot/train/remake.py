@@ -32,12 +32,9 @@ from shared.jobs import Job, TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 
-EVERY_S = 60.0
-"""Seconds between two looks, when nothing happens that calls for one."""
-_GATHER_S = 2.0
-"""Several members may withdraw in a row: one look is enough for all."""
-_TRIES = 6
-"""Tries to make a model again, in the time there is for it: each shows a card."""
+EVERY_S = 60.0  # between two looks, when nothing happens that calls for one
+_GATHER_S = 2.0  # several members may withdraw in a row: one look is enough for all
+_TRIES = 6  # to make a model again, in the time that there is for it: each shows a card
 
 Chore = Callable[[], Awaitable[Any]]
 log = structlog.get_logger()

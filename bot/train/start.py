@@ -31,8 +31,7 @@ from shared.logging import job_context
 from shared.messages import PUBLIC_SOURCES
 from shared.models import ModelRecord
 
-DEMO_MINUTES = 2.0
-"""Minutes of a newcomer's first training at most."""
+DEMO_MINUTES = 2.0  # of a newcomer's first training, at most
 _NO_LIMITS = (1_000_000, 1_000_000)
 
 log = structlog.get_logger()

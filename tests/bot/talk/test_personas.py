@@ -447,7 +447,7 @@ async def test_a_persona_goes_on_with_the_model_that_took_its_models_place(live:
 
 
 def store(live: Live) -> PersonaStore:
-    return cog(live.bot, Speaks).store
+    return cog(live.bot, Speaks).personas.store
 
 
 async def with_expiring_picture(live: Live) -> None:
