@@ -253,7 +253,10 @@ class LiveCard:
     async def _post(self, embed: discord.Embed) -> None:
         """Edit the card, or post a new one where there is none to edit, or it is too old for that."""
         place, at = self._job.place, self._where
-        buttons, files = buttons_of(self._job, self._state), await self._files()
+        buttons, files = buttons_of(self._job, self._state), list[discord.File]()
+        if self._state.finished is not None:
+            chart = await self._jobs.artifact(self._job.job_id, LOSS_FILE)
+            files = [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
         channel = self._cards.core.bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         old = channel.get_partial_message(at[1]) if at is not None else None
         if old is not None and time.time() - old.created_at.timestamp() < FRESH_AFTER_S:
@@ -275,12 +278,6 @@ class LiveCard:
         if old is not None:
             with unless_refused(log.warning, "old_card_not_removed"):
                 await old.delete()
-
-    async def _files(self) -> list[discord.File]:
-        if self._state.state != "finished":
-            return []
-        chart = await self._jobs.artifact(self._job.job_id, LOSS_FILE)
-        return [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
 
     async def _show_outage(self, embed: discord.Embed) -> None:
         """Say on the card that the queue is away, if there is a card to edit."""

@@ -24,7 +24,7 @@ from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTS
 from shared.corpora.catalogue import catalogue
-from shared.corpora.corpus import Corpus, check_size, from_upload
+from shared.corpora.corpus import check_size, from_upload
 from shared.corpora.sources import names as text_names, resolve
 from shared.models import ModelRecord
 
@@ -105,16 +105,12 @@ class Training(commands.Cog):
     # ------------------------------------------------------------------ a text
 
     async def _request(self, actor: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
-        parent = await self._parent(actor, flags)
-        options = train_options.chosen(flags, self.core.settings, parent)
-        return TrainRequest(await self._corpus(actor, file, flags), options, parent)
-
-    async def _corpus(self, actor: Actor, file: discord.Attachment | None, flags: TrainFlags) -> Corpus:
-        settings = self.core.settings
+        settings, parent = self.core.settings, await self._parent(actor, flags)
+        options = train_options.chosen(flags, settings, parent)
         if file is None:
             assert flags.source is not None
             try:
-                return await resolve(flags.source, settings)
+                return TrainRequest(await resolve(flags.source, settings), options, parent)
             except UserError as error:
                 if (name := await self.sources.meant(actor, flags.source)) is None:
                     raise
@@ -125,7 +121,8 @@ class Training(commands.Cog):
                 ) from error
         check_size(file.size, settings)
         data = await decoding.read_file(file)
-        return await asyncio.to_thread(from_upload, file.filename, data, settings)
+        corpus = await asyncio.to_thread(from_upload, file.filename, data, settings)
+        return TrainRequest(corpus, options, parent)
 
     # ------------------------------------------------------------------ a channel
 

@@ -97,23 +97,16 @@ class Jobs(commands.Cog):
         Raises `UserError`: there is no such training in this server, it is over, it is somebody else's, or there is
         nothing to keep yet.
         """
-        job = await self._load(job_id, actor.guild_id, actor.user)
+        job, state = await self._load(job_id, actor.guild_id, actor.user)
         if not _may_end(actor.user, job):
             raise UserError("This training isn't yours.", "Only its owner and members with Manage Messages can end it.")
-        state = await self._state(job_id)
-        if state.over:
-            raise _over()
-        return await (self._cancel if ending == "cancel" else self._finish)(job_id, state)
-
-    async def _cancel(self, job_id: str, state: TrainingState) -> str:
-        match await self.core.jobs.cancel(job_id):
-            case "over":
-                raise _over()
-            case "cancelled":
-                return "Cancelled before it started." if state.state == "queued" else "Cancelled."
-        return "I'm cancelling it: its card will show when that is done."
-
-    async def _finish(self, job_id: str, state: TrainingState) -> str:
+        outcome = await self.core.jobs.cancel(job_id) if ending == "cancel" and not state.over else None
+        if state.over or outcome == "over":
+            raise UserError("This training has already ended.", "Its card shows how, and there is nothing left to do.")
+        if outcome == "cancelled":
+            return "Cancelled before it started." if state.state == "queued" else "Cancelled."
+        if outcome == "asked":
+            return "I'm cancelling it: its card will show when that is done."
         if state.state == "queued":
             raise UserError("This training hasn't started, so there is nothing to keep.", "Use **Cancel** instead.")
         if not state.has_learned:
@@ -171,8 +164,7 @@ class Jobs(commands.Cog):
         training that this person can see, it learns from messages that they may not be able to read, or it has no
         samples.
         """
-        job = await self._load(job_id, guild_id, user)
-        state = await self._state(job_id)
+        job, state = await self._load(job_id, guild_id, user)
         if job.is_private and job.place.user_id != user.id:
             owner = f"<@{job.place.user_id}>"
             raise UserError("These samples are not for you.", f"They are made of {owner}'s words, for {owner} alone.")
@@ -192,25 +184,18 @@ class Jobs(commands.Cog):
             raise UserError("There are no samples yet.", "The first one comes soon, on its card.")
         return embeds.samples(job, state, await self.core.servers.blocklist(guild_id))
 
-    async def _load(self, job_id: str, guild_id: int, user: User) -> TrainJob:
+    async def _load(self, job_id: str, guild_id: int, user: User) -> tuple[TrainJob, TrainingState]:
         stored = await self.core.jobs.load(job_id) if is_id(job_id) else None
         job = stored.job if stored is not None else None
         if not isinstance(job, TrainJob) or job.place.guild_id != guild_id or not access.can_view(user, job.place):
             raise UserError(
                 f"There is no training {code(job_id)} in this server.", "Its id is at the bottom of its card."
             )
-        return job
-
-    async def _state(self, job_id: str) -> TrainingState:
-        return TrainingState.of(event for _, event in await self.core.jobs.events(job_id, "0"))
+        return job, TrainingState.of(event for _, event in await self.core.jobs.events(job_id, "0"))
 
 
 def _may_end(user: User, job: TrainJob) -> bool:
     return job.place.user_id == user.id or access.moderates(user, job.place)
-
-
-def _over() -> UserError:
-    return UserError("This training has already ended.", "Its card shows how, and there is nothing left to do.")
 
 
 # ---------------------------------------------------------------------- the list

@@ -91,8 +91,9 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
     return embed.set_footer(text=", ".join(filter(None, [job.options.recipe, chars, f"job {job.job_id}"])))
 
 
-def _note(title: str, text: str, colour: discord.Colour | None, job_id: str) -> discord.Embed:
-    return discord.Embed(title=title, description=text, colour=colour).set_footer(text=f"job {job_id}")
+def _learned(job: TrainJob, text: str) -> discord.Embed:
+    embed = discord.Embed(title=f"Learned {short_title(job)}", description=text, colour=GREEN)
+    return embed.set_footer(text=f"job {job.job_id}")
 
 
 def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
@@ -112,7 +113,7 @@ def finished_privately(job: TrainJob) -> discord.Embed:
     """The end of a training on a member's own words, as everybody sees it: neither its model's name nor its texts."""
     owner = f"<@{job.place.user_id}>"
     text = f"✅ The model is ready, for {owner} alone. My direct message names it; if you take none, use `/models`."
-    return _note(f"Learned {short_title(job)}", text, GREEN, job.job_id)
+    return _learned(job, text)
 
 
 def direct_end(job: TrainJob, state: TrainingState, prefix: str, *, channel_gone: bool) -> discord.Embed:
@@ -129,7 +130,7 @@ def direct_end(job: TrainJob, state: TrainingState, prefix: str, *, channel_gone
                 f"✅ `{name}` is ready, and only you can use it. Try `{example}`. `{share}` lets others use it where "
                 "everybody could have read these messages."
             )
-        embed = _note(f"Learned {short_title(job)}", text, GREEN, job.job_id)
+        embed = _learned(job, text)
     if channel_gone:
         embed.description = f"The channel where you had me learn {short_title(job)} was deleted.\n{embed.description}"
     return embed
@@ -151,7 +152,7 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
         lines.append(f"`{bar(progress.share)}` **{math.floor(100 * progress.share)} %**")
     embed = discord.Embed(title=f"Learning {short_title(job)}", description="\n".join(lines), colour=colour)
     if progress is not None:
-        _add_progress(embed, job.options, progress, _unseen(state), ending=context.control is not None)
+        _add_progress(embed, job.options, progress, state.samples, ending=context.control is not None)
     embed.add_field(name="How", value=how(job, context.most_minutes), inline=False)
     if progress is None:
         add_fields(embed, {"Text": "\n".join([count(job.corpus.chars, "character"), *job.corpus.notes])})
@@ -185,22 +186,8 @@ def _doing(state: TrainingState, context: CardContext) -> str:
     return _DOING[progress.doing]
 
 
-def _limit(options: TrainOptions, most_minutes: float) -> float | None:
-    """Return the minutes that a training may learn; None: as many as any, and it ends with its epochs."""
-    minutes = options.minutes
-    return minutes if minutes is not None and (minutes < most_minutes or not options.by_epochs) else None
-
-
-def _unseen(state: TrainingState) -> float | None:
-    """Return the newest loss on unseen text; the first one is that of its first sample."""
-    losses = [sample.heldout_loss for sample in state.samples if sample.heldout_loss is not None]
-    if state.progress is not None and state.progress.heldout_loss is not None:
-        return state.progress.heldout_loss
-    return losses[-1] if losses else None
-
-
 def _add_progress(
-    embed: discord.Embed, options: TrainOptions, progress: Progress, unseen: float | None, *, ending: bool
+    embed: discord.Embed, options: TrainOptions, progress: Progress, samples: Sequence[Sample], *, ending: bool
 ) -> None:
     """Add how far a training is. `ending`: somebody asked for its end, so that its plan says nothing any more."""
     # Where time decides, nobody knows how many epochs there will be.
@@ -209,14 +196,18 @@ def _add_progress(
     time_left = "estimating…" if progress.eta_s is None else f"{at_most}{duration(progress.eta_s)}"
     if ending or progress.doing == "finishing" or (progress.eta_s is not None and progress.eta_s < 1):
         time_left = "a moment"
+    loss = progress.train_loss
     held_out = options.recipe != "classic"
+    if held_out:  # the first one is that of the first sample
+        losses = [*(sample.heldout_loss for sample in samples), progress.heldout_loss]
+        loss = next((loss for loss in reversed(losses) if loss is not None), None)
     add_fields(
         embed,
         {
             "Epoch": f"{progress.epoch}{of}",
             "Step": f"{progress.step:,} of {progress.steps:,}",
             "Time left": time_left,
-            "Unseen text" if held_out else "Its own text": bits(unseen if held_out else progress.train_loss),
+            "Unseen text" if held_out else "Its own text": bits(loss),
             "Speed": f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…",
         },
     )
@@ -269,8 +260,10 @@ def _start(model: ModelFacts) -> str:
 
 
 def how(job: TrainJob, most_minutes: float) -> str:
-    """Say how a training learns. `most_minutes`: the limit of all; with a number of epochs, only less is a choice."""
-    options, minutes = job.options, _limit(job.options, most_minutes)
+    """Say how a training learns. `most_minutes`: the limit of all trainings."""
+    options, minutes = job.options, job.options.minutes
+    if options.by_epochs and minutes is not None and minutes >= most_minutes:
+        minutes = None  # it ends with its epochs
     each = "" if options.layers == 1 else " in each layer"
     named = ("dropout", "batch", "length", "learning_rate", "random_seed")
     numbers = {name.replace("_", " "): getattr(options, name) for name in named}
