@@ -20,13 +20,6 @@ PAGE_TOKEN = "GALVANIC_PLAYGROUND_TOKEN"  # noqa: S105 - the variable's name
 """Opens the page. Without it the playground makes one, and prints it."""
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m playground", description="A local Discord in the browser.")
-    parser.add_argument("--port", type=int, help="port on 127.0.0.1; 0 takes a free one (default: PORT, else 8765)")
-    parser.add_argument("--port-file", type=Path, help="write the port in use to this file")
-    return parser.parse_args()
-
-
 async def _run(arguments: argparse.Namespace) -> None:
     settings = get_settings()
     configure_logging("playground", settings)
@@ -49,8 +42,11 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m playground", description="A local Discord in the browser.")
+    parser.add_argument("--port", type=int, help="port on 127.0.0.1; 0 takes a free one (default: PORT, else 8765)")
+    parser.add_argument("--port-file", type=Path, help="write the port in use to this file")
     try:
-        asyncio.run(_run(_arguments()))
+        asyncio.run(_run(parser.parse_args()))
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

@@ -11,7 +11,7 @@ import functools
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -54,16 +54,6 @@ async def sender(socket: web.WebSocketResponse) -> AsyncIterator[asyncio.Queue[d
         await asyncio.gather(sending, return_exceptions=True)
 
 
-class _Parsers(dict[str, Callable[[Any], None]]):
-    """The parser of each event, to which simcord's gateway gives what the bot may see. It dispatches the event."""
-
-    def __init__(self, dispatch: Callable[[str, Any], None]) -> None:
-        self._dispatch = dispatch
-
-    def __missing__(self, event: str) -> Callable[[Any], None]:
-        return functools.partial(self._dispatch, event)
-
-
 class Connection:
     def __init__(self, world: World, socket: web.WebSocketResponse, outbox: asyncio.Queue[dict[str, Any]]) -> None:
         self._world = world
@@ -98,7 +88,8 @@ class Connection:
     def feed(self, event: str, payload: Mapping[str, Any]) -> None:
         """Queue an event as far as the bot's intents let it see it."""
         if self.intents is not None:
-            bot = SimpleNamespace(intents=self.intents, parsers=_Parsers(self.dispatch))
+            # simcord's gateway gives the event's parser what the bot may see.
+            bot = SimpleNamespace(intents=self.intents, parsers={event: functools.partial(self.dispatch, event)})
             FakeGateway(self._world, bot).feed(event, payload)
 
     def identify(self, intents: discord.Intents, shard: list[int] | None) -> None:
@@ -126,7 +117,7 @@ class Gateway:
         self._world = world
         self._token = token
         self._connections: set[Connection] = set()
-        self._lost: Connection | None = None
+        self.lost: Connection | None = None
         """The last connection that was lost. A bot that resumes it gets the events that it missed, 1,000 at most."""
         world.subscribers.append(self._broadcast)
 
@@ -143,12 +134,8 @@ class Gateway:
             and not channel_accessible(self._world, channel_id, self._world.bot_user.id)
         ):
             return
-        for connection in [*self._connections, *([self._lost] if self._lost else [])]:
+        for connection in [*self._connections, *([self.lost] if self.lost else [])]:
             connection.feed(event, payload)
-
-    def forget_session(self) -> None:
-        """Let the connection that was lost not be resumed."""
-        self._lost = None
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(max_msg_size=2**20)
@@ -164,7 +151,7 @@ class Gateway:
             finally:
                 self._connections.discard(connection)
                 if connection.intents is not None:
-                    self._lost = connection
+                    self.lost = connection
                     log.info("bot disconnected", close_code=socket.close_code)
                     self._world.state_changed()
         return socket
@@ -192,12 +179,12 @@ class Gateway:
         return is_same(str(token).removeprefix("Bot ").strip(), self._token)
 
     def _resume(self, connection: Connection, data: dict[str, Any]) -> None:
-        lost = self._lost
+        lost = self.lost
         if lost is None or lost.session_id != data["session_id"] or not self._is_bot(data["token"]):
             connection.send(_INVALID, False)  # the bot is to identify again
             return
         connection.resume(lost, int(data["seq"]))
-        self._lost = None
+        self.lost = None
         log.info("bot resumed")
         self._world.state_changed()
 

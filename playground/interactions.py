@@ -78,14 +78,13 @@ class Interactions:
     ) -> list[dict[str, Any]]:
         """Return the bot's suggestions for an option that is being typed; none if it does not answer within 3 s."""
         root, nesting, leaf = self._find(user_id, channel_id, command)
-        focused = next((item for item in leaf.get("options") or [] if item["name"] == option), None)
-        if focused is None or not focused.get("autocomplete") or not self._gateway.online:
+        declared = {item["name"]: item for item in leaf.get("options") or []}
+        if not declared.get(option, {}).get("autocomplete") or not self._gateway.online:
             return []
-        declared = {item["name"]: item for item in leaf["options"]}
         others = {name: text for name, text in filled.items() if name != option}
         fitting = build.check_options(command, leaf, others, partial=True)  # simcord leaves out what does not fit yet
         built = [{"name": name, "type": declared[name]["type"], "value": text} for name, text in fitting.items()]
-        built.append({"name": option, "type": focused["type"], "value": value, "focused": True})
+        built.append({"name": option, "type": declared[option]["type"], "value": value, "focused": True})
         data = _command_data(root, options=build.nest_options(root, nesting, built))
         record, payload = self._payload(InteractionType.APPLICATION_COMMAND_AUTOCOMPLETE, user_id, channel_id, data)
         self._world.emit("INTERACTION_CREATE", payload)
@@ -228,14 +227,8 @@ class Interactions:
 
 def _command_data(root: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """Return an interaction's data: the command, and the fields of this call."""
-    whose = {"guild_id": root["guild_id"]} if root.get("guild_id") else {}
-    return {
-        "id": root["id"],
-        "name": root["name"],
-        "type": root.get("type", AppCommandType.CHAT_INPUT),
-        **whose,
-        **fields,
-    }
+    named: dict[str, Any] = {key: root[key] for key in ("id", "name", "type", "guild_id") if key in root}
+    return {"type": AppCommandType.CHAT_INPUT, **named, **fields}
 
 
 def said_of(command: str | None, target_id: Any) -> str | None:

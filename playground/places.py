@@ -119,14 +119,12 @@ def _put(world: Backend, channel: Channel) -> None:
 
 
 def private_to(guild_id: int, user_ids: list[int]) -> list[Overwrite]:
-    """Overwrites that hide a channel from all but these people and the bot; none for an empty list."""
-    if not user_ids:
-        return []
+    """Return overwrites that hide a channel from all but these people and the bot."""
     view = discord.Permissions(view_channel=True).value
     seeing = [Overwrite(user_id, OverwriteType.MEMBER, allow=view) for user_id in (*user_ids, BOT_ID)]
     return [Overwrite(guild_id, OverwriteType.ROLE, deny=view), *seeing]
 
 
 def file_limit(guild_id: int | None) -> int:
-    """Bytes that a file may have in a server, or in direct messages."""
+    """Return the bytes that a file may have in a server, or in direct messages."""
     return (50 if guild_id in PREMIUM_TIERS else 10) * 2**20

@@ -4,6 +4,7 @@ Adds what simcord leaves out and a bot depends on: the token, `nonce`, and the p
 replies need.
 """
 
+import contextlib
 import io
 import json
 import mimetypes
@@ -27,7 +28,7 @@ from simcord.http import (
 
 from playground.guard import is_same
 from playground.limits import check_request, settle_ids
-from playground.places import BOT_ID, PREMIUM_TIERS, USER_IDS, file_limit
+from playground.places import BOT_ID, PREMIUM_TIERS, USER_IDS
 from playground.world import World
 
 log = structlog.get_logger()
@@ -44,8 +45,6 @@ _INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"}
 _MESSAGES = re.compile(r"/channels/(\d+)/messages")
 _MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
 _THREAD = re.compile(r"/channels/(\d+)")
-_CHANNEL = re.compile(r"/channels/(\d+)/")
-_INTERACTION = re.compile(r"/(?:interactions/(\d+)|webhooks/\d+/([^/]+))")
 _HOOKED = re.compile(r"/webhooks/(\d+)/[^/]+(?:/messages/\d+)?")
 _GUILD = re.compile(r"/guilds/(\d+)")
 _CALLBACK = re.compile(r"/interactions/(\d+)/")
@@ -77,7 +76,7 @@ class Rest:
         if path in ("/gateway", "/gateway/bot"):
             return _json(self._gateway_info())
         try:
-            body, files = await _read_body(request, self._file_limit(path))
+            body, files = await _read_body(request)
             check_request(request.method, path, body)
             settle_ids(body)
             answer = self._answer(request.method, path, body, dict(request.query), files)
@@ -112,18 +111,6 @@ class Rest:
             "session_start_limit": {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1},
         }
 
-    def _file_limit(self, path: str) -> int:
-        """Return the largest file in bytes that the request's server takes."""
-        world = self._world
-        channel_id: int | None = None
-        if match := _CHANNEL.match(path):
-            channel_id = int(match[1])
-        elif match := _INTERACTION.match(path):
-            record = world.interactions.get(int(match[1] or world.interaction_tokens.get(match[2], 0)))
-            channel_id = record.channel_id if record else None
-        channel = world.channels.get(channel_id or 0)
-        return file_limit(channel.guild_id if channel else None)
-
     def _answer(self, method: str, path: str, body: Any, query: dict[str, Any], files: list[discord.File]) -> Any:
         fields = body if isinstance(body, dict) else {}
         sent = _MESSAGES.fullmatch(path) if method == "POST" else None
@@ -145,16 +132,13 @@ class Rest:
             return _page(self._world, int(asked[1]), query)
         may_read, hooked = self._world.granted.message_content, _HOOKED.fullmatch(path)
         hook = self._world.webhooks.get(int(hooked[1])) if hooked is not None else None
-        room_id = hook.channel_id if hook is not None else 0
-        try:
+        with contextlib.ExitStack() as stack:
             if hook is not None:  # simcord's know only their channel
-                hook.channel_id = int(query.get("thread_id", room_id))
+                stack.callback(setattr, hook, "channel_id", hook.channel_id)
+                hook.channel_id = int(query.get("thread_id", hook.channel_id))
             answer = router.dispatch(
                 self._world, method, path, json=body, params=query, files=files, message_content_access=may_read
             )
-        finally:
-            if hook is not None:
-                hook.channel_id = room_id
         if path == "/oauth2/applications/@me":
             answer["flags"] = sum(bit for name, bit in _GRANTED.items() if getattr(self._world.granted, name))
             answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
@@ -248,8 +232,8 @@ def _members(request: router.RequestContext) -> list[Any]:
     return [dict(serializers.member_payload(world, guild, member)) for member in shown]
 
 
-async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discord.File]]:
-    """Return the JSON body and the files of a request, plain or multipart. `limit`: of a file, in bytes."""
+async def _read_body(request: web.Request) -> tuple[Any, list[discord.File]]:
+    """Return the JSON body and the files of a request, plain or multipart."""
     if not request.content_type.startswith("multipart/"):
         raw = await request.read()
         return json.loads(raw) if raw else None, []
@@ -259,11 +243,8 @@ async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discor
         if not isinstance(field, web.FileField):
             fields[name] = field
             continue
-        data = field.file.read()
-        if len(data) > limit:
-            raise BackendError(413, 40005, "Request entity too large")
         # Names arrive percent-encoded from some clients and plain from others.
-        files.append(discord.File(io.BytesIO(data), unquote(field.filename)))
+        files.append(discord.File(io.BytesIO(field.file.read()), unquote(field.filename)))
     if len(files) > MAX_FILES:
         raise BackendError(400, 30015, "Maximum number of attachments in a message reached (10)")
     return json.loads(fields["payload_json"]) if "payload_json" in fields else fields, files

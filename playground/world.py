@@ -16,9 +16,10 @@ from simcord._clock import Clock
 from simcord.backend import Backend
 from simcord.backend.access import channel_accessible
 from simcord.backend.cdn import CdnStore
+from simcord.backend.errors import BackendError
 from simcord.backend.models import Interaction, Message, Webhook
 
-from playground.places import CHANNEL_IDS, settle
+from playground.places import CHANNEL_IDS, file_limit, settle
 from playground.tavern import OldMessage, old_messages
 
 log = structlog.get_logger()
@@ -36,11 +37,15 @@ class RealClock(Clock):
 
 
 class LocalCdn(CdnStore):
-    """Attachments under the playground's own URL, `base_url`, without a slash at the end."""
+    """Attachments under the playground's own URL.
 
-    def __init__(self, base_url: str) -> None:
+    `base_url`: that URL, without a slash at the end. `limit_of`: the bytes that a file in a channel may have.
+    """
+
+    def __init__(self, base_url: str, limit_of: Callable[[int], int]) -> None:
         super().__init__()
         self.base_url = base_url
+        self._limit_of = limit_of
         self.key = secrets.token_urlsafe(16)
         """Stands in each file's address, as Discord's signature does: whoever has the address may load the file."""
         self.files: dict[int, tuple[str, bytes]] = {}
@@ -49,17 +54,16 @@ class LocalCdn(CdnStore):
     def store_attachment(
         self, attachment_id: int, channel_id: int, filename: str, data: bytes, description: str | None
     ) -> dict[str, Any]:
-        """Keep a file and describe it as Discord does, with an image's size in pixels."""
+        """Keep a file; describe it as Discord does, with an image's size in pixels. Raises BackendError: too large."""
+        if len(data) > self._limit_of(channel_id):
+            raise BackendError(413, 40005, "Request entity too large")
         # Discord does the same: a name never holds a path.
         name = filename.replace("\\", "/").rsplit("/", 1)[-1] or "file"
         payload = super().store_attachment(attachment_id, channel_id, name, data, description)
         self._blobs.pop(payload["url"], None)
         self.files[attachment_id] = (name, data)
-        url = self.url(channel_id, attachment_id, name)
+        url = f"{self.base_url}/cdn/attachments/{channel_id}/{attachment_id}/{quote(name)}?key={self.key}"
         return payload | {"url": url, "proxy_url": url} | _image_size(data)
-
-    def url(self, channel_id: int, attachment_id: int, filename: str) -> str:
-        return f"{self.base_url}/cdn/attachments/{channel_id}/{attachment_id}/{quote(filename)}?key={self.key}"
 
 
 def _image_size(data: bytes) -> dict[str, int]:
@@ -87,7 +91,7 @@ class World(Backend):
 
     def __init__(self, base_url: str) -> None:
         super().__init__(clock=RealClock())
-        self.cdn: LocalCdn = LocalCdn(base_url)
+        self.cdn: LocalCdn = LocalCdn(base_url, lambda channel_id: file_limit(self.get_channel(channel_id).guild_id))
         # simcord keeps both logs whole, with the bodies of requests.
         self.http_requests = deque(maxlen=200)  # type: ignore[assignment]
         self.transcript = deque(maxlen=200)  # type: ignore[assignment]

@@ -69,7 +69,7 @@ async def test_after_an_outage_it_hears_what_is_said(
         assert max(entry["try_again_s"] for entry in tries(logged)) <= gateway.LONGEST_WAIT_S + 0.1
         missed = live.send("!help", channel="library")
         if not resumed:
-            live.gateway.forget_session()
+            live.gateway.lost = None
         await live.driver.drop(0)
         await live.until(lambda: live.bot.presence.away_since is None, "the bot to be back")
     assert "!train" in await live.ask("!help")

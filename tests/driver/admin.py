@@ -107,7 +107,8 @@ class Admin:
             raise UserError(f"A channel begins with at most {_MAX_HISTORY:,} messages.")
         guild_id, only = self._guild_id(body), [self._resolver.user(name) for name in body.get("only", [])]
         self._check_channel(body["name"])
-        channel = self._world.create_channel(guild_id, body["name"], overwrites=private_to(guild_id, only))
+        overwrites = private_to(guild_id, only) if only else []
+        channel = self._world.create_channel(guild_id, body["name"], overwrites=overwrites)
         self._world.add_old_messages(channel.id, small_talk(history))
         self._first[channel.id] = {entry.target_id: entry for entry in channel.overwrites}
         return {"id": str(channel.id)}
