@@ -142,7 +142,7 @@ class Product:
         if part.nice:
             os.setpriority(os.PRIO_PROCESS, process.pid, part.nice)
         running = self._running[part.name] = Running(part, process, begun)
-        threading.Thread(target=running.read, args=(self.folders.log(part.name),), daemon=True).start()
+        threading.Thread(target=running.read, args=(self.folders.logs / f"{part.name}.log",), daemon=True).start()
         return running
 
     def _wait(self, running: Running, ready: Any) -> None:

@@ -41,6 +41,3 @@ class Folders:
         self.run = data / "run"  # sockets and lock; private
         self.logs = data / "logs"
         self.redis = data / "redis"
-
-    def log(self, part: str) -> Path:
-        return self.logs / f"{part}.log"

@@ -103,12 +103,9 @@ def sockets_folder(folders: Folders) -> Iterator[Path]:
 
     A socket's path holds 103 bytes on macOS and 107 on Linux (unix(7)), and it travels in URLs.
     """
-    if re.fullmatch(r"[A-Za-z0-9/._-]{1,70}", str(folders.run)):
-        own_folder: contextlib.AbstractContextManager[str] = contextlib.nullcontext(str(folders.run))
-    else:
-        own_folder = tempfile.TemporaryDirectory(prefix="galvanic-", dir="/tmp")
-    with own_folder as folder:
-        try:
-            yield Path(folder)
-        finally:
-            (folders.run / "redis.url").unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback((folders.run / "redis.url").unlink, missing_ok=True)
+        folder = folders.run
+        if re.fullmatch(r"[A-Za-z0-9/._-]{1,70}", str(folder)) is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="galvanic-", dir="/tmp")))
+        yield folder

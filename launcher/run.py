@@ -52,7 +52,7 @@ class Run:
         self._plan = plan
         self._folders = folders
         self._lock = lock
-        self._services = [Service(part, folders.log(part.name), plan.environment, lock.fileno()) for part in plan.parts]
+        self._services = [Service(part, folders.logs, plan.environment, lock.fileno()) for part in plan.parts]
         self._signals = 0
         self._announced = False
 
@@ -90,7 +90,8 @@ class Run:
         """Start a part, start it again if it ended, and tell of what changed. Raises SystemExit."""
         part = service.part
         if not service.runs:
-            if time.monotonic() >= service.start_again_at and self._ready_before(part.stage):
+            before = [other for other in self._services if other.part.vital and other.part.stage < part.stage]
+            if time.monotonic() >= service.start_again_at and all(other.ready for other in before):
                 try:
                     service.start()
                 except OSError as error:
@@ -104,9 +105,6 @@ class Run:
         if (trouble := part.trouble()) != service.trouble:
             service.trouble = trouble
             say(f"{part.name}: {trouble or 'this is over'}")
-
-    def _ready_before(self, stage: Stage) -> bool:
-        return all(service.ready for service in self._services if service.part.vital and service.part.stage < stage)
 
     def _crashed(self, service: Service, how: str) -> None:
         """Let a part be started again. Raises SystemExit: another start cannot help."""

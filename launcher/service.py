@@ -27,9 +27,9 @@ _PR_SET_PDEATHSIG = 1
 class Service:
     """A part as it runs. It keeps the file `lock` open until it ends."""
 
-    def __init__(self, part: Part, log: Path, environment: Mapping[str, str], lock: int) -> None:
+    def __init__(self, part: Part, logs: Path, environment: Mapping[str, str], lock: int) -> None:
         self.part = part
-        self.log = log
+        self.log = logs / f"{part.name}.log"
         self.ready = False
         self.failures = 0  # in a row, before it was ready or soon after the start
         self.started = 0.0  # this and all other times by the monotonic clock
