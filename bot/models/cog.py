@@ -58,7 +58,9 @@ class ModelCommands(commands.Cog):
         """List the models that can be used in this channel, newest first. Those of your own words only you see."""
         await ctx.defer()
         actor = Actor.of(ctx)
-        private = [model for model in await self.registry.usable(actor.viewer) if model.is_private]
+        own = [model for model in await self.registry.usable(actor.viewer) if model.authors]
+        for_all = await self.registry.among(Viewer(actor.guild_id, actor.here), own)
+        private = [model for model in own if model not in for_all]
         try:
             page = await self._page(actor, 0)
         except UserError as error:

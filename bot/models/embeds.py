@@ -26,7 +26,7 @@ _SENTENCES = ("Verdict", "Unseen text", "Its own text", "Losses")
 
 
 def private_list(models: list[ModelRecord], prefix: str) -> discord.Embed:
-    """List the private models of one member, to be shown to them alone."""
+    """List the models that one member alone may use in a channel, to be shown to them alone."""
     lines = [_line(model, current=False) for model in models]
     embed = discord.Embed(title="Models of your own words", description="\n".join(lines), colour=BLURPLE)
     info = as_typed(prefix, "model info", "name", "NAME")

@@ -108,15 +108,18 @@ model rename NAME hers|model delete NAME|train more --from NAME|train python-doc
 async def test_no_command_knows_it_for_anybody_else_admins_included(live: Live) -> None:
     for name, channel_id in (("bens-own", LAB), ("whispers", CELLAR)):
         await bens(live, name, channel_id=channel_id)
+    await bens(live, "lent", shared_with=(CELLAR,))
     model_of(live, "tides")
     there = [typed for typed in TYPED.split("|") if live.bot.get_command(typed.split()[0])]
     said = {typed: await live.ask(f"!{typed.replace('NAME', 'bens-own')}") for typed in there}
     assert {typed for typed, answer in said.items() if "No model called `bens-own`" not in answer} == set()
     assert "bens-own" not in await live.ask("!models")
-    assert "bens-own" not in await live.ask("!models", person="ben"), "others read along"
+    public = await live.ask("!models", person="ben")
+    assert [name in public for name in ("bens-own", "lent", "tides")] == [False, False, True], "others read along"
     listed = text_of(await live.directly("ben", "Models of your own words"))
-    assert ("bens-own" in listed, "whispers" in listed) == (True, False), "where all could read it"
-    assert "1 model · !model info NAME shows one" in listed
+    assert [name in listed for name in ("bens-own", "lent")] == [True, True], "also what is shared elsewhere"
+    assert [name in listed for name in ("whispers", "tides")] == [False, False], "where all could read it"
+    assert "2 models · !model info NAME shows one" in listed
     assert "model use" not in listed, "it can't be a channel's model"
 
 
