@@ -21,7 +21,7 @@ from bot.models.audience import Audience
 from bot.models.readings import ReadingNotes, is_withdrawn
 from bot.options.autocomplete import choices, in_time
 from bot.servers.access import Viewer, channel_ids
-from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
+from bot.servers.settings import GuildSettingsStore
 from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTER
@@ -92,58 +92,59 @@ class Registry:
 
     async def current(self, viewer: Viewer) -> ModelRecord | None:
         """Return a channel's model, if everybody there may use it; of a thread that has none, its parent's."""
-        return (await self._named(viewer, None))[0]
+        channels = map(keys.channel, viewer.channel_ids)
+        ids = [await redis_call(self._redis.hget(channel, "model")) for channel in channels]
+        # A thread whose own choice is gone has its parent's.
+        models = await self.among(viewer._replace(user_id=None), await self._load(filter(None, ids)))
+        return next(iter(models), None)
 
     async def choose(self, viewer: Viewer, name: str | None) -> ModelRecord:
         """Return the model of this name, or (None) the channel's. Raises UserError if none may be used here."""
-        model, _ = await self._named(viewer, name)
-        if model is None:
+        if (model := await self._named(viewer, name)) is None:
             raise await self._no_such_model(viewer, name)
         return model
 
-    async def choose_to_write(self, viewer: Viewer, name: str | None) -> tuple[ModelRecord, ChannelChoices]:
-        """Return a model to write with, and what else the channel has chosen.
+    async def choose_to_write(self, viewer: Viewer, name: str | None) -> ModelRecord:
+        """Return a model to write with: the starter if it is named, or if none is and the channel has no model.
 
-        The starter if it is named, or if none is named and the channel has no model. Raises UserError as `choose`.
+        Raises UserError as `choose`.
         """
-        model, choices = await self._named(viewer, name)
-        if model is not None:
-            return model, choices
+        if (model := await self._named(viewer, name)) is not None:
+            return model
         if name is None or name.strip().lower() == STARTER:
-            return _starter(viewer.guild_id), choices
+            return _starter(viewer.guild_id)
         raise await self._no_such_model(viewer, name)
 
-    async def _named(self, viewer: Viewer, name: str | None) -> tuple[ModelRecord | None, ChannelChoices]:
-        """Return the model of this name, or (None) the channel's, with its choices."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for key in (keys.guild_models(viewer.guild_id), *map(keys.channel, viewer.channel_ids)):
-                pipe.hgetall(key)
-            entries, *hashes = await redis_call(pipe.execute())
+    async def _named(self, viewer: Viewer, name: str | None) -> ModelRecord | None:
+        """Return the model of this name, a member's own first, or (None) the channel's."""
         if name is None:
-            viewer = viewer._replace(user_id=None)  # the channel's model is for everybody there
-            ids = [fields.get(b"model") for fields in hashes]  # a thread whose own choice is gone has its parent's
-        else:
-            name = name.strip().lower()
-            own = private_entry(viewer.user_id, name) if viewer.user_id is not None else name
-            ids = [entries.get(entry.encode(errors="replace")) for entry in (own, name)]
+            return await self.current(viewer)
+        name = name.strip().lower()
+        entries = [name] if viewer.user_id is None else [private_entry(viewer.user_id, name), name]
+        fields = [entry.encode(errors="replace") for entry in entries]
+        ids = await redis_call(self._redis.hmget(keys.guild_models(viewer.guild_id), fields))
         models = await self.among(viewer, await self._load(filter(None, ids)))
-        return next(iter(models), None), read_choices(hashes)
+        return next(iter(models), None)
 
     async def by_id(self, viewer: Viewer, model_id: str) -> ModelRecord:
         """Return a model. Raises UserError, in the same words, if there is none or it may not be used here."""
-        models = await self.by_ids(viewer, [model_id])
-        if not models:
+        return (await self.all_by_id(viewer, [model_id]))[model_id]
+
+    async def all_by_id(self, viewer: Viewer, model_ids: Collection[str]) -> dict[str, ModelRecord]:
+        """Return models by their ids. Raises UserError as `by_id` does for one."""
+        models = {model.model_id: model for model in await self.by_ids(viewer, model_ids)}
+        if not models.keys() >= set(model_ids):
             raise UserError(
                 "This model can no longer be used in this channel.",
                 f"`{await self._servers.prefix(viewer.guild_id)}models` lists those that can.",
             )
-        return models[0]
+        return models
 
-    async def by_ids(self, viewer: Viewer, model_ids: Iterable[str]) -> list[ModelRecord]:
+    async def by_ids(self, viewer: Viewer, model_ids: Collection[str]) -> list[ModelRecord]:
         """Return those that may be used in a channel, each once; the starter may be everywhere in a server."""
-        ids = list(model_ids)
-        starter = [_starter(viewer.guild_id)] if STARTER in ids else []
-        return starter + await self.among(viewer, await self._load(ids))
+        starter = [_starter(viewer.guild_id)] if STARTER in model_ids else []
+        stored = await self._load(model_id for model_id in model_ids if model_id != STARTER)
+        return starter + await self.among(viewer, stored)
 
     async def require_may_use(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """Return the models of an answer to be posted now. Raises UserError if not all may be used there any more."""
@@ -204,8 +205,9 @@ class Registry:
 
     async def kept(self, place: Place) -> ModelRecord | None:
         """Return the model that trainings leave a channel; None: none, or one that not everybody there may use now."""
-        model, choices = await self._named(Viewer(place.guild_id, place.channel_ids), None)
-        return model if model is not None and choices.keep and choices.model == model.model_id else None
+        choices = await self._servers.channel(place.channel_ids)
+        model = await self.current(Viewer(place.guild_id, place.channel_ids)) if choices.keep else None
+        return model if model is not None and choices.model == model.model_id else None
 
     async def amend(
         self, model: ModelRecord, change: Callable[[ModelRecord], ModelRecord], *, numbered: bool = False

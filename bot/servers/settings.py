@@ -4,7 +4,6 @@ import asyncio
 import functools
 import time
 from collections import ChainMap
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import redis.asyncio
@@ -169,9 +168,12 @@ class GuildSettingsStore:
 
     async def channel(self, channel_ids: list[int]) -> ChannelChoices:
         """Return a channel's choices. For a thread, its parent (second id) decides what the thread has not chosen."""
-        return read_choices(
-            [await redis_call(self._redis.hgetall(keys.channel(channel_id))) for channel_id in channel_ids]
-        )
+        hashes: list[dict[bytes, bytes]] = [
+            await redis_call(self._redis.hgetall(keys.channel(channel_id))) for channel_id in channel_ids
+        ]
+        chosen = next((fields for fields in hashes if b"model" in fields), {})
+        merged = ChainMap({b"keep": chosen.get(b"keep", b"0")}, *hashes)  # said of that model alone
+        return ChannelChoices.model_validate({name.decode(): value.decode() for name, value in merged.items()})
 
     async def choose(self, channel_id: int, name: Literal["temperature", "chat"], value: float | None) -> None:
         """Set a choice of a channel, or (None) take it back."""
@@ -214,13 +216,6 @@ def checked_blocklist(typed: str) -> tuple[str, ...] | None:
     if len("\n".join(entries)) > MOST_TYPED:  # else the next form would show, and keep, a part of them
         raise UserError("That blocklist is too long.", f"Use at most {MOST_TYPED:,} characters.")
     return None if entries == default_entries() else entries
-
-
-def read_choices(hashes: Sequence[dict[bytes, bytes]]) -> ChannelChoices:
-    """Read the choices from a channel's hash in Redis and, for a thread, its parent's after it."""
-    chosen = next((fields for fields in hashes if b"model" in fields), {})
-    merged = ChainMap({b"keep": chosen.get(b"keep", b"0")}, *hashes)  # said of that model alone
-    return ChannelChoices.model_validate({name.decode(): value.decode() for name, value in merged.items()})
 
 
 def _read(guild_id: int, data: bytes | None) -> GuildSettings:

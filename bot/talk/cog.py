@@ -176,7 +176,7 @@ class Speaks(commands.Cog):
         if old is not None and model is None:
             record = await self.personas.registry.by_id(viewer, old.model_id)
         else:
-            record, _ = await self.personas.registry.choose_to_write(viewer, model)
+            record = await self.personas.registry.choose_to_write(viewer, model)
         await self.personas.refuse_members_names(guild, call, title)
         channels = [at for at in (old.channels if old else ()) if guild.get_channel(at) and at != actor.here[-1]]
         persona = Persona(

@@ -16,7 +16,7 @@ from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
 from bot.words import as_typed, typed_prefix
 from bot.write.changes import temperatures_around
-from bot.write.generate import Generating
+from bot.write.generate import Generating, usual_temperature
 from galvanic.errors import UserError
 from galvanic.options import STARTER, GenerateOptions, StopAt
 from galvanic.request import usual_drawing
@@ -111,7 +111,7 @@ class Writing(commands.Cog):
         async def build(actor: Actor) -> GenerateJob:
             return await self.generating.job(
                 actor,
-                [(await self.registry.choose_to_write(actor.viewer, name))[0] for name in weights or [flags.model]],
+                [await self.registry.choose_to_write(actor.viewer, name) for name in weights or [flags.model]],
                 seed,
                 weights=[*weights.values()],
                 **{name: getattr(flags, name) for name in GenerateOptions.model_fields},
@@ -164,10 +164,10 @@ class Writing(commands.Cog):
     ) -> tuple[Variant, ...]:
         """Several models, or one (None: the channel's) at several temperatures; without any three around its own."""
         models = [await self.registry.choose_to_write(actor.viewer, name) for name in names]
-        model, choices = models[0]
-        chosen = self.generating.temperature(choices, model)
-        compared = [(other, self.generating.temperature(choices, other)) for other, _ in models]
+        choices = await self.core.servers.channel(actor.here)
+        compared = [(model, usual_temperature(choices, model)) for model in models]
         if len(models) == 1:
+            ((model, chosen),) = compared
             own = usual_drawing(model.recipe, model.verdict.known_loss)
             around = temperatures_around(own.temperature if chosen is None else chosen)
             compared = [(model, step) for step in temperatures or around]
@@ -218,7 +218,7 @@ class Writing(commands.Cog):
             author_id = await self._author_of(actor, original) if original is not None else None
             if (await self.core.servers.blocklist(actor.guild_id)).hits(text):  # a picture can't be covered
                 raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
-            chosen, _ = await self.registry.choose_to_write(actor.viewer, model)
+            chosen = await self.registry.choose_to_write(actor.viewer, model)
             return SurpriseJob(**actor.asks(SurpriseJob), model=chosen.ref, text=text, author_id=author_id)
 
         await self.core.requests.command(ctx, build)

@@ -103,7 +103,7 @@ class Chat(commands.Cog):
             return
 
         async def build(actor: Actor) -> GenerateJob:
-            model, _ = await self.registry.choose_to_write(Viewer(actor.guild_id, actor.here), None)
+            model = await self.registry.choose_to_write(Viewer(actor.guild_id, actor.here), None)
             return await self.conversation.job(actor, model, await self.conversation.turns(actor, ctx.message, words))
 
         await self.core.requests.carry_out(actor, build, ctx.send, cooldown="chat", **replying(ctx))

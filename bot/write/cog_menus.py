@@ -13,6 +13,7 @@ from bot.background import is_transient
 from bot.components import JOB, Action, Components, Field, Form, Press
 from bot.core import Core
 from bot.errors import UNKNOWN_WEBHOOK
+from bot.models.registry import Registry
 from bot.options.decoding import message_text
 from bot.responder import Interaction, acknowledge
 from bot.servers.access import Actor, moderates, require_admin
@@ -35,6 +36,7 @@ class Menus(commands.Cog):
     """Adds the menus. `forget` deletes a request with its answer."""
 
     core: Core
+    registry: Registry
     generating: Generating
     writing: Writing
     forget: Callable[[str], Awaitable[None]]
@@ -74,7 +76,7 @@ class Menus(commands.Cog):
             raise UserError("This message has no words that I could continue.", "Choose one that has some.")
         start = changes.continuation_of(text)
         shown = start["shown"] if start["shown"] < len(text) else None
-        model, _ = await self.generating.registry.choose_to_write(actor.viewer, None)
+        model = await self.registry.choose_to_write(actor.viewer, None)
         return await self.generating.job(actor, [model], start["seed"], shown=shown, author_id=author_id)
 
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:

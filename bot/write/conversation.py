@@ -12,6 +12,7 @@ from bot.background import unless_refused
 from bot.channels.cleaning import clean
 from bot.channels.pages import line_by
 from bot.core import Core
+from bot.models.registry import Registry
 from bot.options.decoding import is_said, is_written, job_shown_in, message_text, replied_to, to_bot
 from bot.servers.access import Actor
 from bot.write.changes import full_text
@@ -49,6 +50,7 @@ class Turn(NamedTuple):
 @dataclass(frozen=True)
 class Conversation:
     core: Core
+    registry: Registry
     generating: Generating
 
     async def job(self, actor: Actor, model: ModelRecord, turns: Sequence[Turn], letter: str = "c") -> GenerateJob:
@@ -157,7 +159,7 @@ class Conversation:
 
     async def _names(self, turns: Sequence[Turn], model: ModelRecord) -> dict[int | None, str] | None:
         """Return what each speaker is called in the lines that a model has learned; None: these have no names."""
-        note = await self.generating.registry.notes.own(model)
+        note = await self.registry.notes.own(model)
         if note is None or not note.speakers:
             return None
         names: dict[int | None, str] = {None: ME}

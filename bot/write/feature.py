@@ -23,9 +23,15 @@ class Write:
 
 async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
     generating = Generating(core=core, registry=registry)
-    conversation = Conversation(core=core, generating=generating)
+    conversation = Conversation(core=core, registry=registry, generating=generating)
     writing = Writing(core=core, registry=registry, generating=generating)
-    menus = Menus(core=core, generating=generating, writing=writing, forget=channels.member_data.forget_request)
+    menus = Menus(
+        core=core,
+        registry=registry,
+        generating=generating,
+        writing=writing,
+        forget=channels.member_data.forget_request,
+    )
     chat = Chat(core=core, registry=registry, conversation=conversation)
     generating.register(core.components, core.delivery)
     menus.register(core.components)

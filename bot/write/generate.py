@@ -47,14 +47,15 @@ _FIELDS = (
 )
 
 
+def usual_temperature(choices: ChannelChoices, model: ModelRecord) -> float | None:
+    """Return the temperature of a text that names none; None: the model's own."""
+    return None if model.recipe == "classic" else choices.temperature
+
+
 @dataclass(eq=False, repr=False)
 class Generating:
     core: Core
     registry: Registry
-
-    def temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
-        """Return the temperature of a text that names none; None: the model's own."""
-        return None if model.recipe == "classic" else choices.temperature
 
     async def job(
         self,
@@ -92,7 +93,7 @@ class Generating:
         fields = {name: value for name, value in chosen.items() if value is not None}
         parts = zip(models, weights, strict=False)
         return GenerateJob(
-            **{"temperature": self.temperature(choices, models[0]), **fields},
+            **{"temperature": usual_temperature(choices, models[0]), **fields},
             **actor.asks(GenerateJob, letter),
             model_id=models[0].model_id,
             model_name=models[0].name,
@@ -142,13 +143,12 @@ class Generating:
     async def _renewed(self, job: GenerateJob, actor: Actor) -> GenerateJob:
         """Return a changed copy of an earlier job, with the names, limits and blocklist of now."""
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
-        models = await asyncio.gather(*map(functools.partial(self.registry.by_id, actor.viewer), model_ids))
-        names = zip(job.mix, models, strict=False)
+        models = await self.registry.all_by_id(actor.viewer, model_ids)
         fresh = {
             "job_id": f"{embeds.PRESSED}-{actor.request_id}",
             "place": actor.place,
-            "model_name": models[0].name,
-            "mix": tuple(part.model_copy(update={"name": model.name}) for part, model in names),
+            "model_name": models[model_ids[0]].name,
+            "mix": tuple(part.model_copy(update={"name": models[part.model_id].name}) for part in job.mix),
             "length": min(job.length, self.core.settings.generate_max_length),
             "blocked": (await self.core.servers.get(actor.guild_id)).blocked,
             "author_id": author_of(job),

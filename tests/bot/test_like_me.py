@@ -164,7 +164,7 @@ async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None
     for user_id in (ADA, BEN):  # he need not tell of it by writing without a name
         viewer = HERE._replace(user_id=user_id)
         assert await live.models.registry.current(viewer) is None
-        assert (await live.models.registry.choose_to_write(viewer, None))[0].model_id == STARTER
+        assert (await live.models.registry.choose_to_write(viewer, None)).model_id == STARTER
 
 
 @pytest.mark.parametrize("why", ["optout", "forget-me", "left"])

@@ -10,13 +10,11 @@ from bot.models import embeds as model_embeds
 from bot.models.embeds import quality
 from bot.models.registry import Registry
 from bot.servers.access import Viewer
-from bot.servers.settings import GuildSettingsStore
 from bot.words import DESCRIPTION_LIMIT
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared import keys
 from shared.models import ModelRecord
-from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, record
 from tests.registered import register
 
@@ -26,14 +24,10 @@ THREAD = CHANNEL + 7
 SNOWFLAKE = 1_297_000_000_000_000_011
 
 
-async def test_a_model_and_what_its_channel_chose_come_together(
-    registry: Registry, sync: redis.Redis, client: redis.asyncio.Redis, settings: Settings
-) -> None:
+async def test_a_model_is_chosen_by_its_name_or_as_its_channels(registry: Registry, sync: redis.Redis) -> None:
     register(sync, record())
-    await GuildSettingsStore(settings, client).choose(CHANNEL, "temperature", 0.4)
     for name in (None, "tides", " Tides "):
-        model, choices = await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), name)
-        assert (model.model_id, choices.temperature, choices.model) == ("m1", 0.4, "m1")
+        assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), name)).model_id == "m1"
 
 
 async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_is_gone(
@@ -88,7 +82,7 @@ async def test_what_goes_on_is_named_after_the_first(registry: Registry, sync: r
 
 
 async def test_the_starter_writes_where_there_is_no_model(registry: Registry, sync: redis.Redis) -> None:
-    assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), None))[0].model_id == STARTER
+    assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), None)).model_id == STARTER
     assert [model.name for model in await registry.by_ids(Viewer(GUILD, [CHANNEL]), [STARTER])] == [STARTER]
     with pytest.raises(UserError, match="There is no model here yet"):
         await registry.choose(Viewer(GUILD, [CHANNEL]), None)
@@ -98,16 +92,16 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, sy
     assert register(sync, record(name=STARTER)).name == "starter-2"
     with pytest.raises(UserError, match="it has no card"):
         await registry.choose(Viewer(GUILD, [CHANNEL]), STARTER)
-    assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL + 1]), None))[0].model_id == STARTER
+    assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL + 1]), None)).model_id == STARTER
     with pytest.raises(UserError, match="This channel has no model yet"):
         await registry.choose(Viewer(GUILD, [CHANNEL + 1]), None)
-    assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), " Starter "))[0].model_id == STARTER
+    assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), " Starter ")).model_id == STARTER
 
 
 async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, sync: redis.Redis) -> None:
     before = register(sync, record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
     await registry.amend(before, lambda model: model.model_copy(update={"name": "floods"}))
-    after, _ = await registry.choose_to_write(Viewer(GUILD, [SNOWFLAKE]), "floods")
+    after = await registry.choose_to_write(Viewer(GUILD, [SNOWFLAKE]), "floods")
     assert after == before.model_copy(update={"name": "floods"})
     assert (await registry.choose(Viewer(GUILD, [SNOWFLAKE]), None)).name == "floods"
     with pytest.raises(UserError, match="No model called `tides`"):
