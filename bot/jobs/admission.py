@@ -59,11 +59,11 @@ class Admission:
         servers = Counter(self._places.values())
         waiting, own = self.waiting, servers[guild_id]
         oldest_s = time.monotonic() - next(iter(self._unwritten.values()), time.monotonic())
-        wait = duration(max(_SHORTEST_WAIT_S, oldest_s))
+        share = self._most // len(servers.keys() | {guild_id}) if waiting >= self._most // 2 else self._most
         if waiting >= self._most or (len(self._unwritten) > _BUSY and oldest_s > self._patience_s):
             problem = f"More people are asking for texts than I can serve: {count(waiting, 'text')} in line."
-            raise UserError(problem, f"Try again in {wait}.")
-        share = self._most // len(servers.keys() | {guild_id}) if waiting >= self._most // 2 else self._most
-        if own >= min(share, self._most_of_one):
+        elif own >= min(share, self._most_of_one):
             problem = f"This server is asking for more texts than I can serve: {count(own, 'text')} in line."
-            raise UserError(problem, f"Try again in {wait}.")
+        else:
+            return
+        raise UserError(problem, f"Try again in {duration(max(_SHORTEST_WAIT_S, oldest_s))}.")
