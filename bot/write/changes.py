@@ -13,7 +13,6 @@ from shared.jobs import GenerateJob
 
 CONTINUE_FROM = 1_000
 """Characters of a text that its continuation sees: more than a model remembers."""
-_NEW_START = {"random_seed": None, "from_line": False, "from_corpus": False}
 E = TypeVar("E", Generated, Compared, Surprised)
 
 
@@ -43,7 +42,10 @@ def hotter(job: GenerateJob, answer: Generated, by: float) -> GenerateJob:
 BUTTONS: dict[str, Callable[[GenerateJob, Generated], GenerateJob]] = {
     "again": lambda job, _: job.model_copy(update={"random_seed": None}),
     "continue": lambda job, answer: job.model_copy(
-        update={**_NEW_START, **continuation_of(full_text(job, answer))},
+        update={
+            **{"random_seed": None, "from_line": False, "from_corpus": False},
+            **continuation_of(full_text(job, answer)),
+        },
     ),
     "hotter": functools.partial(hotter, by=TEMPERATURE_STEP),
     "cooler": functools.partial(hotter, by=-TEMPERATURE_STEP),
