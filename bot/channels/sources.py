@@ -81,7 +81,7 @@ class Sources:
                 "No member of this server has agreed yet that I learn from their messages.",
                 f"They can with `{prefix}optin`, which first tells them what it means.",
             )
-        if not self.audience.all_can_read(channel.guild, actor.channel, room_of(channel)):
+        if not self.audience.may_use(channel.guild.id, actor.here, [room_of(channel).id]):
             raise UserError(
                 f"Not everybody who reads this channel can read {channel.mention}, so I can't learn it here.",
                 f"Give the command in {channel.mention} itself, or where only its readers are.",
@@ -117,7 +117,7 @@ class Sources:
         if not isinstance(room, Room):
             raise UserError("The channel is gone.", "Name another one.")
         await self.require_allowed(room)
-        if not self.audience.could_read(place.guild_id, place.channel_ids, [channel_id]):
+        if not self.audience.may_use(place.guild_id, place.channel_ids, [channel_id]):
             raise UserError(
                 "This channel is read by people who can't read that one any more.",
                 "Give the command where only its readers are.",

@@ -6,7 +6,7 @@ from typing import Any
 
 import discord
 
-from bot.servers.access import Readable, channel_ids
+from bot.servers.access import Readable
 from shared.jobs import TrainJob
 from shared.settings import Settings
 
@@ -29,29 +29,19 @@ class Audience:
         self._settings = settings
 
     def may_quote(self, job: TrainJob, channel_ids: Sequence[int]) -> bool:
-        """Whether all who read a place of the training's server could have read what the training learns from."""
-        return self.could_read(job.place.guild_id, channel_ids, [ref.channel_id for ref in job.readings])
+        """Return whether what a training learns from may be shown in a place of its server."""
+        return self.may_use(job.place.guild_id, channel_ids, [ref.channel_id for ref in job.readings])
 
-    def could_read(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[int]) -> bool:
-        """Whether all who read a place could have read what was learned from: the server's channels of these ids.
+    def may_use(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[int]) -> bool:
+        """Return whether what was learned from some channels may be used in a place: training on channels is on, and
+        `all_can_read` says so."""
+        training = self._settings.channel_training != "off"
+        return not sources or (training and self.all_can_read(guild_id, channel_ids, sources))
 
-        `channel_ids`: the channel, and for a thread also its parent.
-        """
-        if not sources:
-            return True
-        return self._settings.channel_training != "off" and self.can_read(guild_id, channel_ids, sources)
+    def all_can_read(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[int]) -> bool:
+        """Return whether every possible reader of a place can read all sources, which are channels or threads.
 
-    def can_read(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[int]) -> bool:
-        """Return the same, whether or not anything may be learned."""
-        guild = self._client.get_guild(guild_id)
-        if guild is None or guild.unavailable:
-            return False
-        # The first that is known of a thread and its parent: a thread has no reader that its parent has not.
-        place = next(filter(None, map(guild.get_channel_or_thread, channel_ids)), None)
-        return all(self._reads(guild, place, guild.get_channel_or_thread(source_id)) for source_id in sources)
-
-    def all_can_read(self, guild: discord.Guild, place: Any, source: discord.abc.Snowflake) -> bool:
-        """Whether every possible reader of a channel or thread can read another one.
+        `channel_ids`: the place, and for a thread also its parent.
 
         To read the place takes View Channel: what is posted now can be seen without the history. To read the source
         takes View Channel and Read Message History, in voice channels also Connect. A member's permissions follow from
@@ -62,12 +52,17 @@ class Audience:
         So it is enough to try everybody with two roles, and among roles that say the same about both channels, one.
         Members with Administrator, and the owner, read everything.
 
-        Where that does not tell, the answer is no: nothing is known of either channel, or not of the same server. A
+        If that does not tell, the answer is no: nothing is known of either channel, or not of the same server. A
         thread has the readers of its parent, at most; a private thread as a source can be read only in itself. What is
         age-restricted stays in such places. What is said in a channel can be read there and in its threads, even where
-        some may not see its history. Of the place only the id and, of a thread, the parent's is believed.
+        some may not see its history.
         """
-        return self.could_read(guild.id, channel_ids(place), [source.id])
+        guild = self._client.get_guild(guild_id)
+        if guild is None or guild.unavailable:
+            return False
+        # The first that is known of a thread and its parent: a thread has no reader that its parent has not.
+        place = next(filter(None, map(guild.get_channel_or_thread, channel_ids)), None)
+        return all(self._reads(guild, place, guild.get_channel_or_thread(source_id)) for source_id in sources)
 
     def _reads(self, guild: discord.Guild, place: Any, source: Any) -> bool:
         if isinstance(source, discord.Thread) and source.is_private():

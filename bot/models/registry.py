@@ -71,14 +71,14 @@ class Registry:
         nobody asks, none of a member's own words is among them that isn't shared. Raises redis.RedisError.
         """
         guild_id, channel_ids, user_id = viewer
-        could_read = functools.cache(functools.partial(self._audience.could_read, guild_id, channel_ids))
+        may_use = functools.cache(functools.partial(self._audience.may_use, guild_id, channel_ids))
         usable = [
             record
             for record in records
             if record.guild_id == guild_id
             and record.checked
             and record.usable_in(channel_ids, user_id)
-            and could_read(record.source_channels)
+            and may_use(record.source_channels)
         ]
         notes = await self.notes.of(ref for record in usable for ref in record.readings)
         now, within_s = time.time(), self.forget_within_s

@@ -62,7 +62,7 @@ class Best:
             message_id, channel_id = map(int, member.split(":"))
             if len(favourites) == SHOWN or looked == LOOKED_AT:
                 break
-            if not self.audience.can_read(actor.guild_id, actor.here, [channel_id]):
+            if not self.audience.all_can_read(actor.guild_id, actor.here, [channel_id]):
                 continue
             looked += 1
             channel = self.core.bot.get_partial_messageable(channel_id, guild_id=actor.guild_id)

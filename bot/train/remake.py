@@ -164,7 +164,7 @@ class Remaking(Service, commands.Cog):
             raise UserError(f"I don't see <#{source_id}> now, which `{model.name}` learned.", "Is it archived?")
         await self.sources.require_allowed(channel)
         place = guild.get_channel_or_thread(model.channel_id)
-        if place is None or not self.audience.all_can_read(guild, place, channel):
+        if place is None or not self.audience.may_use(guild.id, channel_ids(place), [channel.id]):
             raise UserError(
                 f"Not everybody who reads <#{model.channel_id}> can read {channel.mention}.",
                 "Train the channel anew where all its readers are.",
@@ -212,8 +212,8 @@ class Remaking(Service, commands.Cog):
             return
         place = guild.get_channel_or_thread(model.channel_id)
         place_ids = channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
-        could_read = self.audience.could_read(guild.id, place_ids, model.source_channels)
-        named = f"my model `{model.name}`" if could_read and model.usable_in(place_ids) else "a model of mine"
+        may_use = self.audience.may_use(guild.id, place_ids, model.source_channels)
+        named = f"my model `{model.name}`" if may_use and model.usable_in(place_ids) else "a model of mine"
         channel = self.core.bot.get_partial_messageable(model.channel_id, guild_id=guild.id)
         with unless_refused(log.warning, "deletion_not_told", model_id=model.model_id):
             await channel.send(f"🗑️ I deleted {named}: {why}.")

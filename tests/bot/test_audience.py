@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bot.models.audience import Audience
+from bot.servers.access import channel_ids
 from shared.jobs import ReadingRef
 from shared.models import ModelRecord
 from shared.settings import Settings
@@ -95,10 +96,13 @@ class Server:
         return discord.Member(data=data, guild=self.guild, state=self.bot._connection)
 
     def allows(self, guild_id: int, here: list[int], model: ModelRecord) -> bool:
-        return self.audience.could_read(guild_id, here, model.source_channels)
+        return self.audience.may_use(guild_id, here, model.source_channels)
+
+    def all_can_read(self, place: Any, source: Any) -> bool:
+        return self.audience.all_can_read(GUILD, channel_ids(place), [source.id])
 
     def reads(self) -> bool:
-        return self.audience.all_can_read(self.guild, self.place, self.source)
+        return self.all_can_read(self.place, self.source)
 
 
 _MADE: Any = {TEXT: discord.TextChannel, VOICE: discord.VoiceChannel, CATEGORY: discord.CategoryChannel}
@@ -158,24 +162,24 @@ def test_a_role_that_the_cache_does_not_know_may_be_held() -> None:
 def test_what_is_said_in_a_channel_may_be_heard_in_it_and_its_threads() -> None:
     server = Server(private_to(ROLES[0]), private_to(ROLES[1]), NONE)
     inside, private = server.thread(THREAD, SOURCE), server.thread(PRIVATE, SOURCE, PRIVATE_THREAD)
-    reads, guild = server.audience.all_can_read, server.guild
-    assert reads(guild, server.source, server.source)
-    assert reads(guild, inside, server.source)
-    assert reads(guild, private, server.source)
-    assert reads(guild, server.source, inside)  # whoever sees the channel can read its public threads
-    assert not reads(guild, server.place, inside)
-    assert not reads(guild, inside, server.place)
+    reads = server.all_can_read
+    assert reads(server.source, server.source)
+    assert reads(inside, server.source)
+    assert reads(private, server.source)
+    assert reads(server.source, inside)  # whoever sees the channel can read its public threads
+    assert not reads(server.place, inside)
+    assert not reads(inside, server.place)
 
 
 def test_a_private_thread_may_be_heard_only_in_itself() -> None:
     server = Server({}, {}, NONE)
     private, other = server.thread(PRIVATE, SOURCE, PRIVATE_THREAD), server.thread(THREAD, SOURCE, PRIVATE_THREAD)
-    reads, guild = server.audience.all_can_read, server.guild
-    assert reads(guild, private, private)
+    reads = server.all_can_read
+    assert reads(private, private)
     for elsewhere in (server.source, server.place, other):
-        assert not reads(guild, elsewhere, private)
-    guild._remove_thread(private)  # archived
-    assert not reads(guild, private, private)
+        assert not reads(elsewhere, private)
+    server.guild._remove_thread(private)  # archived
+    assert not reads(private, private)
 
 
 def test_what_is_age_restricted_stays_so() -> None:
@@ -186,10 +190,10 @@ def test_what_is_age_restricted_stays_so() -> None:
 
 def test_what_is_not_known_may_be_heard_nowhere() -> None:
     server = Server({}, {}, NONE)
-    reads, guild = server.audience.all_can_read, server.guild
+    reads = server.all_can_read
     category = server.channel(399, {}, kind=CATEGORY)
-    assert not reads(guild, category, server.source)
-    guild._remove_channel(server.source)
+    assert not reads(category, server.source)
+    server.guild._remove_channel(server.source)
     assert not server.reads()
 
 
