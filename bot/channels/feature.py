@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from bot.background import Chores
 from bot.channels.cog import Privacy
-from bot.channels.cog_allow import AllowedChannels
 from bot.channels.consent import ConsentStore
 from bot.channels.member_data import MemberDataService
 from bot.channels.pages import PageStore
@@ -27,7 +26,7 @@ class Channels:
 
 
 async def setup(core: Core, *, models: Models) -> Channels:
-    """Add the commands of privacy, and follow the channels and members that models learned from."""
+    """Add the commands about learning from messages, and follow the channels and members that models learned from."""
     registry, removal, looks = models.registry, models.removal, Chores("looks")
     consents = ConsentStore(settings=core.settings, client=core.redis)
     withdrawals = Withdrawals(core=core, consents=consents, registry=registry, removal=removal)
@@ -42,11 +41,10 @@ async def setup(core: Core, *, models: Models) -> Channels:
         withdrawals=withdrawals,
     )
     privacy = Privacy(core=core, consents=consents, sources=sources, withdrawals=withdrawals, member_data=member_data)
-    allowing = AllowedChannels(core=core, consents=consents, sources=sources, withdrawals=withdrawals)
     watch = Watch(
         core=core, consents=consents, registry=registry, withdrawals=withdrawals, removal=removal, looks=looks
     )
     privacy.register(core.components)
-    await core.add(watch, privacy, allowing)
+    await core.add(watch, privacy)
     core.run(looks, readings)
     return Channels(withdrawals=withdrawals, member_data=member_data, sources=sources, readings=readings)
