@@ -162,16 +162,15 @@ class ServerSettings(commands.Cog):
         """Change these settings, or reset all. A new prefix is announced in the channel."""
         guild = administered(press)
         before = await self.core.servers.prefix(guild.id)
-        await (self.core.servers.change(guild.id, **fields) if fields else self._reset(guild.id))
+        if fields:
+            await self.core.servers.change(guild.id, **fields)
+        else:
+            for reset in (self.core.servers.reset, *self._resets.values()):
+                await reset(guild.id)
         log.info("settings_changed", guild_id=guild.id, user_id=press.interaction.user.id, fields=sorted(fields))
         await self.show(press)
         if (prefix := await self.core.servers.prefix(guild.id)) != before:
             await press.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
-
-    async def _reset(self, guild_id: int) -> None:
-        await self.core.servers.reset(guild_id)
-        for reset in self._resets.values():
-            await reset(guild_id)
 
     async def show(self, press: Press) -> None:
         await press.update(**await self.panel(administered(press), press.interaction.channel))

@@ -53,7 +53,7 @@ class RedisFigures(Collector):
         )
         try:
             states = self._training_states()
-            counts = {service: self._processes(service) for service in _SERVICES}
+            counts = {service: self._client.zcount(keys.workers(service), time.time(), "+inf") for service in _SERVICES}
             ratio = self._memory_ratio()
         except redis.RedisError:
             up.add_metric([], 0)
@@ -73,9 +73,6 @@ class RedisFigures(Collector):
             for job_id in filter(is_id, ids):
                 pipe.hget(keys.job(job_id), "state")
             return pipe.execute()
-
-    def _processes(self, service: str) -> int:
-        return self._client.zcount(keys.workers(service), time.time(), "+inf")
 
     def _memory_ratio(self) -> float | None:
         with contextlib.suppress(redis.ResponseError):  # its user may not ask

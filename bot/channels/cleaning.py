@@ -166,15 +166,10 @@ def _usual_characters(text: str) -> str:
     return _MARKS.sub("", _OVERLAY.sub("", text))
 
 
-def _without_code(text: str) -> str:
-    """Without code blocks, of which the last may be open, and without inline code unless it is words."""
-    text = " ".join(text.split("```")[::2])
-    return _INLINE_CODE.sub(lambda code: code[2] if _WORDS_ONLY.fullmatch(code[2]) else " ", text)
-
-
 def _without_marks(text: str) -> str:
     if "`" in text:
-        text = _without_code(text)
+        text = " ".join(text.split("```")[::2])  # the last block may be open
+        text = _INLINE_CODE.sub(lambda code: code[2] if _WORDS_ONLY.fullmatch(code[2]) else " ", text)
     if ">" in text:
         text = _QUOTE.sub("", text)
     if "<" in text:

@@ -62,12 +62,6 @@ _MODES: dict[Mode, str] = {
 # ---------------------------------------------------------------------- readings
 
 
-def speakers(people: int, mode: Mode) -> str:
-    """Count members whose words may be learned."""
-    which = "who agreed" if mode == "opt-in" else "who didn't say no"
-    return f"{count(people, 'member')} {which}"
-
-
 def reading(job: TrainJob, channel: ChannelReading, state: ReadingState, problem: str = "") -> discord.Embed:
     """Show how far the reading of a channel is. `problem`: why it does not go on at the moment."""
     places = len(state.sources) if state.sources is not None else 1
@@ -163,15 +157,6 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
 
 def withdrawn(title: str, taken: Sequence[tuple[str, Withdrawal]], closing: str, terms: Terms) -> discord.Embed:
     """Confirm an `optout` or a `forget-me`. `taken`: withdrawals, each with the server's name."""
-    return discord.Embed(
-        title=title,
-        description="Nothing is learned from your messages any more, old or new. If you opt in again one day, only "
-        f"what you write after that can be learned.\n{_taken(taken, terms)}\n{closing}",
-        colour=GREEN,
-    )
-
-
-def _taken(taken: Sequence[tuple[str, Withdrawal]], terms: Terms) -> str:
     due = int(time.time() + _HOUR_S * terms.settings.forget_within_hours)
     lines = []
     for server, withdrawal in taken:
@@ -181,7 +166,13 @@ def _taken(taken: Sequence[tuple[str, Withdrawal]], terms: Terms) -> str:
             lines.append(f"- **{clipped(server, 60)}**: {names} learned from you: {end}.")
         elif withdrawal.readings:
             lines.append(f"- **{clipped(server, 60)}**: your words leave the trainings that were to learn them.")
-    return listed(lines, "- and in {} more.", _TAKEN_CHARS) or "- No model has learned your words."
+    effects = listed(lines, "- and in {} more.", _TAKEN_CHARS) or "- No model has learned your words."
+    return discord.Embed(
+        title=title,
+        description="Nothing is learned from your messages any more, old or new. If you opt in again one day, only "
+        f"what you write after that can be learned.\n{effects}\n{closing}",
+        colour=GREEN,
+    )
 
 
 # ---------------------------------------------------------------------- what is stored

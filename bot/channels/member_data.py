@@ -7,7 +7,7 @@ from typing import Protocol, cast
 import discord
 import structlog
 
-from bot.background import DISCORD_ERRORS, redis_call
+from bot.background import redis_call, unless_refused
 from bot.channels.consent import AllowedChannel, ConsentAnswer, ConsentStore
 from bot.channels.sources import can_read
 from bot.core import Core
@@ -203,11 +203,8 @@ async def _shared_servers(user: User, guilds: list[discord.Guild]) -> set[int]:
     """Return the servers where Discord finds a person, or says nothing."""
     shared = set()
     for guild in guilds:
-        try:
-            is_member = await member_in(guild, user) is not None
-        except DISCORD_ERRORS as error:
-            log.warning("member_not_looked_up", guild_id=guild.id, error=type(error).__name__)
-            is_member = True
-        if is_member:
-            shared.add(guild.id)
+        with unless_refused(log.warning, "member_not_looked_up", guild_id=guild.id):
+            if await member_in(guild, user) is None:
+                continue
+        shared.add(guild.id)
     return shared

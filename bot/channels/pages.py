@@ -97,19 +97,12 @@ class PageStore:
             stored = _state(await redis_call(pipe.get(kept)))
             if stored != before:
                 raise PagesMoved
-            gone, size = list[Line](), stored.bytes + _bytes(lines)
-            dropped = 0
+            size, dropped, gone = stored.bytes + _bytes(lines), 0, 0
             while size > most_bytes and (oldest := await redis_call(pipe.lindex(pages, dropped))) is not None:
                 page = _unpack(oldest)
-                gone += page
-                size, dropped = size - _bytes(page), dropped + 1
-            state = after.model_copy(
-                update={
-                    "lines": stored.lines + len(lines) - len(gone),
-                    "bytes": size,
-                    "left_out": stored.left_out + len(gone),
-                }
-            )
+                size, dropped, gone = size - _bytes(page), dropped + 1, gone + len(page)
+            kept_lines = stored.lines + len(lines) - gone
+            state = after.model_copy(update={"lines": kept_lines, "bytes": size, "left_out": stored.left_out + gone})
             pipe.multi()
             pipe.hset(keys.READINGS, reading_id, str(guild_id))  # it is found there if its training ends
             if lines:
@@ -173,7 +166,7 @@ def without(text: str, authors: bytes, numbers: Collection[int]) -> tuple[str, b
     """Return a text and its lines' authors without the lines of some of these."""
     gone = {number.to_bytes(AUTHOR_BYTES, "little") for number in numbers}
     numbered = [authors[start : start + AUTHOR_BYTES] for start in range(0, len(authors), AUTHOR_BYTES)]
-    lines = zip(_split(text), numbered, strict=True)
+    lines = zip((f"{line}\n" for line in text.split("\n")[:-1]), numbered, strict=True)
     kept = [(line, author) for line, author in lines if author not in gone]
     return "".join(line for line, _ in kept), b"".join(author for _, author in kept)
 
@@ -187,10 +180,6 @@ def with_text(job: TrainJob, text: str, **fields: object) -> TrainJob:
 def line_by(name: str, text: str) -> str:
     """Return a line of a text with speakers."""
     return f"{name}{_SPEAKER_ENDS}{text}"
-
-
-def _split(text: str) -> list[str]:
-    return [f"{line}\n" for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def _pack(lines: Sequence[Line]) -> bytes:

@@ -30,12 +30,7 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Reader:
-    """Reads one channel into pages.
-
-    Attributes:
-        reading: what is read.
-        state: how far that is.
-    """
+    """Reads one channel into pages."""
 
     core: Core
     pages: PageStore
@@ -63,7 +58,14 @@ class Reader:
             messages = await self._fetch(before.sources[before.at])
             messages = [message for message in messages if message.id <= self.reading.until]
             lines = await self._lines(messages)
-            state = self._after(messages)
+            ended = len(messages) < PAGE
+            progress = {
+                "read": before.read + len(messages),
+                "at": before.at + ended,
+                "first": 0 if ended else before.first or messages[0].id,
+                "cursor": self.reading.after if ended else messages[-1].id,
+            }
+            state = before.model_copy(update=progress)
         most_bytes = size_limit(self.core.settings)
         reading_id = self.reading.reading_id
         self.state = await self.pages.append(self.guild_id, reading_id, before, state, lines, most_bytes)
@@ -79,17 +81,6 @@ class Reader:
                 raise
             log.info("thread_is_gone", thread_id=source_id)
             return []
-
-    def _after(self, messages: Sequence[discord.Message]) -> ReadingState:
-        ended, state = len(messages) < PAGE, self.state
-        return state.model_copy(
-            update={
-                "read": state.read + len(messages),
-                "at": state.at + ended,
-                "first": 0 if ended else state.first or messages[0].id,
-                "cursor": self.reading.after if ended else messages[-1].id,
-            }
-        )
 
     async def _sources(self) -> tuple[int, ...]:
         """Return the channel and its public threads (private ones have fewer readers), oldest first; or one thread."""

@@ -245,7 +245,8 @@ class ChannelReadings(Service):
             remedy = "Try again when more was said."
         else:
             remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
-        writers = "that member" if reading.author_id else embeds.speakers(len(text.members), mode)
+        which = "who agreed" if mode == "opt-in" else "who didn't say no"
+        writers = "that member" if reading.author_id else f"{count(len(text.members), 'member')} {which}"
         since = (
             f" since {discord.utils.format_dt(discord.utils.snowflake_time(reading.after))}" if reading.after else ""
         )

@@ -14,7 +14,7 @@ from bot.core import Core
 from bot.models.audience import Audience
 from bot.options.autocomplete import choices
 from bot.servers.access import Actor, lacking
-from bot.words import as_typed
+from bot.words import as_typed, code
 from galvanic.errors import UserError
 from shared.jobs import Place
 
@@ -61,8 +61,9 @@ class Sources:
         self.require_on()
         channel = await self._named(actor, typed)
         if channel is None or not can_read(actor.user, channel):
-            shown = typed.strip()[:60].replace("`", "")
-            raise UserError(f"I can't find a channel `{shown}` that you can read.", "Name one, such as `#general`.")
+            raise UserError(
+                f"I can't find a channel {code(typed, 60)} that you can read.", "Name one, such as `#general`."
+            )
         if not isinstance(channel, Source) or (isinstance(channel, discord.Thread) and channel.is_private()):
             raise UserError(
                 f"I don't learn from {channel.mention}.",

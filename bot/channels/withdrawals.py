@@ -80,28 +80,24 @@ class Withdrawals:
 
     async def tidy(self, reading_id: str) -> None:
         """Take the words of members who withdrew out of a training, or have models made again that learned them."""
-        async with self._tidying:
-            await self._tidy(reading_id)
-
-    async def _tidy(self, reading_id: str) -> None:
         notes = self.registry.notes
-        if (note := await notes.load(reading_id)) is None:
-            return
-        members = await notes.members(reading_id)
-        refused = (await self.consents.of(note.guild_id, members)).refused(members, note.until)
-        if not refused:
-            return
-        if await notes.mark(reading_id, "withdrawn"):
-            self.core.bot.dispatch("words_withdrawn")
-        for job in await self.core.snapshots.trainings():
-            if job.reading is not None and job.reading.reading_id == reading_id:
-                if await self._take_out(job, {members[user_id].number for user_id in refused}):
-                    await notes.take_out(reading_id, refused)
-            elif any(ref.reading_id == reading_id for ref in job.parent_readings):
-                problem = "The model to start from learned words that have since been withdrawn."
-                await self._end(
-                    job, problem, "It is made again without them: start from that one, or train without it."
-                )
+        async with self._tidying:
+            if (note := await notes.load(reading_id)) is None:
+                return
+            members = await notes.members(reading_id)
+            refused = (await self.consents.of(note.guild_id, members)).refused(members, note.until)
+            if not refused:
+                return
+            if await notes.mark(reading_id, "withdrawn"):
+                self.core.bot.dispatch("words_withdrawn")
+            for job in await self.core.snapshots.trainings():
+                if job.reading is not None and job.reading.reading_id == reading_id:
+                    if await self._take_out(job, {members[user_id].number for user_id in refused}):
+                        await notes.take_out(reading_id, refused)
+                elif any(ref.reading_id == reading_id for ref in job.parent_readings):
+                    problem = "The model to start from learned words that have since been withdrawn."
+                    remedy = "It is made again without them: start from that one, or train without it."
+                    await self._end(job, problem, remedy)
 
     async def forget_disallowed(self, guild_id: int) -> int:
         """Delete the models of channels that may no longer be learned from, and end trainings on them.
