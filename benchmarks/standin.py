@@ -69,7 +69,7 @@ class StandIn:
             for log in self._logs:
                 if self._stopping.wait(1 / len(self._logs)):
                     return
-                run_script(self._client, lifecycle.renew(log.job_id, log.attempt, log.nonce, log.holder))
+                run_script(self._client, lifecycle.renew(log.job_id, log.holder))
                 for event in self._news(second):
                     log.publish(event)
                     self.told += 1

@@ -18,7 +18,6 @@ from shared.events import Cancelled, Finished, Imported, Interrupted, Queued
 from shared.jobs import ImportJob, Job, TrainJob, people_of, without_people
 from shared.models import Ownership
 
-FIRST_EVENT = "0-1"  # id of a job's first event: those of attempts are larger
 FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
 LEASE_S = 60
 """A training that was not heard of for so long has lost its worker."""
@@ -60,38 +59,36 @@ def new_nonce() -> str:
     return secrets.token_hex(8)
 
 
-def enter(job: Job, key: str, nonce: str, text: bytes = b"") -> Script:
-    """Enter a job as attempt 1.
+def enter(job: Job, nonce: str, text: bytes = b"") -> Script:
+    """Enter a job, whose attempt 1 has this nonce.
 
-    `key`: the idempotency key. `text`: of a training, packed; empty if a channel is to be read first. Answers
-    `entered`, or `known` when another call has entered this job.
+    `text`: of a training, packed; empty if a channel is to be read first. Answers `entered`, or `known` when another
+    call, with another nonce, has entered this job.
     """
-    guild, model_id, ownership, now = "", "", "", time.time()
-    fields: tuple[str, ...] = ("state", "waiting")
+    guild, model_id, ownership, state = "", "", "", "waiting"
     if isinstance(job, TrainJob):
-        guild = str(job.place.guild_id)
-        fields = ("state", "reading" if job.is_unread else "waiting")
+        guild, state = str(job.place.guild_id), "reading" if job.is_unread else "waiting"
     if isinstance(job, TrainJob | ImportJob):
         model_id, ownership = secrets.token_hex(12), Ownership.of(job).model_dump_json()
-        fields += ("model_id", model_id)
-    fields += ("attempt", "1", "nonce", nonce, "entered_at", str(now))
-    jobs = (without_people(job).model_dump_json(), job.model_dump_json())  # as workers and as the bot know it
-    first_event = (FIRST_EVENT, Queued().model_dump_json())
-    arguments = (*jobs, key, *first_event, guild, now, ownership, text, TEXT_TTL_S, *fields)
+    first_event = Queued().model_dump_json()
+    arguments = (*_stored(job, text), nonce, state, first_event, time.time(), guild, model_id, ownership)
     people = map(keys.requests, sorted(people_of(job)))
-    more = (keys.OUTBOX, keys.asked(job.job_id), keys.ownership(model_id), *people)
+    more = (keys.asked(job.job_id), keys.OUTBOX, keys.ownership(model_id), *people)
     return _script("enter", job.job_id, arguments, more)
+
+
+def _stored(job: Job, text: bytes, authors: bytes = b"") -> tuple[object, ...]:
+    """Return what `store` in `job.lua` takes: the job as workers and as the bot know it, and its text."""
+    return without_people(job).model_dump_json(), job.model_dump_json(), text, authors, TEXT_TTL_S
 
 
 def text_read(job: TrainJob, text: bytes, authors: bytes) -> Script:
     """Have a training wait whose channel was read; `job`: with what is known of its text.
 
-    `text`: packed. `authors`: a number of `AUTHOR_BYTES` for each line.
-
-    Answers the nonce of its attempt 1, which is to be sent, or nothing: it was ended, or a worker has it.
+    `text`: packed. `authors`: a number of `AUTHOR_BYTES` for each line. Answers the nonce of its attempt 1, which is to
+    be sent, or nothing: it was ended, or a worker has it.
     """
-    arguments = (without_people(job).model_dump_json(), job.model_dump_json(), text, authors, TEXT_TTL_S)
-    return _script("text_read", job.job_id, arguments, (keys.asked(job.job_id),))
+    return _script("text_read", job.job_id, _stored(job, text, authors), (keys.asked(job.job_id),))
 
 
 def replace_text(job: TrainJob, text: bytes, authors: bytes, next_nonce: str) -> Script:
@@ -103,19 +100,18 @@ def replace_text(job: TrainJob, text: bytes, authors: bytes, next_nonce: str) ->
     if this very call is repeated); `cancelled`: it was begun, and that was asked for; or `over`: it has ended, or its
     channel is still to be read.
     """
-    jobs = (without_people(job).model_dump_json(), job.model_dump_json())
     events = (Interrupted(text_changed=True).model_dump_json(), Cancelled().model_dump_json())
-    arguments = (*jobs, text, authors, TEXT_TTL_S, next_nonce, *events)
+    arguments = (*_stored(job, text, authors), next_nonce, *events)
     return _script("replace_text", job.job_id, arguments, (keys.asked(job.job_id),))
 
 
-def roll_back(job_id: str, key: str = "") -> Script:
-    """Roll back a job of which nobody was told, if the call with this idempotency key entered it (empty: any call).
+def roll_back(job_id: str, nonce: str = "") -> Script:
+    """Roll back a job of which nobody was told, if the call with this nonce entered it (empty: any call).
 
     Answers `undone`; `begun` if it is a training that a worker has, which is asked to cancel it, and nobody is shown
     how it ends; or `not there`.
     """
-    return _script("roll_back", job_id, (key, keys.model(""), keys.ownership("")), (keys.OUTBOX, keys.asked(job_id)))
+    return _script("roll_back", job_id, (nonce, keys.model(""), keys.ownership("")), (keys.OUTBOX, keys.asked(job_id)))
 
 
 def begin(job_id: str, attempt: int, nonce: str, *, holder: str, worker: str, training: bool) -> Script:
@@ -128,12 +124,12 @@ def begin(job_id: str, attempt: int, nonce: str, *, holder: str, worker: str, tr
     return _script("begin", job_id, (attempt, nonce, holder, worker, LEASE_S * 1_000 if training else 0))
 
 
-def renew(job_id: str, attempt: int, nonce: str, holder: str) -> Script:
+def renew(job_id: str, holder: str) -> Script:
     """Keep a training's lease for `LEASE_S` more. Answers 1, or 0 when another attempt or process has the training.
 
     Two processes can hold one attempt after Redis lost the last second of its append-only file.
     """
-    return _script("renew", job_id, (attempt, nonce, holder, LEASE_S * 1_000))
+    return _script("renew", job_id, (holder, LEASE_S * 1_000))
 
 
 def requeue(

@@ -18,7 +18,7 @@ def run(client: redis.Redis, script: lifecycle.Script) -> Any:
 
 def enter(client: redis.Redis, job: Job, text: bytes = b"") -> None:
     """Enter a job; `text`: of a training, packed."""
-    assert run(client, lifecycle.enter(job, "entry", "nonce", text)) == b"entered"
+    assert run(client, lifecycle.enter(job, "nonce", text)) == b"entered"
 
 
 def send(client: redis.Redis, job_id: str) -> tuple[int, str]:

@@ -104,7 +104,7 @@ class Lease(PeriodicThread):
     def __init__(self, client: redis.Redis, job: TrainJob, job_events: JobEvents) -> None:
         super().__init__(self._renew, RENEW_S, "lease_not_renewed")
         self._client = client
-        self._script = lifecycle.renew(job.job_id, job_events.attempt, job_events.nonce, job_events.holder)
+        self._script = lifecycle.renew(job.job_id, job_events.holder)
         self._touched = time.monotonic()
         self.lost = False
 

@@ -1,7 +1,6 @@
 """The bot's side of jobs: sends them, reads their events, cancels them. Commands and cards see no Redis key."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -95,7 +94,7 @@ class JobClient(Service):
         packed = b"" if text is None else await asyncio.to_thread(pack, text)
         if job.corpus.source == "upload":
             await self._keep_upload(job, packed)
-        key, nonce = secrets.token_hex(8), lifecycle.new_nonce()
+        nonce = lifecycle.new_nonce()
         limit: Limit | None = None
         owners: list[int] = []
 
@@ -106,12 +105,12 @@ class JobClient(Service):
             limit = refused(owners, job.place.user_id, limits)
             pipe.multi()
             if limit is None:
-                pipe.eval(*lifecycle.enter(job, key, nonce, packed).call)
+                pipe.eval(*lifecycle.enter(job, nonce, packed).call)
 
         try:
             answer = await redis_call(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
         except RedisError:  # nobody knows whether it was carried out
-            self.roll_back(job.job_id, key)
+            self.roll_back(job.job_id, nonce)
             raise
         entry = limit or _entered(job, answer[0])
         if entry == "entered" and not job.is_unread:
@@ -187,11 +186,11 @@ class JobClient(Service):
         for name, data in (files or {}).items():
             ttl_s = 10 * self._settings.generate_timeout_s
             await redis_call(self._redis.set(keys.artifact(job.job_id, name), data, ex=ttl_s))
-        key, nonce = secrets.token_hex(8), lifecycle.new_nonce()
+        nonce = lifecycle.new_nonce()
         try:
-            answer = await self.run(lifecycle.enter(job, key, nonce))
+            answer = await self.run(lifecycle.enter(job, nonce))
         except RedisError:
-            self.roll_back(job.job_id, key)
+            self.roll_back(job.job_id, nonce)
             raise
         if _entered(job, answer) != "entered":
             return False
@@ -222,15 +221,15 @@ class JobClient(Service):
         await self._send(stored.job, int(answer), again, RESUMED)
         return True
 
-    def roll_back(self, job_id: str, key: str = "") -> asyncio.Task[None]:
+    def roll_back(self, job_id: str, nonce: str = "") -> asyncio.Task[None]:
         """Roll back a job of which nobody was told, in the background: as soon as Redis can be reached.
 
-        `key`: only what the call with this idempotency key has entered. A training that a worker has begun is
+        `nonce`: only if the call with this nonce has entered it. A training that a worker has begun is
         cancelled. If the bot ends first, the job stays, and goes on after the next start.
         """
 
         async def insist() -> None:
-            script = lifecycle.roll_back(job_id, key)
+            script = lifecycle.roll_back(job_id, nonce)
             answer = await retry(lambda: self.run(script), "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S))
             log.info("job_taken_back", job_id=job_id, was=answer.decode())
 

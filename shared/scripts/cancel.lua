@@ -5,5 +5,5 @@ if not state or state == 'over' then return 'over' end
 redis.call('DEL', control)
 redis.call('SET', control, 'cancel', 'EX', ttl)
 if state == 'begun' then return 'asked' end
-tell(next_entry(), given[1], true)
+tell(next_attempt() .. '-1', given[1], true)
 return 'cancelled'

@@ -19,12 +19,6 @@ local function next_attempt()
   return string.format('%d', redis.call('HINCRBY', job, 'attempt', 1))
 end
 
-local function next_entry()
-  local last = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)
-  local attempt, seq = string.match(last[1] and last[1][1] or '0-1', '^(%d+)-(%d+)$')
-  return attempt .. '-' .. string.format('%d', tonumber(seq) + 1)
-end
-
 local function notify()
   redis.call('XADD', notifications, 'MAXLEN', '~', most, '*', 'job', id)
 end
@@ -44,9 +38,25 @@ local function tell(entry, event, last)
   notify()
 end
 
--- Keep a text, which may be '', and the numbers of its lines' authors, '' for a text that is no channel's.
-local function keep_text(new_text, new_authors, seconds)
+-- Keep given[1..4]: the job as workers know it, as the bot knows it (under KEYS[7]), its text, which may be '', and the
+-- numbers of its lines' authors, '' for a text that is no channel's. The text lives for given[5] seconds.
+local function store()
+  redis.call('HSET', job, 'job', given[1])
+  redis.call('SET', KEYS[7], given[2], 'EX', ttl)
   redis.call('DEL', text, authors)
-  if new_text ~= '' then redis.call('SET', text, new_text, 'EX', seconds) end
-  if new_authors ~= '' then redis.call('SET', authors, new_authors, 'EX', seconds) end
+  if given[3] ~= '' then redis.call('SET', text, given[3], 'EX', given[5]) end
+  if given[4] ~= '' then redis.call('SET', authors, given[4], 'EX', given[5]) end
+end
+
+-- Have the job wait for its next attempt or, if somebody has asked to cancel it, end it. Answers the attempt's number, or
+-- `cancelled`. interrupted: an event, or false if no worker had begun the job.
+local function wait_again(nonce, interrupted, cancelled)
+  local attempt = next_attempt()
+  if redis.call('GET', control) == 'cancel' then
+    tell(attempt .. '-1', cancelled, true)
+    return 'cancelled'
+  end
+  redis.call('HSET', job, 'state', 'waiting', 'nonce', nonce)
+  if interrupted then tell(attempt .. '-1', interrupted, false) else notify() end
+  return attempt
 end

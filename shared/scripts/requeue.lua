@@ -7,11 +7,4 @@ if state ~= (given[3] == 'lost' and 'waiting' or 'begun') or not is_newest(given
 if given[3] == 'lapsed' and redis.call('EXISTS', lease) == 1 then return false end
 redis.call('DEL', lease)
 if given[3] == 'stopped' then redis.call('HSET', job, 'deaths', '0') end
-local attempt = next_attempt()
-if redis.call('GET', control) == 'cancel' then
-  tell(attempt .. '-1', given[6], true)
-  return 'cancelled'
-end
-redis.call('HSET', job, 'state', 'waiting', 'nonce', given[4])
-if state == 'begun' then tell(attempt .. '-1', given[5], false) else notify() end
-return attempt
+return wait_again(given[4], state == 'begun' and given[5], given[6])

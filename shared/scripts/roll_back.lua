@@ -1,7 +1,7 @@
 -- Take back a job of which nobody was told. A training that a worker has begun can only be asked to end.
 -- KEYS[7]: jobs whose end was not shown. KEYS[8]: the job as the bot knows it.
--- given: the idempotency key or '', what the keys of its model begin with: what it is, and whose.
-if given[1] ~= '' and redis.call('HGET', job, 'key') ~= given[1] then return 'not there' end
+-- given: the first nonce or '', what the keys of its model begin with: what it is, and whose.
+if given[1] ~= '' and redis.call('HGET', job, 'first_nonce') ~= given[1] then return 'not there' end
 if redis.call('HEXISTS', active, id) == 1 and redis.call('HGET', job, 'state') == 'begun' then
   redis.call('SET', control, 'cancel', 'EX', ttl)
   redis.call('SREM', KEYS[7], id)

@@ -41,7 +41,7 @@ async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
     """A request of somebody's that was answered."""
     place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=who)
     job = factories.generate_job(job_id=job_id, place=place, seed=seed, blocked=("blocklisted",))
-    assert await live.core.jobs.run(enter(job, "key", "n")) == b"entered"
+    assert await live.core.jobs.run(enter(job, "n")) == b"entered"
     await live.bot.redis.srem(keys.OUTBOX, job_id)  # type: ignore[misc]
 
 

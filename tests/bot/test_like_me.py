@@ -201,7 +201,7 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     reading = channel_reading(**dict(model.readings[0]))
     job = factories.train_job(place=lab(person="ben"), corpus=model.corpus, reading=reading, author_id=BEN)
     assert await live.cards.samples_stand(job)
-    await live.core.jobs.run(enter(job, "key", "n"))
+    await live.core.jobs.run(enter(job, "n"))
     await live.core.jobs.cancel("t-1")
     await live.bot.redis.srem(keys.OUTBOX, "t-1")  # type: ignore[misc]
     await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")

@@ -112,7 +112,7 @@ def test_a_worker_that_ends_a_job_deletes_its_text(server: Server) -> None:
     job = train_job()
     text, authors = keys.job_text(job.job_id), keys.job_authors(job.job_id)
     with server.client("bot") as bot, server.client("worker") as worker:
-        assert bot.eval(*lifecycle.enter(job, "entry", "n", b"words").call) == b"entered"
+        assert bot.eval(*lifecycle.enter(job, "n", b"words").call) == b"entered"
         bot.set(authors, b"1111")
         begin = lifecycle.begin(job.job_id, 1, "n", holder="h", worker="w", training=True)
         assert worker.eval(*begin.call) is not None

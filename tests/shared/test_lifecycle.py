@@ -90,7 +90,7 @@ class Lives(RuleBasedStateMachine):
     def enter(self, guild_id: int, again: bool, reads: bool, unsent: bool) -> None:
         corpus = {"corpus": channel_corpus(None, chars=0)} if reads else {}
         job = train_job(job_id=f"t-{next(self.number)}", place=place(guild_id=guild_id), **corpus)
-        script = lifecycle.enter(job, "entry", "first", b"" if reads else b"words")
+        script = lifecycle.enter(job, "first", b"" if reads else b"words")
         assert run(self.client, script) == "entered"
         if again:  # the reply was lost
             assert run(self.client, script) == "entered"
@@ -153,7 +153,7 @@ class Lives(RuleBasedStateMachine):
     def renew(self, data: st.DataObject) -> None:
         own = data.draw(st.sampled_from(self.attempts))
         known = self.record(own.message.job_id)
-        held = run(self.client, lifecycle.renew(*own.fenced, own.holder))
+        held = run(self.client, lifecycle.renew(own.message.job_id, own.holder))
         assert bool(held) == (known["state"] == "begun" and known["holder"] == own.holder)
         if not held:
             self.attempts.remove(own)
@@ -353,7 +353,7 @@ def test_in_any_order_none_ends_twice_and_none_is_lost(client: redis.Redis) -> N
 
 
 def entered(client: redis.Redis, job: Job, nonce: str = "n") -> None:
-    assert run(client, lifecycle.enter(job, "entry", nonce, b"words")) == "entered"
+    assert run(client, lifecycle.enter(job, nonce, b"words")) == "entered"
 
 
 def begun(client: redis.Redis, job: Job, holder: str = "h", number: int = 1, nonce: str = "n") -> Any:
@@ -379,7 +379,7 @@ def test_of_two_processes_with_one_attempt_one_has_the_lease(client: redis.Redis
     assert begun(client, job, holder="first") is not None
     client.restore(keys.job(job.job_id), 0, before, replace=True)  # type: ignore[arg-type]
     assert begun(client, job, holder="second") is not None
-    held = [run(client, lifecycle.renew(job.job_id, 1, "n", holder)) for holder in ("first", "second")]
+    held = [run(client, lifecycle.renew(job.job_id, holder)) for holder in ("first", "second")]
     assert held == [0, 1]
 
 
@@ -404,7 +404,7 @@ def test_what_was_taken_back_can_be_entered_again_and_never_begins(client: redis
     job = train_job()
     entered(client, job)
     assert run(client, lifecycle.roll_back(job.job_id, "another")) == "not there"
-    assert run(client, lifecycle.roll_back(job.job_id, "entry")) == "undone"
+    assert run(client, lifecycle.roll_back(job.job_id, "n")) == "undone"
     assert begun(client, job) is None
     assert not client.exists(keys.ACTIVE, keys.OUTBOX, keys.job(job.job_id), keys.job_text(job.job_id))
     entered(client, job)

@@ -22,7 +22,7 @@ NOTHING = "Nothing to show here yet"
 async def written(live: Live, text: str, where: int = LAB, **fields: Any) -> Message:
     """A text that stands in a channel, whose job is known."""
     job = generate_job(**{"job_id": f"g-{text[:8].replace(' ', '')}", "place": lab(where), **fields})
-    await live.core.jobs.run(enter(job, "key", "n"))
+    await live.core.jobs.run(enter(job, "n"))
     await live.bot.redis.srem(keys.OUTBOX, job.job_id)  # type: ignore[misc]
     event = generated(seed="", text=text)
     before = set(live.world.messages[where])
