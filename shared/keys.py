@@ -51,8 +51,8 @@ LEARNING = "models:learning"
 PROBE = "probe"
 
 # Hash of what is known of a job beside its events (`shared.lifecycle`).
-# `job`: the job itself (JSON). `key`: idempotency key of the call that entered it, `entered_at`: when, in seconds since
-# the epoch. `card`: `channel:message` that shows it. `state`: `reading`, `waiting`, `begun` or `over`.
+# `job`: the job itself (JSON). `first_nonce`: of attempt 1, by the call that entered the job; `entered_at`: when, in
+# seconds since the epoch. `card`: `channel:message` that shows it. `state`: `reading`, `waiting`, `begun` or `over`.
 # `attempt`: number of the newest one; `nonce`: random, of that one. `worker`: who has begun it; `holder`: random, of
 # its process. `deaths`: attempts in a row that ended without a word and without headway, the running one counted.
 # `progress`: entry of the newest progress. `model_id`: of the model that it makes. Of trainings

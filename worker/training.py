@@ -7,12 +7,12 @@ import structlog
 from pydantic import ValidationError
 
 from galvanic.results import TrainingInterrupted
-from shared import keys, lifecycle, messages
+from shared import keys, lifecycle
 from shared.connect import connect
 from shared.events import Failed
 from shared.jobs import TrainJob
 from shared.logging import job_context
-from shared.queues import RESUMED
+from shared.queues import RESUMED, send
 from shared.settings import Settings, get_settings
 from worker.app import app
 from worker.attempt import Attempt
@@ -84,7 +84,7 @@ def _wait_again(job: TrainJob, job_events: JobEvents, how: Literal["stopped", "d
         return "superseded"
     if answer == b"cancelled":
         return "cancelled"
-    messages.send(app, job, int(answer), nonce, priority=RESUMED)
+    send(app, job, int(answer), nonce, priority=RESUMED)
     return "interrupted"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -15,18 +15,18 @@ from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Service, backoff, redis_call, retry, run_forever
 from bot.jobs.decoding import card_of, entries, events_of, job_from
-from bot.jobs.quotas import Limit, refused
-from shared import keys, lifecycle, messages, presence
+from shared import keys, lifecycle, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora.corpus import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
 from shared.jobs import NOBODY, TRAIN_QUEUE, Job, TrainJob, is_id
 from shared.metrics import JOBS
-from shared.queues import FIRST, FURTHER, RESUMED, TRANSPORT, id_of, lists_of
+from shared.queues import FIRST, FURTHER, RESUMED, TRANSPORT, id_of, lists_of, send
 from shared.settings import Settings
 
 TRAINING = f"{TrainJob.letter}-"  # what a training's id begins with
-Entry = Literal["entered", "known", "user", "guild"]
+Limit = Literal["user", "guild"]
+Entry = Literal["entered", "known"] | Limit
 Cancelling = Literal["cancelled", "asked", "over"]
 _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
@@ -85,7 +85,7 @@ class JobClient(Service):
     async def submit_train(self, job: TrainJob, text: str | None, limits: tuple[int, int]) -> Entry:
         """Send a training; its text goes to Redis with it, compressed.
 
-        `text` None: the channel is read first, and `text_read` follows. `limits`: as for `quotas.refused`; two
+        `text` None: the channel is read first, and `text_read` follows. `limits`: as for `exceeded`; two
         trainings that come at once cannot both pass one.
 
         Returns `entered`; `known`: this job was entered before (the message came twice); `user` or `guild`: that limit
@@ -102,7 +102,7 @@ class JobClient(Service):
             nonlocal limit, owners
             is_known = await redis_call(pipe.hexists(keys.job(job.job_id), "job"))
             owners = [] if is_known else await _owners(pipe, job.place.guild_id)
-            limit = refused(owners, job.place.user_id, limits)
+            limit = exceeded(owners, job.place.user_id, limits)
             pipe.multi()
             if limit is None:
                 pipe.eval(*lifecycle.enter(job, nonce, packed).call)
@@ -158,7 +158,8 @@ class JobClient(Service):
         *_, nonce = await redis_call(self._redis.transaction(hand_over, keys.job(job.job_id)), _HAND_OVER_S)
         if nonce is None:
             return False
-        await self._send(handed, 1, nonce.decode(), await self._priority(handed))
+        others = set(await _active(self._redis, job.place.guild_id)) - {job.job_id}
+        await self._send(handed, 1, nonce.decode(), FURTHER if others else FIRST)
         return True
 
     async def replace_text(self, job: TrainJob, text: bytes, authors: bytes) -> Literal["waiting", "begun", "over"]:
@@ -169,14 +170,10 @@ class JobClient(Service):
         nothing was done, because the training has ended.
         """
         nonce = lifecycle.new_nonce()
-        answer = (await self.run(lifecycle.replace_text(job, text, authors, nonce))).decode()
-        if answer == "cancelled":
-            JOBS.labels(TRAIN_QUEUE, answer).inc()
-        if not answer.isdecimal():
-            return "waiting" if answer == "waiting" else "over"
-        await self._take_message(job.job_id)  # of the attempt before, if it waits
-        await self._send(job, int(answer), nonce, RESUMED)
-        return "begun"
+        answer = await self._send_next(job, lifecycle.replace_text(job, text, authors, nonce), nonce)
+        if answer.isdecimal():
+            return "begun"
+        return "waiting" if answer == "waiting" else "over"
 
     async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
         """Send a job that is no training. Its message expires after `generate_timeout_s`.
@@ -197,29 +194,27 @@ class JobClient(Service):
         await self._send(job, 1, nonce, RESUMED)
         return True
 
-    async def _priority(self, job: TrainJob) -> int:
-        """Return the priority of a new training: a server's first goes before all further ones."""
-        active = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.ACTIVE)))
-        others = (server for job_id, server in active.items() if job_id != job.job_id.encode())
-        return FURTHER if str(job.place.guild_id).encode() in others else FIRST
-
     async def _send(self, job: Job, attempt: int, nonce: str, priority: int) -> None:
         expires = None if isinstance(job, TrainJob) else self._settings.generate_timeout_s
-        await asyncio.to_thread(messages.send, self._celery, job, attempt, nonce, priority=priority, expires=expires)
+        await asyncio.to_thread(send, self._celery, job, attempt, nonce, priority=priority, expires=expires)
 
     async def send_again(self, job_id: str, attempt: int, nonce: str, how: Literal["died", "lapsed", "lost"]) -> bool:
         """Have a job wait again, and send its next attempt; False: it has changed meanwhile, or was cancelled."""
         if (stored := await self.load(job_id)) is None:  # what only the bot knows of it is gone, or damaged
             await redis_call(self._redis.hdel(keys.ACTIVE, job_id))
             return False
-        again = lifecycle.new_nonce()
-        answer = await self.run(lifecycle.requeue(job_id, attempt, nonce, how, again))
-        if answer == b"cancelled":
-            JOBS.labels(TRAIN_QUEUE, "cancelled").inc()
-        if answer is None or answer == b"cancelled":
-            return False
-        await self._send(stored.job, int(answer), again, RESUMED)
-        return True
+        next_nonce = lifecycle.new_nonce()
+        script = lifecycle.requeue(job_id, attempt, nonce, how, next_nonce)
+        return (await self._send_next(stored.job, script, next_nonce)).isdecimal()
+
+    async def _send_next(self, job: Job, script: lifecycle.Script, nonce: str) -> str:
+        """Run a script that has a job wait again, and send the attempt that it answers; return the answer."""
+        answer = (await self.run(script) or b"").decode()
+        if answer == "cancelled":
+            JOBS.labels(TRAIN_QUEUE, answer).inc()
+        if answer.isdecimal():
+            await self._send(job, int(answer), nonce, RESUMED)
+        return str(answer)
 
     def roll_back(self, job_id: str, nonce: str = "") -> asyncio.Task[None]:
         """Roll back a job of which nobody was told, in the background: as soon as Redis can be reached.
@@ -252,15 +247,11 @@ class JobClient(Service):
         outcome = cast(Cancelling, (await self.run(lifecycle.cancel(job_id))).decode())
         if outcome == "cancelled":
             JOBS.labels(TRAIN_QUEUE, outcome).inc()
-            await self._take_message(job_id)
+            for name in lists_of(TRAIN_QUEUE):  # so that no worker begins a process for its message
+                for message in await redis_call(self._redis.lrange(name, 0, -1)):
+                    if (id_of(message) or "").rpartition("-")[0] == job_id:
+                        await redis_call(self._redis.lrem(name, 0, message))
         return outcome
-
-    async def _take_message(self, job_id: str) -> None:
-        """Take a training's message out of its queue, so that no worker begins a process for it."""
-        for name in lists_of(TRAIN_QUEUE):
-            for message in await redis_call(self._redis.lrange(name, 0, -1)):
-                if (id_of(message) or "").rpartition("-")[0] == job_id:
-                    await redis_call(self._redis.lrem(name, 0, message))
 
     async def finish(self, job_id: str) -> None:
         """Ask a training that has begun to end with the best so far. A request to cancel it is kept."""
@@ -397,12 +388,28 @@ class JobClient(Service):
         return await redis_call(self._redis.eval(*script.call))
 
 
+async def _active(connection: redis.asyncio.Redis, guild_id: int) -> list[str]:
+    """Return the ids of a server's trainings that are not over."""
+    active = cast(dict[bytes, bytes], await redis_call(connection.hgetall(keys.ACTIVE)))
+    return [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
+
+
 async def _owners(pipe: Pipeline, guild_id: int) -> list[int]:
     """Return the owners of a server's trainings that are not over."""
-    active = cast(dict[bytes, bytes], await redis_call(pipe.hgetall(keys.ACTIVE)))
-    ids = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
+    ids = await _active(pipe, guild_id)
     records = await redis_call(pipe.mget([keys.asked(job_id) for job_id in ids])) if ids else []
     return [job.place.user_id if job is not None else NOBODY for job in map(job_from, ids, records)]
+
+
+def exceeded(owners: Sequence[int], user_id: int, limits: tuple[int, int]) -> Limit | None:
+    """Return the limit that one more training of a member would exceed, or None.
+
+    `owners`: of the server's trainings that are not over. `limits`: how many may be active at once, of this member, and
+    of all members together.
+    """
+    if owners.count(user_id) >= limits[0]:
+        return "user"
+    return "guild" if len(owners) >= limits[1] else None
 
 
 def _entered(job: Job, answer: bytes) -> Entry:

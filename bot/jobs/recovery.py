@@ -58,24 +58,21 @@ class Recovery(Service):
                 pipe.lrange(name, 0, -1)
             active, undelivered, *more = await redis_call(pipe.execute())
         workers, lists = more[: len(_QUEUES)], more[len(_QUEUES) :]
-        names = {job_id.decode(errors="replace") for job_id in (*active, *undelivered)}
-        trainings = {job_id.decode(errors="replace") for job_id in active}
-        ids = sorted(job_id for job_id in names if is_id(job_id))
+        trainings, unshown = ({name.decode(errors="replace") for name in names} for names in (active, undelivered))
+        others = {job_id for job_id in unshown if not job_id.startswith(TRAINING)}
+        ids = sorted(filter(is_id, trainings | others))
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "state", "attempt", "nonce", "worker")
                 pipe.exists(keys.job_lease(job_id))
             answers = await redis_call(pipe.execute())
-        jobs = [
-            _seen_job(job_id, job_id in trainings, fields, bool(leased))
-            for job_id, fields, leased in zip(ids, answers[::2], answers[1::2], strict=True)
-        ]
-        return Seen(
-            time.monotonic(),
-            tuple(job for job in jobs if job.training or not job.job_id.startswith(TRAINING)),
-            frozenset(name.decode() for alive in workers for name in alive),
-            frozenset(ids_in_order(lists)),
-        )
+        jobs = []
+        for job_id, fields, leased in zip(ids, answers[::2], answers[1::2], strict=True):
+            state, attempt, nonce, worker = ((value or b"").decode(errors="replace") for value in fields)
+            number = int(attempt) if attempt.isdigit() else 0
+            jobs.append(SeenJob(job_id, job_id in trainings, state, number, nonce, worker, bool(leased)))
+        present = frozenset(name.decode() for alive in workers for name in alive)
+        return Seen(time.monotonic(), tuple(jobs), present, frozenset(ids_in_order(lists)))
 
     async def _mend(self, loss: Loss) -> None:
         job = loss.job
@@ -84,9 +81,3 @@ class Recovery(Service):
             await redis_call(self._redis.hdel(keys.ACTIVE, job.job_id))
         elif await self._jobs.send_again(job.job_id, job.attempt, job.nonce, loss.how):
             log.warning("job_sent_again", job_id=job.job_id, attempt=job.attempt, state=job.state, how=loss.how)
-
-
-def _seen_job(job_id: str, training: bool, fields: list[bytes | None], leased: bool) -> SeenJob:
-    state, attempt, nonce, worker = ((value or b"").decode(errors="replace") for value in fields)
-    number = int(attempt) if attempt.isdigit() else 0
-    return SeenJob(job_id, training, state if state != "over" else "", number, nonce, worker, leased)

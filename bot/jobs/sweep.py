@@ -5,7 +5,7 @@ a queue. What is missing must be missing for a while: a worker may just be start
 does not answer nobody can say that they are there, so time counts only while it does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -29,7 +29,7 @@ How = Literal["gone", "died", "lapsed", "lost"]
 
 @dataclass(frozen=True)
 class SeenJob:
-    """A job that is not over. `state` empty: its record is gone. `worker`: the one that has begun it."""
+    """A job that may not be over. `state` empty: its record is gone. `worker`: the one that has begun it."""
 
     job_id: str
     training: bool
@@ -38,6 +38,11 @@ class SeenJob:
     nonce: str
     worker: str
     leased: bool
+
+    @property
+    def needs(self) -> str:
+        """Return the message, or the worker, without which the job is lost; empty: none."""
+        return message_id(self.job_id, self.attempt) if self.state == "waiting" else self.worker
 
 
 @dataclass(frozen=True)
@@ -80,30 +85,24 @@ def sweep(seen: Seen, memory: Memory) -> tuple[list[Loss], Memory]:
     unbroken = seen.at - memory.looked_at <= BREAK_S
     since = memory.answering_since if unbroken else seen.at
     before = memory.missing_since if unbroken else {}
-    missing = {name: before.get(name, seen.at) for name in _missing(seen)}
-    losses = (_loss(job, seen.at, since, missing) for job in seen.jobs)
-    return [loss for loss in losses if loss is not None], Memory(seen.at, since, missing)
-
-
-def _missing(seen: Seen) -> Iterable[str]:
-    """Return the workers and messages that jobs need and that are not there."""
+    present = seen.workers | seen.queued | {""}
+    missing = {job.needs: before.get(job.needs, seen.at) for job in seen.jobs if job.needs not in present}
+    losses = []
     for job in seen.jobs:
-        if job.state == "begun" and job.worker and job.worker not in seen.workers:
-            yield job.worker
-        elif job.state == "waiting" and (task_id := message_id(job.job_id, job.attempt)) not in seen.queued:
-            yield task_id
+        how = _lost(job, seen.at - missing.get(job.needs, seen.at), seen.at - since)
+        if how is not None:
+            losses.append(Loss(job, how))
+    return losses, Memory(seen.at, since, missing)
 
 
-def _loss(job: SeenJob, at: float, since: float, missing: Mapping[str, float]) -> Loss | None:
-    if not job.state:
-        return Loss(job, "gone") if job.training else None
+def _lost(job: SeenJob, missing_s: float, answering_s: float) -> How | None:
+    """Return how a job is lost whose need is missing for so long, while Redis has answered for so long."""
+    if job.state in ("", "over"):
+        return "gone" if job.training else None
     if not job.training and job.attempt >= MOST_ATTEMPTS:
         return None
-    lost_s = LOST_S if job.training else LOST_TEXT_S
-    if job.state == "waiting" and at - missing.get(message_id(job.job_id, job.attempt), at) >= lost_s:
-        return Loss(job, "lost")
-    if job.state == "begun" and job.training and not job.leased and at - since > LEASE_S:
-        return Loss(job, "lapsed")
-    if job.state == "begun" and at - missing.get(job.worker, at) >= GONE_S:
-        return Loss(job, "died")
-    return None
+    if job.state == "waiting" and missing_s >= (LOST_S if job.training else LOST_TEXT_S):
+        return "lost"
+    if job.state == "begun" and job.training and not job.leased and answering_s > LEASE_S:
+        return "lapsed"
+    return "died" if job.state == "begun" and missing_s >= GONE_S else None

@@ -12,8 +12,7 @@ from bot.background import REDIS_DOWN, is_transient
 from bot.channels.reading import ChannelReadings, ReadingPlan
 from bot.components import MODEL, Components, Press
 from bot.core import Core
-from bot.jobs.client import TRAINING, card_nonce
-from bot.jobs.quotas import Limit, refused
+from bot.jobs.client import TRAINING, Limit, card_nonce, exceeded
 from bot.models.registry import MOST_OWN, Registry
 from bot.servers import access
 from bot.servers.access import Actor
@@ -28,8 +27,8 @@ from shared.corpora.corpus import Corpus
 from shared.corpora.sources import resolve
 from shared.jobs import ChannelReading, Place, TrainJob
 from shared.logging import job_context
-from shared.messages import PUBLIC_SOURCES
 from shared.models import ModelRecord
+from shared.queues import PUBLIC_SOURCES
 
 DEMO_MINUTES = 2.0  # of a newcomer's first training, at most
 _NO_LIMITS = (1_000_000, 1_000_000)
@@ -329,7 +328,7 @@ class Trainings:
         places = [job.place for job in await self.core.snapshots.trainings()]
         owners = [place.user_id for place in places if place.guild_id == guild_id]
         quotas = self.core.servers.quotas(await self.core.servers.get(guild_id))
-        if (limit := refused(owners, user_id, quotas[:2])) is not None:
+        if (limit := exceeded(owners, user_id, quotas[:2])) is not None:
             raise await self._no_slot(guild_id, limit)
         limit_mb, taken = quotas.disk_mb, await self.registry.stored_bytes(guild_id)
         if taken >= limit_mb * MEGABYTE:

@@ -9,11 +9,11 @@ import celery
 import pytest
 
 from galvanic.model_file import describe
-from shared import keys, lifecycle, messages
+from shared import keys, lifecycle
 from shared.corpora.corpus import pack, unpack
 from shared.events import Finished, parse_event
 from shared.jobs import TrainJob
-from shared.queues import RESUMED, TRANSPORT
+from shared.queues import RESUMED, TRANSPORT, send
 from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
@@ -32,7 +32,7 @@ def replace_text(system: System, job_id: str) -> TrainJob:
         attempt = int(client.eval(*lifecycle.replace_text(job, pack(text), b"", nonce).call))  # type: ignore[arg-type]
     with celery.Celery(broker=harm.broker(system)) as app:
         app.conf.broker_transport_options = TRANSPORT
-        messages.send(app, job, attempt, nonce, priority=RESUMED)
+        send(app, job, attempt, nonce, priority=RESUMED)
     return job
 
 

@@ -12,11 +12,11 @@ import psutil
 from celery import Celery
 
 from bot.__main__ import EX_CONFIG
-from shared import keys, messages
+from shared import keys
 from shared.events import Failed, Progress
 from shared.jobs import TrainJob
 from shared.lifecycle import LEASE_S
-from shared.queues import TRANSPORT
+from shared.queues import TRANSPORT, send
 from tests.driver.client import text_of
 from tests.e2e.acts import TINY, lasting
 from tests.e2e.system import System
@@ -120,7 +120,7 @@ def test_a_message_that_is_delivered_twice_is_one_training(system: System) -> No
         with Celery("tests", broker=harm.broker(system), task_serializer="json") as app:
             app.conf.broker_transport_options = TRANSPORT
             for _ in range(2):
-                messages.send(app, job, attempt, nonce)
+                send(app, job, attempt, nonce)
         system.client.wait_for(lambda: not client.llen("train") and not client.hlen("unacked"), 60, "them to go")
         assert len(training.attempts()) == 1
     record("a message delivered three times", "queued", "done once", since=since)

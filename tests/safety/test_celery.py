@@ -15,9 +15,9 @@ import pytest
 import redis
 from celery import Celery
 
-from shared import keys, messages, presence
+from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.queues import TRANSPORT
+from shared.queues import TRANSPORT, send
 from shared.settings import Settings, read_settings
 from shared.version import DATA_VERSION
 from tests import factories, lives
@@ -114,7 +114,7 @@ def test_celery_shows_the_name_of_a_job_and_nothing_that_people_wrote(
         for job in (text, training):
             lives.enter(client, job)
             _, attempt, nonce = lives.message(client, job.job_id)
-            messages.send(sender, job, attempt, nonce)
+            send(sender, job, attempt, nonce)
         wait_until(lambda: all(client.hget(keys.job(one), "state") == b"over" for one in ("t-1", "g-1")), 60)
         told = heard(pubsub)
     for what in ("active", "reserved", "scheduled", "stats"):
