@@ -26,6 +26,7 @@ import structlog
 from billiard import util
 from celery import signals
 from celery.exceptions import WorkerLostError
+from celery.worker.request import Request
 
 from shared import keys, presence
 from shared.connect import connect
@@ -39,7 +40,6 @@ _LEFTOVERS_EVERY_S = 600.0
 GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
 then: when many ask at once, that costs them up to half a second each time."""
-STOP_FILE = "stop"
 _POOLS = {TRAIN_QUEUE: "prefork", GENERATE_QUEUE: "threads"}
 
 log = structlog.get_logger()
@@ -60,11 +60,12 @@ def set_up(worker: Any) -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     from worker.threads import STOP_FILE_VARIABLE
 
+    stop_file = folder / "stop"
     configure_logging(queue, settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if queue != TRAIN_QUEUE:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # texts are written by the CPU
-    os.environ[STOP_FILE_VARIABLE] = str(folder / STOP_FILE)
+    os.environ[STOP_FILE_VARIABLE] = str(stop_file)
     # TensorFlow leaves generated sources in the temporary folder of a process that does not end by itself.
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     worker.pool_cls = _POOLS[queue]
@@ -77,11 +78,11 @@ def set_up(worker: Any) -> None:
         worker.hostname = f"{queue}-{settings.worker_name or secrets.token_hex(4)}@{socket.gethostname()}"
     # A container's host name and process id are the same again after a restart.
     name = os.environ[presence.NAME_VARIABLE] = f"{worker.hostname}:{os.getpid()}.{secrets.token_hex(3)}"
-    _connect_signals(settings, queue, name, folder)
+    _connect_signals(settings, queue, name, stop_file)
 
 
 def _queue(worker: Any) -> str:
-    """The one queue that a worker serves; refuses what would not work."""
+    """Return the one queue that a worker serves; refuse what would not work."""
     queues = sorted(worker.app.amqp.queues.consume_from)
     if len(queues) != 1 or queues[0] not in _POOLS:
         _refuse(f"A worker serves one queue; these are {', '.join(queues)}. Start one with -Q train, or -Q generate.")
@@ -102,7 +103,7 @@ def _refuse(sentence: str) -> NoReturn:
     raise SystemExit(os.EX_CONFIG)  # a restart cannot help
 
 
-def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
+def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path) -> None:
     """Start and end the worker's threads with Celery's worker."""
     from worker import warm
     from worker.checkpoints import remove_leftovers
@@ -150,8 +151,18 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     signals.celeryd_after_setup.connect(_log_pool_errors, weak=False)
     signals.worker_ready.connect(ready, weak=False)
     signals.task_failure.connect(failed, weak=False)
-    signals.worker_shutting_down.connect(lambda **_: (folder / STOP_FILE).touch(), weak=False)
+    signals.worker_shutting_down.connect(lambda **_: stop_file.touch(), weak=False)
     signals.worker_shutdown.connect(lambda **_: threads.close(), weak=False)
+
+
+class TrainingRequest(Request):  # type: ignore[misc]
+    """Celery's request for a training, in the worker's parent process: counts how it ended, as its child says."""
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """Celery reports a success by its event alone, with what the task returned as `repr` gives it."""
+        if type == "task-succeeded" and (outcome := fields["result"].strip("'")) != "None":
+            JOBS.labels(TRAIN_QUEUE, outcome).inc()
+        super().send_event(type, **fields)
 
 
 def _require_handlers() -> None:

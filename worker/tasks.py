@@ -27,7 +27,7 @@ def _start_child(**_: Any) -> None:
     start_child()
 
 
-@app.task(name=task_name("train"), Request="worker.metrics:TrainingRequest")
+@app.task(name=task_name("train"), Request="worker.serve:TrainingRequest")
 def train(job_id: str, attempt: int, nonce: str) -> str | None:
     """Make an attempt at a training. The worker's parent process counts its outcome, which is the result."""
     from worker.training import run_train

@@ -6,7 +6,7 @@ from celery.worker.request import Request
 
 from shared.metrics import JOBS
 from tests.worker.jobs import generate_job, run
-from worker.metrics import TrainingRequest
+from worker.serve import TrainingRequest
 
 
 def ended(kind: str, outcome: str) -> float:
