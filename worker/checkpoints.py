@@ -28,8 +28,7 @@ from shared.jobs import TrainJob, is_id
 from shared.settings import Settings
 from worker.store import ModelStore
 
-COPY_EVERY_S = 180.0
-"""Seconds between two copies of a checkpoint into a remote store."""
+COPY_EVERY_S = 180.0  # between two copies of a checkpoint into a remote store
 _FOLDER = "checkpoints"  # of all jobs, in the data folder, and for their copies in the store
 
 log = structlog.get_logger()
@@ -176,14 +175,14 @@ def _job_ids(settings: Settings, store: ModelStore) -> Iterator[str]:
     """Yield the jobs with files on this host, then those with only copies. Raises OSError if the store is away."""
     local = {folder.name for folder in (settings.data_dir / _FOLDER).glob("*/")}
     yield from filter(is_id, local)
-    yield from filter(is_id, {*store.names(_FOLDER, "directory")} - local)
+    yield from filter(is_id, {*store.names(_FOLDER)} - local)
 
 
 def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_id: str) -> None:
-    """Remove what a training does not need any more: members' words on this host first, for the store may be away.
+    """Remove what a training does not need any more, also a model that was saved and never entered.
 
-    Its folder goes last, by which the rest is found again. Also its model, if that was saved and never entered, because
-    the training ended between the two. Raises OSError or redis.RedisError.
+    Members' words on this host go first, for the store may be away; the job's folder, by which the rest is found again,
+    goes last. Raises OSError or redis.RedisError.
     """
     fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
     data, state, model_id = cast(list[bytes | None], fields)
@@ -197,14 +196,14 @@ def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_i
         if text.name != current:
             _remove_folder(text)
     if current:
-        for name in store.names(copies, "directory"):
+        for name in store.names(copies):
             if name != current:
-                store.remove(f"{copies}/{name}", folder=True)
+                store.remove_folder(f"{copies}/{name}")
         return
     entered = (model_id or b"").decode(errors="replace")
     if is_id(entered) and not client.exists(keys.model(entered)):
         store.delete(entered)
-    store.remove(copies, folder=True)
+    store.remove_folder(copies)
     _remove_folder(folder)
     log.info("leftovers_removed", job_id=job_id)
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import fsspec
 import redis
@@ -27,11 +27,9 @@ from shared.jobs import is_id
 from shared.settings import Settings
 
 DELETE_EVERY_S = 2.0
-_PARTIAL_KEPT_S = 24 * 3600.0
-"""Seconds after which a partial file is nobody's; no write takes as long."""
+_PARTIAL_KEPT_S = 24 * 3600.0  # then a partial file is nobody's; no write takes as long
 _CONNECT_S = 5
-_READ_S = 30
-"""Seconds without a byte; a large model takes longer in all."""
+_READ_S = 30  # without a byte; a large model takes longer in all
 
 log = structlog.get_logger()
 
@@ -103,7 +101,9 @@ class ModelStore:
 
     def delete(self, model_id: str) -> None:
         """Remove a model; one that is not there is no error. Raises OSError: it cannot be removed."""
-        self.remove(_object(model_id))
+        name = _object(model_id)
+        with contextlib.suppress(FileNotFoundError), self._using() as fs:
+            fs.rm_file(self._path(name))
 
     def tidy(self) -> None:
         """Remove partial files of killed processes: a day old, as younger ones may be in use. Raises OSError."""
@@ -138,21 +138,16 @@ class ModelStore:
         with self._using() as fs:
             fs.get_file(self._path(name), str(file))
 
-    def remove(self, name: str, *, folder: bool = False) -> None:
-        """Remove a file, or all that is in a folder; one that is not there is no error."""
+    def remove_folder(self, name: str) -> None:
+        """Remove all that is in a folder; one that is not there is no error."""
         with contextlib.suppress(FileNotFoundError), self._using() as fs:
-            if folder:
-                fs.rm(self._path(name), recursive=True)
-            else:
-                fs.rm_file(self._path(name))
+            fs.rm(self._path(name), recursive=True)
 
-    def names(self, folder: str, kind: Literal["file", "directory"] = "file") -> list[str]:
+    def names(self, folder: str) -> list[str]:
         """Return the names of what is in a folder, sorted."""
         with contextlib.suppress(FileNotFoundError), self._using() as fs:
-            entries = fs.ls(self._path(folder).rstrip("/"), detail=True)
-            return sorted(
-                str(entry["name"]).rstrip("/").rpartition("/")[2] for entry in entries if entry["type"] == kind
-            )
+            entries = fs.ls(self._path(folder).rstrip("/"), detail=False)
+            return sorted(str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
         return []
 
     @contextlib.contextmanager

@@ -100,7 +100,7 @@ def test_words_go_from_the_disk_also_while_the_store_is_away(
     client.hset(keys.job(job.job_id), "job", job.model_dump_json())
     client.set(keys.job("t-damaged"), "of another type")
     with monkeypatch.context() as patch:
-        for method in ("names", "remove", "delete"):
+        for method in ("names", "remove_folder", "delete"):
             patch.setattr(ModelStore, method, Mock(side_effect=StoreAway("away")))
         remove_leftovers(settings, client)
     assert (current.exists(), before.exists(), over.exists()) == (True, False, False)
