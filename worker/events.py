@@ -50,8 +50,7 @@ class JobEvents:
         self.job_id = job_id
         self.attempt = attempt
         self.nonce = nonce
-        self.holder = secrets.token_hex(8)
-        """Random name of this process: another one may believe to have the same attempt."""
+        self.holder = secrets.token_hex(8)  # name of this process: another one may believe to have the same attempt
         self._seq = 0
         self._tried: Event | None = None
         self._reachable = True
@@ -232,14 +231,9 @@ class JobEvents:
 
 def under_a_free_name(client: redis.Redis, model: ModelFacts, guild_id: int) -> ModelFacts:
     """Return a model under its wished name, with a number when another model has that, or none may."""
-    names = keys.guild_models(guild_id)
+    key, free = keys.guild_models(guild_id), {None, model.model_id.encode()}
     named, number = model, 1
-    while named.name in STARTS or _is_taken(client, names, named):
+    while named.name in STARTS or not free.issuperset(cast(list[bytes | None], client.hmget(key, named.names_taken))):
         number += 1
         named = model.model_copy(update={"name": f"{model.name}-{number}"})
     return named
-
-
-def _is_taken(client: redis.Redis, names: str, model: ModelFacts) -> bool:
-    owners = cast(list[bytes | None], client.hmget(names, model.names_taken))
-    return any(owner not in (None, model.model_id.encode()) for owner in owners)

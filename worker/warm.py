@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 T = TypeVar("T")
 PASSES = 4  # or models being loaded, at once; each keeps a core busy
-MOST_MIXED_MB = 1_000
-"""Megabytes that models in a mixture may take; the mixture takes as much again."""
+MOST_MIXED_MB = 1_000  # megabytes of the models in a mixture, which takes as much again
 MOST_TOGETHER = 16
 """Requests in a pass: as many as are written side by side (`galvanic.streams.Streams.together`). Others wait for the
 next pass, while those of this one are answered."""
@@ -51,8 +50,7 @@ class _Slot:
         self._passes = passes
         self._lock = threading.Lock()
         self._model: TextModel | None = None
-        self.users = 0
-        """Requests that wait for it, or work with it."""
+        self.users = 0  # requests that wait for it, or work with it
         self._batchers: dict[int, Batcher[WriteRequest, Generation]] = {}
         self._at_once = min(PASSES, cores())
 
@@ -70,7 +68,7 @@ class _Slot:
 
     def batcher(self, guild_id: int) -> Batcher[WriteRequest, Generation]:
         """Return what gathers a server's requests. Only the starter is asked by several servers."""
-        new = Batcher(functools.partial(self._serve, guild_id), at_once=self._at_once)
+        new = Batcher(functools.partial(self._serve, guild_id), self._at_once)
         return self._batchers.setdefault(guild_id, new)
 
     def rest(self) -> None:
@@ -109,7 +107,7 @@ class WarmModels:
             return work(slot.model())
 
     def ids(self) -> set[str]:
-        """The models that are in memory, or being loaded."""
+        """Return the models that are in memory, or being loaded."""
         with self._lock:
             return set(self._slots)
 
@@ -190,18 +188,14 @@ Result = TypeVar("Result")
 class Batcher(Generic[Request, Result]):
     """Gathers the requests of many threads into few passes; a lone request is served at once.
 
-    `serve` does one pass: for each request a result, or an error to raise where that came from. `most`: requests in a
-    pass, and that come in one call; `at_once`: passes side by side.
+    `serve` does one pass: for each request a result, or an error to raise where that came from. `at_once`: passes side
+    by side.
     """
 
     def __init__(
-        self,
-        serve: Callable[[Sequence[Request]], Sequence[Result | BaseException]],
-        most: int = MOST_TOGETHER,
-        at_once: int = 1,
+        self, serve: Callable[[Sequence[Request]], Sequence[Result | BaseException]], at_once: int = 1
     ) -> None:
         self._serve = serve
-        self._most = most
         self._waiting: SimpleQueue[tuple[Request, Future[Result]]] = SimpleQueue()
         self._passes = ThreadPoolExecutor(at_once, "pass")
 
@@ -216,7 +210,7 @@ class Batcher(Generic[Request, Result]):
     def _pass(self) -> None:
         together: list[tuple[Request, Future[Result]]] = []
         with contextlib.suppress(Empty):
-            while len(together) < self._most:
+            while len(together) < MOST_TOGETHER:
                 together.append(self._waiting.get_nowait())
         if together:
             self._answer(together)

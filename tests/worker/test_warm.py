@@ -4,7 +4,10 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.launcher.running import wait_until
+from worker import warm
 from worker.warm import Batcher
 
 
@@ -29,9 +32,9 @@ def ask(batcher: Batcher[int, int], number: int) -> int:
     return batcher.submit([number])[0].result()
 
 
-def _submit_while_busy(serve: Counting, numbers: Sequence[int], most: int = 64) -> list[int | BaseException]:
+def _submit_while_busy(serve: Counting, numbers: Sequence[int]) -> list[int | BaseException]:
     """The results of `numbers`, all of which were submitted while the pass of another request (0) ran."""
-    batcher: Batcher[int, int] = Batcher(serve, most)
+    batcher: Batcher[int, int] = Batcher(serve)
 
     def ask(number: int) -> int | BaseException:
         try:
@@ -49,9 +52,10 @@ def _submit_while_busy(serve: Counting, numbers: Sequence[int], most: int = 64) 
         return [other.result() for other in others]
 
 
-def test_a_pass_takes_no_more_than_it_may() -> None:
+def test_a_pass_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "MOST_TOGETHER", 4)
     serve = Counting()
-    assert _submit_while_busy(serve, range(1, 11), most=4) == [2 * number for number in range(1, 11)]
+    assert _submit_while_busy(serve, range(1, 11)) == [2 * number for number in range(1, 11)]
     assert [len(together) for together in serve.passes] == [1, 4, 4, 2]
 
 
@@ -72,7 +76,7 @@ def test_a_lone_request_is_served_at_once() -> None:
 
 
 def test_many_threads_and_passes_lose_nothing() -> None:
-    batcher: Batcher[int, int] = Batcher(lambda numbers: [2 * number for number in numbers], most=7, at_once=3)
+    batcher: Batcher[int, int] = Batcher(lambda numbers: [2 * number for number in numbers], at_once=3)
     doubled = [2 * number for number in range(2_000)]
     with ThreadPoolExecutor(40) as threads:
         assert list(threads.map(lambda number: ask(batcher, number), range(2_000))) == doubled
