@@ -19,12 +19,9 @@ from galvanic.errors import UserError
 
 MOST_ENTRIES = 200
 MOST_CHARS = 64
-MOST_STARS = 3
-"""More would let a pattern of an admin's cost minutes on a hostile text."""
-MASK = "█"
-"""The sign that stands for each covered character."""
-_SIGN = r"[^\W_]"
-"""A letter or a digit."""
+MOST_STARS = 3  # more would let a pattern of an admin's cost minutes on a hostile text
+MASK = "█"  # stands for each covered character
+_SIGN = r"[^\W_]"  # a letter or a digit
 
 
 class Blocklist:

@@ -26,8 +26,7 @@ class TakesNothing(redis.ConnectionError):
 BaseParser.EXCEPTION_CLASSES.update(dict.fromkeys(("MISCONF", "OOM", "READONLY"), TakesNothing))
 
 _FULL_BYTES = 64 * 1024
-READ_BLOCK_MS = 2_000
-"""Longest blocking read: well under the socket time-out, which would end it with an error."""
+READ_BLOCK_MS = 2_000  # longest blocking read: well under the socket time-out, which would end it with an error
 _POOL: dict[str, Any] = {
     "max_connections": 32,
     "timeout": 5.0,
@@ -143,10 +142,8 @@ def where(settings: Settings) -> str:
 
 
 def _is_about_tls(error: BaseException, settings: Settings) -> bool:
-    """Return whether both sides disagree on TLS.
-
-    With TLS 1.3 a server that wants another client certificate hangs up only once data is sent.
-    """
+    """Return whether both sides disagree on TLS."""
     message = str(error)
+    # With TLS 1.3 a server that wants another client certificate hangs up only once data is sent.
     hung_up = any(words in message for words in ("closed by server", "reset by peer", "Broken pipe"))
     return "SSL" in message or "EOF" in message or (settings.redis_tls is not None and hung_up)

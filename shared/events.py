@@ -15,10 +15,8 @@ from galvanic.results import Difficulty
 from shared.jobs import MOST_PASSAGES, MOST_USED, MOST_VARIANTS
 from shared.models import ModelFacts
 
-MOST_EVENT_BYTES = 8 * 2**20
-"""Bytes of an event as JSON: more than the longest text takes that a job may ask for."""
-Words = Annotated[str, Field(max_length=10_000)]
-"""A sentence or a few lines; a note may quote a whole seed."""
+MOST_EVENT_BYTES = 8 * 2**20  # as JSON: more than the longest text takes that a job may ask for
+Words = Annotated[str, Field(max_length=10_000)]  # a sentence or a few lines; a note may quote a whole seed
 Notes = Annotated[tuple[Words, ...], Field(max_length=100)]
 Text = Annotated[str, Field(max_length=MOST_LENGTH)]
 SeedText = Annotated[str, Field(max_length=20_000)]
@@ -57,10 +55,7 @@ class Sample(_Event, results.Sample):
 
 
 class Trouble(_Event):
-    """A difficulty that keeps the worker from saving; None: it is over.
-
-    It tries again, and a training goes on meanwhile.
-    """
+    """A difficulty that keeps the worker from saving, which it tries again; None: it is over."""
 
     kind: Literal["trouble"] = "trouble"
     what: Difficulty | None = None
@@ -138,10 +133,7 @@ class Pictured(_Event):
 
 
 class Quizzed(_Event):
-    """The passages of a quiz.
-
-    `real`: which of them, from 0, is the text's; `window`: its number among those of the model.
-    """
+    """The passages of a quiz. `real`: which, from 0, is the text's; `window`: its number among those of the model."""
 
     kind: Literal["quizzed"] = "quizzed"
     passages: tuple[Words, ...] = Field(min_length=2, max_length=MOST_PASSAGES)
@@ -188,8 +180,7 @@ Answered = Generated | Compared | Surprised | Pictured | Quizzed | Exported
 Ended = Answered | Finished | Imported | Failed | Cancelled
 Event = Annotated[Queued | Started | Progress | Sample | Trouble | Interrupted | Ended, Field(discriminator="kind")]
 _ENDS: dict[str, type[_Event]] = {str(event.model_fields["kind"].default): event for event in get_args(Ended)}
-TERMINAL = frozenset(_ENDS)
-"""Kinds of events that end a job."""
+TERMINAL = frozenset(_ENDS)  # kinds of events that end a job
 
 
 def answer_of(job: type[Any]) -> type[_Event]:

@@ -11,10 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.options import MOST_LENGTH, CorpusInfo, GenerateOptions, ReadingId, StopAt, TrainOptions
 
-AUTHOR_BYTES = 4
-"""Bytes of the number that stands for the author of a line (`keys.job_authors`)."""
-NOBODY = 0
-"""The user id in jobs that do not say who asked."""
+AUTHOR_BYTES = 4  # of the number that stands for the author of a line (`keys.job_authors`)
+NOBODY = 0  # user id in jobs that do not say who asked
 Snowflake = Annotated[int, Field(ge=0)]
 _ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # part of keys in Redis, and a file's or folder's name: no path
 JobId = Annotated[str, Field(pattern=f"^{_ID}$")]
@@ -62,10 +60,8 @@ class ModelRef(_Message):
 class _Job(_Message):
     """A kind of job. A worker's handler (`worker.handlers`) and the bot's presenter (`Delivery.present`) are for it."""
 
-    letter: ClassVar[str]
-    """First of the ids that a command or button gives to jobs of this kind."""
-    answer: ClassVar[str]
-    """Kind of the event (`shared.events`) with which such a job ends, unless it fails."""
+    letter: ClassVar[str]  # begins the ids that a command or button gives to jobs of this kind
+    answer: ClassVar[str]  # kind of the event (`shared.events`) with which such a job ends, unless it fails
     job_id: JobId
     place: Place
 

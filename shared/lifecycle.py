@@ -19,8 +19,7 @@ from shared.jobs import ImportJob, Job, TrainJob, people_of, without_people
 from shared.models import Ownership
 
 FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
-LEASE_S = 60
-"""A training that was not heard of for so long has lost its worker."""
+LEASE_S = 60  # a training that was not heard of for so long has lost its worker
 TEXT_TTL_S = 24 * 3600
 """The end of a job deletes its text. If that never comes, as after a loss of Redis' data, the text expires. The bot
 renews it while the job is not over."""
@@ -83,10 +82,10 @@ def _stored(job: Job, text: bytes, authors: bytes = b"") -> tuple[object, ...]:
 
 
 def text_read(job: TrainJob, text: bytes, authors: bytes) -> Script:
-    """Have a training wait whose channel was read; `job`: with what is known of its text.
+    """Have a training wait whose channel was read.
 
-    `text`: packed. `authors`: a number of `AUTHOR_BYTES` for each line. Answers the nonce of its attempt 1, which is to
-    be sent, or nothing: it was ended, or a worker has it.
+    `job`: with what is known of its text. `text`: packed. `authors`: a number of `AUTHOR_BYTES` for each line. Answers
+    the nonce of its attempt 1, which is to be sent, or nothing: it was ended, or a worker has it.
     """
     return _script("text_read", job.job_id, _stored(job, text, authors), (keys.asked(job.job_id),))
 

@@ -47,7 +47,7 @@ _TELLS_BODIES = "celery.worker.consumer.consumer"
 
 
 def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
-    """A filter that takes secrets out of a line.
+    """Return a filter that takes secrets out of a line.
 
     It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, passwords
     in URLs, and commands that redis-py quotes. Of `secrets`, those shorter than four characters are ignored: they would
@@ -65,7 +65,7 @@ def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
 
 
 def known_secrets(settings: Settings) -> list[str]:
-    """The secrets that this process holds: the bot's token and the passwords of Redis, as written and decoded."""
+    """Return this process's secrets: the bot's token and the passwords of Redis, as written and decoded."""
     secrets = [secret.get_secret_value() for secret in (settings.discord_token, settings.redis_password) if secret]
     with contextlib.suppress(ValueError):  # not a URL; whoever connects says so
         secrets.append(urlsplit(settings.redis_url.get_secret_value() if settings.redis_url else "").password or "")
@@ -73,9 +73,7 @@ def known_secrets(settings: Settings) -> list[str]:
 
 
 def job_context(job: Job) -> AbstractContextManager[None]:
-    """Name a job in the log: within the block, every record of this thread or asyncio task names the job and where it
-    was asked for.
-    """
+    """Name a job, and where it was asked for, in all that this thread or asyncio task logs within the block."""
     place = job.place
     return bound_contextvars(job_id=job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
 
@@ -98,10 +96,9 @@ def _renderer(settings: Settings) -> Processor:
 
 
 def configure_logging(service: str, settings: Settings) -> None:
-    """Set up this process's logging; calling it again replaces the former set-up. `service` is put on each record.
+    """Set up this process's logging, to standard error; calling it again replaces the former set-up.
 
-    Celery must be told to keep its hands off: connect `celery.signals.setup_logging` to a function that calls this one.
-    It goes to standard error, so that a command's output on stdout stays clean.
+    `service` is put on each record. `worker.app` keeps Celery from setting up its own.
     """
 
     def add_service(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import redis
 
 _CODE = re.compile(r"[A-Z][A-Z_]+")
-_OWN_WORDS = (redis.ConnectionError, redis.TimeoutError)
-"""Just these, not what is derived from them: redis-py says which host was tried, and quotes nothing."""
+_OWN_WORDS = (redis.ConnectionError, redis.TimeoutError)  # without those derived: they name the host, and quote nothing
 COMMAND = re.compile(r"(Command # \d+ \().*(\) of pipeline caused error)", re.DOTALL)
 """A quoted command of a pipeline in a message of redis-py's."""
 

@@ -24,8 +24,7 @@ from pydantic_settings import (
 from galvanic.errors import UserError
 from galvanic.options import TrainLimits
 
-ANSWER_WITHIN_S = 840
-"""An interaction's token lives for 15 minutes; one is left for posting the answer."""
+ANSWER_WITHIN_S = 840  # an interaction's token lives for 15 minutes; one is left for posting the answer
 _MONTH_MINUTES = 43_200  # a job is kept for a month
 _DAY_S = 86_400
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -83,12 +82,10 @@ class Settings(BaseSettings):
     corpus_max_mb: float = Field(20.0, gt=0, le=2_000)
 
     # Training and generating
-    train_minutes: float = Field(8.0, gt=0, le=_MONTH_MINUTES)
-    """Minutes that a training by the recipe `char` takes at most."""
+    train_minutes: float = Field(8.0, gt=0, le=_MONTH_MINUTES)  # by the recipe `char`, at most
     train_max_minutes: float = Field(180.0, ge=0.1, le=_MONTH_MINUTES)
     train_max_epochs: int = Field(500, ge=1, le=99_999)
-    checkpoint_every_s: float = Field(60.0, ge=1, le=3_600)
-    """Each takes about three times the model's size."""
+    checkpoint_every_s: float = Field(60.0, ge=1, le=3_600)  # each takes about three times the model's size
     generate_length: int = Field(300, ge=1, le=1_000_000)
     generate_max_length: int = Field(4_000, ge=1, le=1_000_000)
     generate_timeout_s: int = Field(60, ge=5, le=ANSWER_WITHIN_S)
@@ -210,9 +207,7 @@ class Settings(BaseSettings):
 
     @property
     def redis_tls(self) -> dict[str, Any] | None:
-        """Return TLS options for redis-py, and Celery's `broker_use_ssl`; None: without TLS.
-
-        What the URL says goes before it.
+        """Return TLS options for redis-py, and Celery's `broker_use_ssl`; None: without TLS. The URL's own go first.
 
         Written out, because kombu 5.7 takes any certificate when it is told nothing.
         """
@@ -260,10 +255,7 @@ class SettingsError(UserError):
 
 
 def read_settings() -> Settings:
-    """Read the settings.
-
-    Raises `SettingsError`, which names a setting that cannot be used, without showing its value.
-    """
+    """Read the settings. Raises SettingsError: one cannot be used."""
     try:
         return Settings(_secrets_dir=secret_folders())
     except ValidationError as error:

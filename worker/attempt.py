@@ -149,11 +149,7 @@ class Attempt:
         write_text(files.text, unpack(packed, unpacked_limit(self._settings)))
 
     def _train(self, parent: ModelFacts | None, parent_file: Path | None) -> TrainResult:
-        """Train, from the checkpoint if there is one that this version can read.
-
-        Raises TrainingCancelled, TrainingInterrupted (the worker is stopping) or UserError (the text or the options
-        cannot be used).
-        """
+        """Train, from the checkpoint if this version can read it. Raises as `galvanic.training.train`."""
         from galvanic.training import OtherCheckpoint, train
 
         try:

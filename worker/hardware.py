@@ -17,17 +17,13 @@ from pathlib import Path
 from galvanic.errors import UserError
 from galvanic.units import count
 
-_CORES_VARIABLE = "TF_NUM_INTRAOP_THREADS"
-"""TensorFlow's own, which it reads when it makes the threads that compute."""
+_CORES_VARIABLE = "TF_NUM_INTRAOP_THREADS"  # read by TensorFlow when it makes the threads that compute
 _NOISE = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|\d+-Core|@.*", re.IGNORECASE)
 _ASK_S = 10
 _FIELDS = ("index", "uuid", "name", "memory.used", "memory.total", "driver_version")
-_OF_WSL = "/usr/lib/wsl/lib/nvidia-smi"
-"""The path of nvidia-smi in WSL, which is not on every PATH."""
-_CUDA_BUILD = ("tensorflow", "nvidia-cudnn-cu12")
-"""Packages that make up TensorFlow's build with CUDA; the one for CPUs is `tensorflow-cpu`."""
-_NVIDIA, _DISPLAY = "0x10de", "0x03"
-"""A vendor of PCI devices, and how the classes of graphics cards begin, those without a screen too."""
+_OF_WSL = "/usr/lib/wsl/lib/nvidia-smi"  # the tool's path in WSL, which is not on every PATH
+_CUDA_BUILD = ("tensorflow", "nvidia-cudnn-cu12")  # TensorFlow's build with CUDA; `tensorflow-cpu` is that for CPUs
+_NVIDIA, _DISPLAY = "0x10de", "0x03"  # a PCI device's vendor; graphics cards' classes begin so, also without a screen
 
 
 def describe() -> str:

@@ -87,10 +87,7 @@ class JobHooks(results.Hooks):
             raise TrainingCancelled
 
     def _tell(self, progress: Progress | None = None) -> None:
-        """Send what was not sent yet; a training does not wait for Redis, so while that is away it is kept.
-
-        Not the progress: the next one says more.
-        """
+        """Send what was not sent yet, or keep it while Redis is away, except progress: the next one says more."""
         with contextlib.suppress(*REDIS_DOWN):  # the lease's thread logs that
             while self._untold:
                 self._job_events.tell_once(self._untold[0])

@@ -62,9 +62,11 @@ def generate(job: GenerateJob, context: JobContext) -> Generated:
 def _chosen(
     job: GenerateJob, context: JobContext, written: Sequence[Generation | UserError], blocklist: Blocklist
 ) -> Generation:
-    """The candidate that the seed tells most of: one that is empty, or a line of the seed again, only where all are,
-    and else one with a hit of the blocklist. Where there is no time to compare, the first. Raises UserError: there is
-    none."""
+    """Return the candidate that the seed tells most of, or the first if there is no time to compare.
+
+    One that is empty, or a line of the seed again, comes last, and before it one with a hit of the blocklist. Raises
+    UserError: there is none.
+    """
     texts = [text for text in written if not isinstance(text, UserError)]
     if not texts:
         raise next(error for error in written if isinstance(error, UserError))
@@ -155,8 +157,7 @@ def _compared(variant: Variant, outcome: Generation | UserError, others: float, 
 def _draw(pinned: int | None, write: Callable[[int], _T], redraw: Callable[[_T], bool]) -> _T:
     """Write with the pinned random seed, or with the first whose text needs no drawing again.
 
-    Each try has a seed of its own, derived from the first one. The seed reported is that of the text shown, so whoever
-    pins it gets this text at once.
+    Each try has a seed of its own, so that pinning the reported one gives the text that was shown.
     """
     if pinned is not None:
         return write(pinned)
@@ -185,8 +186,7 @@ def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tupl
 
 
 _MOST_NAMED = 5
-_POSTED_WITHIN_S = 7_200
-"""A picture is posted within an hour, or never."""
+_POSTED_WITHIN_S = 7_200  # a picture is posted within an hour, or never
 _drawing = threading.Lock()  # matplotlib is not made for several threads at once
 
 

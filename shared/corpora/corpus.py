@@ -11,8 +11,7 @@ from galvanic.units import MEGABYTE
 from shared.corpora.catalogue import CatalogueEntry
 from shared.settings import Settings
 
-LEAST_CHARS = 1_000
-"""Characters of the shortest text that a model can learn from."""
+LEAST_CHARS = 1_000  # of the shortest text that a model can learn from
 # cp1252 has bytes that take three in UTF-8, and so has UTF-16 with two.
 _UTF8_GROWTH = 3
 

@@ -15,8 +15,7 @@ from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-FETCH_WITHIN_S = 20.0
-"""Longest time for one book from one mirror."""
+FETCH_WITHIN_S = 20.0  # for one book from one mirror
 _CHUNK = 64 * 1024
 _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain", "Accept-Encoding": "identity"}
 
