@@ -3,7 +3,6 @@
 https://discord.com/developers/docs/resources/message#embed-object-embed-limits. Commands are checked by discord.py.
 """
 
-import re
 from typing import Any
 
 from simcord.backend import errors
@@ -12,8 +11,6 @@ from simcord.enums import ComponentType
 
 _MAX_CHOICES = 25
 _MAX_NAME = 100
-_CONTENT = re.compile(r"/channels/\d+/messages(/\d+)?|/webhooks/\d+/[^/]+(/messages/(@original|\d+))?")
-_CALLBACK = re.compile(r"/interactions/\d+/[^/]+/callback")
 
 
 def settle_ids(body: Any) -> None:
@@ -24,24 +21,19 @@ def settle_ids(body: Any) -> None:
             value["id"] = str(value["id"])
 
 
-def check_request(method: str, path: str, body: Any) -> None:
-    """Check a request's fields. Raises BackendError 50035, which names the field that Discord would refuse."""
-    if method in ("POST", "PATCH") and isinstance(body, dict):
-        if _CONTENT.fullmatch(path):
-            _check_message(body)
-        elif _CALLBACK.fullmatch(path) and isinstance(body.get("data"), dict):
-            _check_message(body["data"])
-            choices = body["data"].get("choices") or []
-            if len(choices) > _MAX_CHOICES:
-                raise errors.invalid_form_body(f"data.choices: Must be {_MAX_CHOICES} or fewer in length.")
-            for choice in choices:
-                _check_length(choice.get("name"), 1, "data.choices.name")
-                if isinstance(choice.get("value"), str):
-                    _check_length(choice["value"], 0, "data.choices.value")
+def check_choices(choices: list[dict[str, Any]]) -> None:
+    """Check what the bot offers for an option. Raises BackendError 50035, which names the field."""
+    if len(choices) > _MAX_CHOICES:
+        raise errors.invalid_form_body(f"data.choices: Must be {_MAX_CHOICES} or fewer in length.")
+    for choice in choices:
+        _check_length(choice.get("name"), 1, "data.choices.name")
+        if isinstance(choice.get("value"), str):
+            _check_length(choice["value"], 0, "data.choices.value")
 
 
-def _check_message(body: dict[str, Any]) -> None:
-    for index, embed in enumerate(body.get("embeds") or []):
+def check_message(embeds: list[dict[str, Any]], components: list[dict[str, Any]]) -> None:
+    """Check the parts of a message. Raises BackendError 50035, which names the field that Discord would refuse."""
+    for index, embed in enumerate(embeds):
         for number, field in enumerate(embed.get("fields") or []):
             for key in ("name", "value"):
                 if not str(field.get(key) or "").strip():
@@ -53,7 +45,7 @@ def _check_message(body: dict[str, Any]) -> None:
             url = (embed.get(slot) or {}).get("url")
             if url is not None and not str(url).startswith(("http://", "https://", "attachment://")):
                 raise errors.invalid_form_body(f"embeds[{index}].{slot}.url: Not a well formed URL.")
-    for component in walk_components(body.get("components") or []):
+    for component in walk_components(components):
         named = component.get("label") or component.get("emoji")
         if component.get("type") == ComponentType.BUTTON and component.get("style") != 6 and not named:
             raise errors.invalid_form_body("components: A button needs a label or an emoji")

@@ -1,9 +1,12 @@
-"""The playground's servers at first: channels, people, roles, and who may do what where.
+"""The playground's servers at first: channels, people, roles, messages, and who may do what where.
 
 Every id is a constant, so that what the bot keeps of a server is still right after a restart.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
 
 import discord
 from simcord.backend import Backend
@@ -47,6 +50,15 @@ _EVERYONE = discord.Permissions(
 )
 DM_PERMISSIONS = _EVERYONE.value
 """The bot's permissions in direct messages, as an interaction there states them."""
+_TAVERN = Path(__file__).with_name("tavern.txt")
+"""What #tavern has at each start, so that there is a channel to try `!train #tavern` on."""
+_TAVERN_BEGIN, _TAVERN_APART = datetime(2026, 1, 5, tzinfo=UTC), timedelta(hours=2)
+
+
+class OldMessage(NamedTuple):
+    author_id: int
+    content: str
+    moment: datetime
 
 
 def settle(world: Backend) -> None:
@@ -123,6 +135,13 @@ def private_to(guild_id: int, user_ids: list[int]) -> list[Overwrite]:
     view = discord.Permissions(view_channel=True).value
     seeing = [Overwrite(user_id, OverwriteType.MEMBER, allow=view) for user_id in (*user_ids, BOT_ID)]
     return [Overwrite(guild_id, OverwriteType.ROLE, deny=view), *seeing]
+
+
+def old_messages() -> list[OldMessage]:
+    """Read the messages of #tavern, the oldest first. At each start they have the same times, and so the same ids."""
+    lines = [line.partition(": ") for line in _TAVERN.read_text("utf-8").splitlines()]
+    spoken = [(USER_IDS[name], content) for name, _, content in lines if name in USER_IDS]
+    return [OldMessage(*message, _TAVERN_BEGIN + number * _TAVERN_APART) for number, message in enumerate(spoken)]
 
 
 def file_limit(guild_id: int | None) -> int:

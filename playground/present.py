@@ -47,9 +47,7 @@ class Presenter:
         }
 
     def person(self, user_id: int) -> dict[str, Any]:
-        user = self._world.users.get(user_id)
-        if user is None:
-            return {"id": str(user_id), "name": "unknown", "bot": False}
+        user = self._world.users[user_id]
         return {"id": str(user.id), "name": user.global_name or user.name, "bot": user.bot}
 
     def _author(self, message: Message) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from simcord.http import (
 )
 
 from playground.guard import is_same
-from playground.limits import check_request, settle_ids
+from playground.limits import check_choices, settle_ids
 from playground.places import BOT_ID, PREMIUM_TIERS, USER_IDS
 from playground.world import World
 
@@ -77,7 +77,8 @@ class Rest:
             return _json(self._gateway_info())
         try:
             body, files = await _read_body(request)
-            check_request(request.method, path, body)
+            if path.endswith("/callback"):
+                check_choices((body.get("data") or {}).get("choices") or [])
             settle_ids(body)
             answer = self._answer(request.method, path, body, dict(request.query), files)
         except (router.RouteNotImplemented, router.UnsupportedField) as error:

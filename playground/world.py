@@ -19,8 +19,8 @@ from simcord.backend.cdn import CdnStore
 from simcord.backend.errors import BackendError
 from simcord.backend.models import Interaction, Message, Webhook
 
-from playground.places import CHANNEL_IDS, file_limit, settle
-from playground.tavern import OldMessage, old_messages
+from playground.limits import check_message
+from playground.places import CHANNEL_IDS, OldMessage, file_limit, old_messages, settle
 
 log = structlog.get_logger()
 
@@ -135,6 +135,7 @@ class World(Backend):
         super().emit(event, payload)
 
     def commit_message(self, message: Message, *, broadcast: bool = True) -> Message:
+        check_message(message.embeds, message.components)
         message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
         stored = super().commit_message(message, broadcast=broadcast)
         if message.id in self.messages.get(message.channel_id, {}):
@@ -143,6 +144,7 @@ class World(Backend):
 
     def edit_message(self, channel_id: int, message_id: int, fields: dict[str, Any]) -> Message:
         fields = dict(fields)
+        check_message(fields.get("embeds") or [], fields.get("components") or [])
         if fields.get("embeds"):
             attachments = fields.get("attachments", self.get_message(channel_id, message_id).attachments) or []
             fields["embeds"], fields["attachments"] = self._resolve_embeds(message_id, fields["embeds"], attachments)

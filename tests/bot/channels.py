@@ -14,8 +14,7 @@ from simcord.backend.models import Message
 from bot.background import Chores
 from bot.models.readings import ReadingNote
 from galvanic.options import TrainOptions
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
-from playground.tavern import OldMessage
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS, OldMessage
 from shared.connect import connect
 from shared.jobs import ReadingRef, TrainJob
 from shared.models import ModelRecord

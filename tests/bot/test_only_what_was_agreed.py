@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bot.channels.cleaning import clean, leads_somewhere
-from playground.places import GUILD_ID, USER_IDS
-from playground.tavern import OldMessage
+from playground.places import GUILD_ID, USER_IDS, OldMessage
 from shared import keys
 from shared.jobs import AUTHOR_BYTES, TrainJob
 from shared.settings import Settings

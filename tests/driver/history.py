@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 
-from playground.tavern import OldMessage, old_messages
+from playground.places import OldMessage, old_messages
 
 
 def small_talk(count: int) -> Iterator[OldMessage]:
