@@ -210,7 +210,7 @@ class Quiz:
             return False
         return bool(usable)
 
-    # ------------------------------------------------------------------ what is forgotten
+    # ------------------------------------------------------------------ what is kept
 
     async def _forget_model(self, model: ModelRecord) -> None:
         await redis_call(self.core.redis.delete(keys.quizzed(model.guild_id, model.model_id)))
@@ -218,8 +218,6 @@ class Quiz:
     async def forget_guild(self, guild_id: int) -> None:
         """Forget a server's scores."""
         await redis_call(self.core.redis.delete(keys.quiz_scores(guild_id)))
-
-    # ------------------------------------------------------------------ what is stored of a member
 
     async def of_member(self, guild_id: int, user_id: int) -> str | None:
         """Return a member's guesses in a server, as `right:all`."""
@@ -232,8 +230,6 @@ class Quiz:
             await redis_call(self.core.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
         for guild_id in guild_ids:
             await redis_call(self.core.redis.hdel(keys.quiz_scores(guild_id), str(user_id)))
-
-    # ------------------------------------------------------------------ the table
 
     async def scores(self, guild_id: int) -> discord.Embed:
         stored: dict[bytes, bytes] = await redis_call(self.core.redis.hgetall(keys.quiz_scores(guild_id)))

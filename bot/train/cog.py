@@ -102,8 +102,6 @@ class Training(commands.Cog):
             return None
         return await self.trainings.registry.choose(actor.viewer, flags.parent)
 
-    # ------------------------------------------------------------------ a text
-
     async def _request(self, actor: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
         settings, parent = self.core.settings, await self._parent(actor, flags)
         options = train_options.chosen(flags, settings, parent)
@@ -124,8 +122,6 @@ class Training(commands.Cog):
         corpus = await asyncio.to_thread(from_upload, file.filename, data, settings)
         return TrainRequest(corpus, options, parent)
 
-    # ------------------------------------------------------------------ a channel
-
     async def _plan(self, actor: Actor, flags: TrainFlags, own: str | None) -> ReadingPlan:
         """Plan to read the whole channel; from a model that learned it before, what was said since.
 
@@ -139,8 +135,6 @@ class Training(commands.Cog):
         after = await self.trainings.learned_until(parent, source.id) if parent is not None else 0
         author_id = actor.user.id if own is not None else 0
         return ReadingPlan(source, options, speakers=flags.speakers, parent=parent, after=after, author_id=author_id)
-
-    # ------------------------------------------------------------------ what there is
 
     @train.autocomplete("source")
     @in_time

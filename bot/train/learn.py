@@ -124,8 +124,6 @@ class Learning(Service, commands.Cog):
         data = await redis_call(self.core.redis.hget(keys.LEARNING, str(channel_id)))
         return read(Schedule, data, "schedule_not_understood", channel_id=channel_id) if data is not None else None
 
-    # ------------------------------------------------------------------ the command
-
     @hybrid_command(
         "learn [nightly | every NUMBER | off]",
         ("learn nightly", "learn every 500", "learn off"),

@@ -218,8 +218,6 @@ class Remaking(Service, commands.Cog):
         with unless_refused(log.warning, "deletion_not_told", model_id=model.model_id):
             await channel.send(f"🗑️ I deleted {named}: {why}.")
 
-    # ------------------------------------------------------------------ reading notes
-
     async def forget_unused(self) -> None:
         """Forget the readings that no model and no training names."""
         notes = self.registry.notes

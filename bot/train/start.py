@@ -1,4 +1,4 @@
-"""Begins trainings, whoever asks: a command, or a button under an earlier one's card."""
+"""Begins trainings: for commands, for buttons, and for models that are made again."""
 
 import functools
 from collections.abc import Awaitable, Callable
@@ -53,10 +53,6 @@ class TrainRequest:
     reading: ChannelReading | None = None
     replaces: str | None = None
 
-    @property
-    def text(self) -> str | None:
-        return self.corpus.text if isinstance(self.corpus, Corpus) else None
-
     def job(self, job_id: str, place: Place) -> TrainJob:
         """Return the job of this request."""
         of_parent: dict[str, Any] = {}
@@ -81,8 +77,6 @@ class TrainRequest:
 
 @dataclass(eq=False, repr=False)
 class Trainings:
-    """Begins trainings, for commands, buttons and models that are made again."""
-
     core: Core
     registry: Registry
     cards: TrainingCards
@@ -114,7 +108,8 @@ class Trainings:
             by_slash = actor.message_id is None
             if not by_slash:
                 send = functools.partial(send, nonce=card_nonce(job_id))
-            if not await self._submit(actor, job, request.text, send) and by_slash:
+            text = request.corpus.text if isinstance(request.corpus, Corpus) else None
+            if not await self._submit(actor, job, text, send) and by_slash:
                 raise UserError(
                     "Discord didn't take the card of your training.",
                     "The training goes on all the same: its card comes as soon as Discord takes it.",
@@ -263,8 +258,6 @@ class Trainings:
             if entry in ("user", "guild"):
                 raise await self._no_slot(model.guild_id, entry)
             self.core.delivery.follow(job, None)
-
-    # ------------------------------------------------------------------ texts of earlier trainings
 
     async def text_again(self, model: ModelRecord) -> Corpus:
         """Return the text that a model learned, which was no channel's.

@@ -8,18 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from galvanic.results import Difficulty
-from shared.events import Event, Failed, Finished, Interrupted, Progress, Sample, Started, Trouble
+from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Progress, Sample, Started, Trouble
 
 State = Literal["queued", "reading", "training", "interrupted", "finished", "failed", "cancelled"]
-_STATES: dict[str, State] = {
-    "started": "reading",
-    "progress": "training",
-    "interrupted": "interrupted",
-    "finished": "finished",
-    "failed": "failed",
-    "cancelled": "cancelled",
-}
-"""The state of a training after an event of each kind."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +41,24 @@ class TrainingState:
         """Events after the end change nothing."""
         if self.over:
             return self
-        now = replace(self, state=_STATES.get(event.kind, self.state))
         match event:
             case Started():
-                begun = now if event.resumed else replace(now, progress=None, samples=())  # nothing of it is left
-                return replace(begun, trouble=None, resumed=event.resumed)
-            case Sample():
-                return replace(now, samples=(*self.samples, event))
-            case Interrupted(text_changed=True):
-                return replace(now, progress=None, trouble=None, samples=(), withdrawn=True)
-            case Trouble():
-                return replace(now, trouble=event.what)
+                begun = self if event.resumed else replace(self, progress=None, samples=())  # nothing of it is left
+                return replace(begun, state="reading", trouble=None, resumed=event.resumed)
             case Progress():
-                return replace(now, progress=event)
+                return replace(self, state="training", progress=event)
+            case Sample():
+                return replace(self, samples=(*self.samples, event))
+            case Trouble():
+                return replace(self, trouble=event.what)
+            case Interrupted(text_changed=True):
+                return replace(self, state="interrupted", progress=None, trouble=None, samples=(), withdrawn=True)
+            case Interrupted():
+                return replace(self, state="interrupted")
             case Finished():
-                return replace(now, finished=event)
+                return replace(self, state="finished", finished=event)
             case Failed():
-                return replace(now, failed=event)
-        return now
+                return replace(self, state="failed", failed=event)
+            case Cancelled():
+                return replace(self, state="cancelled")
+        return self
