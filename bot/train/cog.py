@@ -125,8 +125,7 @@ class Training(commands.Cog):
     async def _plan(self, actor: Actor, flags: TrainFlags, own: str | None) -> ReadingPlan:
         """Plan to read the whole channel; from a model that learned it before, what was said since.
 
-        Raises `UserError`: the model or the channel is gone or may not be used here, or somebody withdrew;
-        `discord.HTTPException`: Discord is in trouble.
+        Raises UserError: the model is gone or may not be used here; or as `Sources.find`.
         """
         assert flags.source is not None
         source = await self.sources.find(actor, own or flags.source, own=own is not None)

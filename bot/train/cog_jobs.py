@@ -92,11 +92,7 @@ class Jobs(commands.Cog):
     # ------------------------------------------------------------------ ending
 
     async def _end(self, ending: Ending, job_id: str, actor: Actor) -> str:
-        """End a training, be it that its channel is still being read, and return what to tell.
-
-        Raises `UserError`: there is no such training in this server, it is over, it is somebody else's, or there is
-        nothing to keep yet.
-        """
+        """End a training, or the reading of its channel, and return what to tell. Raises UserError if it can't be."""
         job, state = await self._load(job_id, actor.guild_id, actor.user)
         if not _may_end(actor.user, job):
             raise UserError("This training isn't yours.", "Only its owner and members with Manage Messages can end it.")
@@ -117,9 +113,9 @@ class Jobs(commands.Cog):
         return "Finishing, as soon as its worker is there: the best so far is kept."
 
     async def _meant(self, actor: Actor, ending: Ending) -> str:
-        """Return the id of the only training of somebody who names none; to finish, the only one that has begun.
+        """Return the id of a person's only training here; to finish, of the only one that has begun.
 
-        Raises `UserError`: they have none in this server, or several.
+        Raises UserError: they have none, or several.
         """
         trainings = (await self.core.snapshots.look(now=True)).trainings
         own = [training for training in trainings if training.is_of(actor.guild_id, actor.user.id)]
@@ -160,9 +156,8 @@ class Jobs(commands.Cog):
     async def samples(self, job_id: str, guild_id: int, user: User, channel_ids: Sequence[int]) -> discord.Embed:
         """Show a person the samples of a training.
 
-        `channel_ids`: the channel where they ask and, for a thread, its parent. Raises UserError: there is no such
-        training that this person can see, it learns from messages that they may not be able to read, or it has no
-        samples.
+        `channel_ids`: the channel where they ask and, for a thread, its parent. Raises UserError if there are none that
+        they may see there.
         """
         job, state = await self._load(job_id, guild_id, user)
         if job.is_private and job.place.user_id != user.id:

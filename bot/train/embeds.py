@@ -34,7 +34,6 @@ from galvanic.units import count, course, duration, written
 from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, TrainJob
-from shared.models import ModelFacts
 
 _TROUBLE: dict[Difficulty, str] = {
     "disk full": (
@@ -239,24 +238,16 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     headline = f"**{verdict.headline}**\n" if verdict.headline else ""
     embed.description = f"{headline}{what}. {advice}"
     (measured_on, loss), *others = verdict.figures.items()
+    went, start = course(model.epochs, end.seconds, end.stopped), "scratch" if model.parent is None else "the starter"
+    if model.parent not in (None, STARTER):
+        went, start = f"{went}, counting the models before it", f"`{model.parent}`"
     add_fields(embed, {measured_on: loss}, inline=False)
-    add_fields(embed, {**dict(others), "Training": _course(end), "Started from": _start(model)})
+    add_fields(embed, {**dict(others), "Training": went, "Started from": start})
     samples = end.samples[:2] if context.quotable else ()
     below = {f"Sample {number}": quote(context.blocked.mask(text)) for number, text in enumerate(samples, start=1)}
     notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)
     add_fields(embed, {**below, "Worth knowing": notes}, inline=False)
     return embed.set_image(url=f"attachment://{LOSS_FILE}")
-
-
-def _course(end: Finished) -> str:
-    went = course(end.model.epochs, end.seconds, end.stopped)
-    return went if end.model.parent in (None, STARTER) else f"{went}, counting the models before it"
-
-
-def _start(model: ModelFacts) -> str:
-    if model.parent is None:
-        return "scratch"
-    return "the starter" if model.parent == STARTER else f"`{model.parent}`"
 
 
 def how(job: TrainJob, most_minutes: float) -> str:

@@ -150,8 +150,7 @@ class Trainings:
     ) -> ReadingPlan:
         """Plan to read a model's channel again, or (`newer`) only what was said since, and go on from the model.
 
-        Raises UserError: it learned no channel, that is gone or may not be used here, or somebody withdrew;
-        discord.HTTPException: Discord is in trouble.
+        Raises UserError: it learned no channel, or somebody withdrew; or as `Sources.find`.
         """
         await self._require_current(parent)
         note = await self.registry.notes.own(parent)
