@@ -98,7 +98,6 @@ class Quiz:
             raise _busy()
         model = await self._model(actor, name)
         shown = keys.quizzed(actor.guild_id, model.model_id)
-        blocked = (await self.core.servers.get(actor.guild_id)).blocked
         if start_over:
             await redis_call(self.core.redis.delete(shown))
         return QuizJob(
@@ -107,7 +106,7 @@ class Quiz:
             passages=passages,
             seconds=seconds,
             used=frozenset(map(int, await redis_call(self.core.redis.hkeys(shown)))),
-            blocked=blocked,
+            blocked=(await self.core.servers.get(actor.guild_id)).blocked,
         )
 
     async def _model(self, actor: Actor, name: str | None) -> ModelRecord:
