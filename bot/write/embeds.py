@@ -8,28 +8,15 @@ import discord
 
 from bot.components import button, menu, view
 from bot.options.checks import HOTTEST
-from bot.words import (
-    BLURPLE,
-    DESCRIPTION_LIMIT,
-    FIELD_LIMIT,
-    add_fields,
-    clipped,
-    figure,
-    percent,
-    plain,
-    shorten_words,
-    tail,
-)
+from bot.words import BLURPLE, FIELD_LIMIT, add_fields, clipped, figure, percent, plain, shorten_words, tail
 from galvanic.units import bits, choosing, count
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
 
 PRESSED = "b"
 """First letter of the ids of jobs that a button or a form asked for: their answers name the person."""
-CONTINUED_SHOWN = 120
-"""Characters of an old text that are shown before its continuation."""
-BEGINNING_SHOWN = 1_500
-"""Characters of a text that is too long for an embed, above the file with all of it."""
+CONTINUED_SHOWN = 120  # characters of an old text that are shown before its continuation
+BEGINNING_SHOWN = 1_500  # characters of a text that is too long for an embed, above the file with all of it
 _EMBED_LIMIT = 5_900  # Discord's is 6,000 for all words of an embed
 _CHAT_LIMIT = 1_800  # a persona's name above has room, too
 _SHOWN_SEED = 300
@@ -38,18 +25,16 @@ _MASKED = "Words on this server's blocklist are covered."
 _NAMED = {" ": "space", "\n": "line end", "\t": "tab"}
 
 
-def generated(job: GenerateJob, answer: Generated, learn: str | None = None) -> discord.Embed | None:
-    """None when the text is too long for an embed. `learn`: how to get a model, where the channel has none."""
-    embed = _text(job, answer, shown_seed(job, answer), answer.text, learn)
-    return embed if len(embed.description or "") <= DESCRIPTION_LIMIT else None
+def generated(
+    job: GenerateJob, answer: Generated, learn: str | None = None, *, beginning: bool = False
+) -> discord.Embed:
+    """Return a text's embed, which may be too long for Discord.
 
-
-def generated_beginning(job: GenerateJob, answer: Generated, learn: str | None = None) -> discord.Embed:
-    seed, text = tail(shown_seed(job, answer), _SHOWN_SEED), shorten_words(answer.text, BEGINNING_SHOWN)
-    return _text(job, answer, seed, f"{text} …", learn)
-
-
-def _text(job: GenerateJob, answer: Generated, seed: str, text: str, learn: str | None) -> discord.Embed:
+    `learn`: how to get a model, if the channel has none. `beginning`: only as much of the text as surely fits.
+    """
+    seed, text = shown_seed(job, answer), answer.text
+    if beginning:
+        seed, text = tail(seed, _SHOWN_SEED), f"{shorten_words(text, BEGINNING_SHOWN)} …"
     # A mention in an embed is only a name: it pings nobody.
     asked_by = f"-# for <@{job.place.user_id}>\n" if job.job_id.startswith(PRESSED) else ""
     body = plain(seed).strip()  # Discord drops bold around white space at an edge
@@ -62,7 +47,7 @@ def _text(job: GenerateJob, answer: Generated, seed: str, text: str, learn: str 
 
 
 def shown_seed(job: GenerateJob, answer: Generated) -> str:
-    """The part of the seed to show: all of it, or the end of a text that is being continued."""
+    """Return the part of the seed to show: all of it, or the end of a text that is being continued."""
     if job.shown is None:
         return answer.seed
     tail = answer.seed[-job.shown :] if job.shown else ""

@@ -18,7 +18,7 @@ from bot.options.decoding import job_shown_in
 from bot.servers.access import Actor, Viewer
 from bot.servers.settings import ChannelChoices
 from bot.types import Send
-from bot.words import as_typed
+from bot.words import DESCRIPTION_LIMIT, as_typed
 from bot.write import changes, embeds
 from bot.write.changes import E
 from galvanic.errors import UserError
@@ -28,8 +28,7 @@ from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixP
 from shared.models import ModelRecord
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
-DOUBLE_CLICK_S = 1.0
-"""A second press by the same person within this time counts as a double click, even where there is no cooldown."""
+DOUBLE_CLICK_S = 1.0  # a second press by a person within this time is a double click, also without a cooldown
 _FIELDS = (
     Field(
         "words",
@@ -115,7 +114,7 @@ class Generating:
         await self.core.requests.press(press, renewed, least_s=DOUBLE_CLICK_S)
 
     async def _chosen(self, press: Press) -> None:
-        """One of a comparison is continued; the menu's values are the texts' numbers, from 0."""
+        """Continue one text of a comparison; the menu's values are the texts' numbers, from 0."""
         job, answer = await self.answered(press.actor, press["job"])
         if not isinstance(job, CompareJob) or not isinstance(answer, Compared):
             raise _unknown()
@@ -156,7 +155,7 @@ class Generating:
         return job.model_copy(update=fresh)
 
     async def answered(self, actor: Actor, job_id: str) -> tuple[Job, Event]:
-        """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
+        """Return a job of this very channel, and its last event. Raises UserError: it isn't known here."""
         stored, events = await asyncio.gather(self.core.jobs.load(job_id), self.core.jobs.events(job_id, "0"))
         place = (actor.guild_id, actor.place.channel_id)
         if stored is None or not events or (stored.job.place.guild_id, stored.job.place.channel_id) != place:
@@ -164,7 +163,7 @@ class Generating:
         return stored.job, events[-1][1]
 
     async def job_of(self, message: discord.Message) -> str | None:
-        """Id of the job whose text a message of the bot's, or of a persona's, shows; None: it shows none."""
+        """Return the id of the job whose text a message of the bot's, or of a persona's, shows; None: it shows none."""
         mine = self.core.bot.user is not None and message.author.id == self.core.bot.user.id
         job_id = job_shown_in(message) if mine else None
         return job_id or (await self.core.jobs.shown_in(message.id) if mine or message.webhook_id is not None else None)
@@ -198,7 +197,7 @@ class Generating:
     # ------------------------------------------------------------------ answers
 
     async def _fit(self, job: Asked, model_ids: Collection[str], event: E) -> E:
-        """An answer as it may be shown now; raises `UserError` unless all its models may be used in its place now.
+        """Return an answer as it may be shown now. Raises UserError unless all its models may be used in its place.
 
         The place may have been opened to others since it was asked for, above all when the answer comes late.
         """
@@ -231,8 +230,8 @@ class Generating:
             return
         learn = await self._no_model(job.place, job.model_id)
         embed = embeds.generated(job, event, learn)
-        if embed is None:
-            embed = embeds.generated_beginning(job, event, learn)
+        if len(embed.description or "") > DESCRIPTION_LIMIT:
+            embed = embeds.generated(job, event, learn, beginning=True)
             name = "-".join(part.name for part in job.mix)[:60] or job.model_name
             options["file"] = discord.File(io.BytesIO((event.seed + event.text).encode()), f"{name}.txt")
         await send(embed=embed, view=embeds.text_buttons(job, event), **options)

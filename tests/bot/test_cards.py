@@ -283,7 +283,6 @@ def test_spans_read_like_speech() -> None:
 
 def test_generated_text_stands_after_its_seed_and_can_be_had_again() -> None:
     embed = write_embeds.generated(generate_job(), generated())
-    assert embed is not None
     assert embed.description == "**the sea** was calm"
     assert "random seed 7" in (embed.footer.text or "")
 
@@ -292,7 +291,6 @@ def test_a_text_of_several_voices_names_them_with_their_shares() -> None:
     mix = (MixPart(model_id="m1", name="tides", weight=2.1), MixPart(model_id="m2", name="alice", weight=0.9))
     job = generate_job(mix=mix, top_k=40, min_p=0.05, guard=False)
     embed = write_embeds.generated(job, generated())
-    assert embed is not None
     assert embed.footer.text == (
         "tides 70 % + alice 30 % · temperature 0.8 · top-k 40 · min-p 0.05 · loop guard off · random seed 7 · 0.20 s"
     )
@@ -300,15 +298,16 @@ def test_a_text_of_several_voices_names_them_with_their_shares() -> None:
 
 def test_generated_text_cannot_mention_or_format() -> None:
     embed = write_embeds.generated(generate_job(), generated(text="@everyone <@123> **bold** ||spoiler||"))
-    assert embed is not None
     description = (embed.description or "").removeprefix("**the sea**")
     assert "@everyone" not in description
     assert "\\<@123>" in description
     assert "**bold**" not in description
 
 
-def test_text_too_long_for_an_embed_is_left_to_a_file() -> None:
-    assert write_embeds.generated(generate_job(), generated(text="*" * 4_000)) is None
+def test_the_beginning_of_a_text_fits_an_embed() -> None:
+    long = generated(seed="*" * 4_000, text="*" * 4_000)
+    full, short = (write_embeds.generated(generate_job(), long, beginning=beginning) for beginning in (False, True))
+    assert len(full.description or "") > words.DESCRIPTION_LIMIT >= len(short.description or "")
 
 
 @given(title=st.text(min_size=1, max_size=60), samples=st.lists(st.text(max_size=3_000), min_size=3, max_size=3))

@@ -102,7 +102,7 @@ def test_what_others_call_things_or_write_breaks_out_of_no_card(evil: str) -> No
         model_embeds.delete_question(model, 1, "!"),
         model_embeds.imported(model, (evil,), "!", current=False),
         listing([Row(standing, False, True)], QueueSnapshot((standing,)), 1, "!"),
-        write_embeds.generated_beginning(generate_job(seed=evil), written),
+        write_embeds.generated(generate_job(seed=evil), written, beginning=True),
         *(show(next(one for one, _ in examples() if isinstance(one, kind)), end) for kind, end, show in ends),  # type: ignore[arg-type]
     ]
     for embed in embeds:
@@ -159,7 +159,6 @@ def test_a_variant_that_failed_says_why() -> None:
 
 def test_covered_words_are_explained() -> None:
     embed = write_embeds.generated(generate_job(), generated(masked=True))
-    assert embed is not None
     assert embed.fields[0].value == "Words on this server's blocklist are covered."
     job, answer = comparison("good", "better")
     assert "blocklist" not in str(write_embeds.compared(job, answer).to_dict())
@@ -170,13 +169,11 @@ def test_covered_words_are_explained() -> None:
 def test_an_empty_note_makes_no_field() -> None:
     """Discord refuses an empty field, and nobody would get the text."""
     embed = write_embeds.generated(generate_job(), generated(notes=("", " ")))
-    assert embed is not None
     assert not embed.fields
 
 
 def test_only_a_tail_is_shown_of_a_text_that_is_continued() -> None:
     embed = write_embeds.generated(generate_job(shown=3), generated())
-    assert embed is not None
     assert embed.description == "**… sea** was calm"
 
 
