@@ -29,8 +29,7 @@ from shared.events import Failed, Pictured
 from shared.jobs import LOSS_FILE, PictureJob
 from shared.models import ModelRecord
 
-ANSWER_WITHIN = timedelta(minutes=15)
-"""Time to answer the question about deleting: nobody should delete a model by finding an old message."""
+ANSWER_WITHIN = timedelta(minutes=15)  # nobody should delete a model by finding an old message
 _NAME = "One of the names that /models lists"
 
 
@@ -44,7 +43,7 @@ def _subcommand(
 
 @dataclass(eq=False, repr=False)
 class ModelCommands(commands.Cog):
-    """Rights are asked at each command and each press."""
+    """Commands and buttons of models. Rights are asked at each command and each press."""
 
     core: Core
     registry: Registry
@@ -73,13 +72,10 @@ class ModelCommands(commands.Cog):
             await answer_privately(ctx, embed=embeds.private_list(private, prefix))
 
     async def _pressed_page(self, press: Press) -> None:
-        if press.actor.here[0] != int(press["channel"]):
-            prefix = await self.core.servers.prefix(press.actor.guild_id)
-            raise UserError("This list belongs to another channel.", f"`{prefix}models` lists this channel's.")
         await press.update(**await self._page(press.actor, int(press["page"])))
 
     async def _page(self, actor: Actor, page: int) -> dict[str, Any]:
-        """One page of the models that everybody in a channel may use, to send or to edit a message to."""
+        """Return one page of the models that everybody in a channel may use, to send or to edit a message to."""
         viewer = Viewer(actor.guild_id, actor.here)
         models, current = await self.registry.usable(viewer), await self.registry.current(viewer)
         prefix = await self.core.servers.prefix(actor.guild_id)
@@ -95,7 +91,7 @@ class ModelCommands(commands.Cog):
         page = min(page, last)
         return {
             "embed": embeds.model_list(models, current, page, prefix, kept=kept),
-            "view": embeds.page_buttons(actor.here[0], page, last),
+            "view": embeds.page_buttons(page, last),
         }
 
     @hybrid_group(
@@ -111,9 +107,15 @@ class ModelCommands(commands.Cog):
     @commands.guild_only()
     async def model(self, ctx: Context, *, words: str = "") -> None:
         """Show this channel's model. `models` lists all of them."""
-        if words:
-            raise await self._mistyped(ctx, words)
-        await self._info(ctx, None)
+        if not words:
+            await self._info(ctx, None)
+            return
+        prefix = await self.core.servers.prefix(Actor.of(ctx).guild_id)
+        begin = typed_prefix(prefix, self.core.bot.user)
+        names = sorted(command.name for command in self.model.commands)
+        near = nearest(words.split()[0], names, f"{begin}model ")
+        remedy = f"Did you mean {near}?" if near else f"It has {', '.join(f'`{name}`' for name in names)}."
+        raise UserError(f"`{prefix}model` has no {code(words.split()[0])}.", remedy)
 
     _part = functools.partial(_subcommand, model)
 
@@ -155,15 +157,6 @@ class ModelCommands(commands.Cog):
         files = [] if picture is None else [discord.File(io.BytesIO(picture), LOSS_FILE)]
         view = embeds.model_buttons(model.model_id, "write", "use", "export", "delete")
         await send(embed=embed, files=files, view=view, **options)
-
-    async def _mistyped(self, ctx: Context, words: str) -> UserError:
-        """Return an error that suggests what `model WORDS` meant."""
-        prefix = await self.core.servers.prefix(Actor.of(ctx).guild_id)
-        begin = typed_prefix(prefix, self.core.bot.user)
-        names = sorted(command.name for command in self.model.commands)
-        near = nearest(words.split()[0], names, f"{begin}model ")
-        remedy = f"Did you mean {near}?" if near else f"It has {', '.join(f'`{name}`' for name in names)}."
-        return UserError(f"`{prefix}model` has no {code(words.split()[0])}.", remedy)
 
     # ------------------------------------------------------------------ choosing
 
@@ -353,8 +346,8 @@ class ModelCommands(commands.Cog):
         actor = press.actor
         return actor, await self.registry.by_id(actor.viewer, press["model"])
 
-    async def _named(self, ctx: Context, name: str | None) -> tuple[Actor, ModelRecord]:
-        """Defer, and return who asks and the model of this name (None: the channel's)."""
+    async def _named(self, ctx: Context, name: str) -> tuple[Actor, ModelRecord]:
+        """Defer, and return who asks and the model of this name."""
         await ctx.defer()
         actor = Actor.of(ctx)
         return actor, await self.registry.choose(actor.viewer, name)
@@ -382,5 +375,5 @@ class ModelCommands(commands.Cog):
         table.add("delete", self._pressed_delete, MODEL)
         table.add("delete-now", self._pressed_yes, f"{MODEL}:{USER}", how="update", owner=True)
         table.add("delete-not", self._pressed_no, USER, how="update", owner=True)
-        table.add("models", self._pressed_page, r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]", how="update")
+        table.add("models", self._pressed_page, r"(?P<page>\d{1,4}):[<>]", how="update")
         delivery.present(PictureJob, self._post_info, failed=self._post_info)

@@ -18,11 +18,9 @@ _BUTTONS = {
     "delete": ("Delete…", discord.ButtonStyle.danger),
 }
 KEPT = " Trainings here don't replace it."
-PAGE = 8
-"""Models on a page of the list."""
+PAGE = 8  # models of a list
 _FACT_CHARS = 200
-_SENTENCES = ("Verdict", "Unseen text", "Its own text", "Losses")
-"""Fields that take a line of their own."""
+_SENTENCES = ("Verdict", "Unseen text", "Its own text", "Losses")  # fields that take a line of their own
 
 
 def private_list(models: list[ModelRecord], prefix: str) -> discord.Embed:
@@ -70,7 +68,7 @@ def model_info(
     gone_by: float | None = None,  # seconds since the epoch, if words in it were withdrawn or it is too old
     renewed_by: float | None = None,  # seconds since the epoch, if it learned a channel
 ) -> discord.Embed:
-    """A model's own card."""
+    """Return a model's own card."""
     origin = "imported" if model.imported else "trained"
     lines = [
         f"**{plain(model.corpus_title[:200])}**",
@@ -99,7 +97,7 @@ def model_info(
 
 
 def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
-    """The fields of a model's card, as the registry has them, with the worker's facts where there are any."""
+    """Return the fields of a model's card from the registry, with the worker's facts if there are any."""
     parent = facts.get("Goes back to") or (f"`{model.parent}`" if model.parent is not None else "")
     fields = [
         ("Verdict", model.verdict.headline),
@@ -141,13 +139,13 @@ def model_buttons(model_id: str, *actions: str) -> discord.ui.View:
     return view(*(button(action, model_id, label=label, style=style) for action, label, style in shown))
 
 
-def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | None:
+def page_buttons(page: int, last: int) -> discord.ui.View | None:
     """Return the buttons that turn pages; None: there is only one page."""
     if last == 0:
         return None
     return view(
-        button("models", channel_id, max(0, page - 1), "<", label="Previous", disabled=page == 0),
-        button("models", channel_id, min(last, page + 1), ">", label="Next", disabled=page == last),
+        button("models", max(0, page - 1), "<", label="Previous", disabled=page == 0),
+        button("models", min(last, page + 1), ">", label="Next", disabled=page == last),
     )
 
 
@@ -173,7 +171,7 @@ def unshared(model: ModelRecord) -> discord.Embed:
 
 
 def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False) -> str:
-    """The message above the file. `messages`: the model learned from channels' messages."""
+    """Return the message above the file. `messages`: the model learned from channels' messages."""
     if messages:
         return (
             f"`{name}` as a file, {size(file_bytes)}.\n"
@@ -213,7 +211,7 @@ def copied(share: float) -> str:
 
 
 def quality(model: ModelRecord) -> str:
-    """Bits per character: of held-out text, or else of the text that it learned."""
+    """Return the bits per character of held-out text, or else of the text that it learned."""
     measured = bits(model.verdict.known_loss)
     return measured if model.verdict.heldout_loss is not None else f"{measured} of its own text"
 
