@@ -18,7 +18,7 @@ Said = tuple[bool | None, bool | None]
 
 
 class Audience:
-    """Whether all who read one place could have read another, as far as the server's roles and overwrites tell.
+    """Tells whether all who read one place could have read another, as far as the server's roles and overwrites tell.
 
     The list of members is not asked: it needs a privileged intent, and says nothing of who joins, or is given a role,
     after the text was posted. So the answer holds for every member that there could be, with any combination of roles.
@@ -33,8 +33,7 @@ class Audience:
         return self.may_use(job.place.guild_id, channel_ids, [ref.channel_id for ref in job.readings])
 
     def may_use(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[int]) -> bool:
-        """Return whether what was learned from some channels may be used in a place: training on channels is on, and
-        `all_can_read` says so."""
+        """Return whether what was learned from channels may be used in a place, if that may be done at all."""
         training = self._settings.channel_training != "off"
         return not sources or (training and self.all_can_read(guild_id, channel_ids, sources))
 
@@ -43,19 +42,10 @@ class Audience:
 
         `channel_ids`: the place, and for a thread also its parent.
 
-        To read the place takes View Channel: what is posted now can be seen without the history. To read the source
-        takes View Channel and Read Message History, in voice channels also Connect. A member's permissions follow from
-        their roles and from overwrites of their own, by the rules of Discord's documentation ("Permissions", section
-        "Permission Hierarchy"; `_holds`). Somebody who can read the place and lacks one permission for the
-        source needs two roles at most: one that lets them into the place, and one that denies them that permission.
-        Without all their other roles both are still true: none of those let them in, and none gave them the permission.
-        So it is enough to try everybody with two roles, and among roles that say the same about both channels, one.
-        Members with Administrator, and the owner, read everything.
-
-        If that does not tell, the answer is no: nothing is known of either channel, or not of the same server. A
-        thread has the readers of its parent, at most; a private thread as a source can be read only in itself. What is
-        age-restricted stays in such places. What is said in a channel can be read there and in its threads, even where
-        some may not see its history.
+        To read the place takes View Channel: what is posted now can be seen without the history. To read a source
+        takes View Channel and Read Message History, in voice channels also Connect. What is said in a channel can be
+        read there and in its threads, even where some may not see its history. A private thread can be read only in
+        itself. What is age-restricted stays in such places. If nothing is known of a channel, the answer is no.
         """
         guild = self._client.get_guild(guild_id)
         if guild is None or guild.unavailable:
@@ -67,7 +57,9 @@ class Audience:
     def _reads(self, guild: discord.Guild, place: Any, source: Any) -> bool:
         if isinstance(source, discord.Thread) and source.is_private():
             return place is not None and place.id == source.id
-        place, source = _root(place), _root(source)
+        place, source = (
+            channel.parent if isinstance(channel, discord.Thread) else channel for channel in (place, source)
+        )
         if not isinstance(place, Readable) or not isinstance(source, Readable):
             return False
         if place.id == source.id:
@@ -84,8 +76,13 @@ class Audience:
 
 
 def _all_have(guild: discord.Guild, me: int, bit: int, place: Readable, source: Readable) -> bool:
-    """Whether everybody with at most two roles, and overwrites of their own, who sees a place has a permission in the
-    source. Roles, and members, of whom the same is said are tried once."""
+    """Return whether everybody who sees a place has a permission in the source.
+
+    Somebody who sees the place and lacks the permission needs two roles at most: one that lets them in, and one that
+    denies the permission. Without their other roles both are still true. So everybody with two roles is tried, with
+    overwrites of their own. Roles, and members, of whom the same is said are tried once. Members with Administrator,
+    and the owner, read everything.
+    """
     # `channel.overwrites` would say that a permission which is both allowed and denied is denied.
     overwrites = [*place._overwrites, *source._overwrites]
     in_place, in_source = (
@@ -120,16 +117,13 @@ def _of(overwrite: Any, bit: int) -> bool | None:
 
 
 def _holds(granted: bool, everyone: bool | None, roles: Collection[bool | None], own: bool | None) -> bool:
-    """Whether a member has a permission: what is said of the fewest counts; of several roles, one that allows it.
+    """Return whether a member has a permission, by the "Permission Hierarchy" of Discord's documentation.
 
-    `granted`: in the server, by any role; the others: by a channel's overwrites.
+    What is said of the fewest counts; of several roles, one that allows it. `granted`: in the server, by any role; the
+    others: by a channel's overwrites.
     """
     if own is not None:
         return own
     if True in roles or False in roles:
         return True in roles
     return granted if everyone is None else everyone
-
-
-def _root(channel: Any) -> Any:
-    return channel.parent if isinstance(channel, discord.Thread) else channel

@@ -18,8 +18,7 @@ from shared import keys
 from shared.jobs import ChannelReading, ReadingRef, Snowflake
 from shared.models import ModelRecord
 
-_MARKS = ("withdrawn_at", "outdated_at")
-"""Fields of a note that are set later, beside it."""
+_MARKS = ("withdrawn_at", "outdated_at")  # fields of a note that are set later, beside it
 # Set a field once, of a note that is there. KEYS: the note. ARGV: the field, its value.
 _MARK = "return redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) or 0"
 log = structlog.get_logger()

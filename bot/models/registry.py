@@ -31,8 +31,7 @@ from shared.jobs import Place, ReadingRef, TrainJob
 from shared.models import ModelFacts, ModelRecord, Ownership, private_entry
 from shared.settings import Settings
 
-MOST_OWN = 5
-"""Models of one member's own words in a server: its admins don't see them."""
+MOST_OWN = 5  # models of one member's own words in a server: its admins don't see them
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
 
 log = structlog.get_logger()
@@ -41,7 +40,7 @@ log = structlog.get_logger()
 class Registry:
     """Models in Redis. The worker enters them; nothing here opens a model file.
 
-    A model that may not be used in a channel does not exist there: whoever asks for one gets it through `among`.
+    A model that may not be used in a channel does not exist there: all requests for one go through `among`.
     """
 
     def __init__(
@@ -171,7 +170,7 @@ class Registry:
         return choices(dict.fromkeys((*(model.name for model in models), *more)), typed)
 
     async def next_name(self, viewer: Viewer, model: ModelRecord) -> str:
-        """The name to ask for when a model is trained further: `tides`, also for `tides-2` if there is a `tides`.
+        """Return the name of a model trained further: `tides`, also for `tides-2` if there is a `tides`.
 
         The registry adds the next free number itself.
         """
@@ -180,7 +179,7 @@ class Registry:
         return numbered[1] if numbered and numbered[1] in names else model.name
 
     async def all(self, guild_id: int) -> list[ModelRecord]:
-        """All models of a guild, wherever they may be used: to count and to clean up, never to show."""
+        """Return all models of a guild, wherever they may be used: to count and to clean up, never to show."""
         return await self._load(await redis_call(self._redis.hvals(keys.guild_models(guild_id))))
 
     async def stored_bytes(self, guild_id: int) -> int:
@@ -212,7 +211,7 @@ class Registry:
     async def amend(
         self, model: ModelRecord, change: Callable[[ModelRecord], ModelRecord], *, numbered: bool = False
     ) -> ModelRecord:
-        """Change a model's record in one step, its name in the guild with it; the record as it is now.
+        """Change a model's record in one step, its name in the guild with it, and return the record.
 
         `change` makes the new record of the old one, again when somebody else was faster. `numbered`: add a number to
         a name that is taken. Raises UserError: the model is gone, or its new name is taken; or what `change` raises.
@@ -340,7 +339,7 @@ class Registry:
 
 
 def _starter(guild_id: int) -> ModelRecord:
-    """The model that comes with the worker and is in no registry: it can be written with, and nothing else."""
+    """Return the model that comes with the worker. It is in no registry: it can write, and nothing else."""
     own = {"model_id": STARTER, "name": STARTER, "guild_id": guild_id, "scope": "guild", "recipe": "char"}
     unknown = ("channel_id", "owner_id", "corpus_chars", "parameters", "epochs", "file_bytes")
     described = {"corpus_title": "English", "verdict": Verdict(train_loss=0)}
@@ -352,8 +351,7 @@ def _keys_of(model_id: str) -> tuple[str, str]:
 
 
 def _record(model_id: str, facts: bytes | None, ownership: bytes | None) -> ModelRecord | None:
-    """Read a record from the values of its `_keys_of`. None: one is not there or damaged, or its worker says that it is
-    another model."""
+    """Read a record from the values of its `_keys_of`; None: one is missing, damaged or another model's."""
     if facts is None or ownership is None:
         return None
     worker_facts = read(ModelFacts, facts, "model_record_not_understood")

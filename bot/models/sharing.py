@@ -7,8 +7,7 @@ from bot.servers.access import Actor, channel_number, is_admin, named_channel
 from galvanic.errors import UserError
 from shared.models import ModelRecord
 
-SERVER = "server"
-"""Stands for a channel's name where a model is shared with all of them."""
+SERVER = "server"  # instead of a channel's name: all of them
 MOST_CHANNELS = 50
 Target = discord.abc.GuildChannel
 _NOBODYS = (
@@ -18,7 +17,7 @@ _NOBODYS = (
 
 
 def require_owner(model: ModelRecord, actor: Actor, action: str) -> None:
-    """Refuse all but its owner and members with Manage Server. `action`: such as `delete it`. Raises UserError."""
+    """Refuse all but the owner and members with Manage Server. `action`: such as `delete it`. Raises UserError."""
     if model.owner_id != actor.user.id and not is_admin(actor.user):
         raise UserError(
             f"`{model.name}` isn't your model.",
@@ -29,7 +28,7 @@ def require_owner(model: ModelRecord, actor: Actor, action: str) -> None:
 async def share(
     registry: Registry, guild: discord.Guild, actor: Actor, model: ModelRecord, where: str
 ) -> tuple[ModelRecord, Target | None]:
-    """Let a channel (`where`: mention, name or id) or the server use a model; the record now, and that channel.
+    """Let a channel (`where`: mention, name or id) or the server use a model; return the record and that channel.
 
     Raises UserError: this person may not (a model of messages nobody may, not even an admin, but of one's own alone),
     it may be used there anyway, or there is no such channel.
@@ -88,7 +87,7 @@ async def unshare(registry: Registry, actor: Actor, model: ModelRecord) -> Model
 
 
 def _target(guild: discord.Guild, actor: Actor, typed: str) -> Target | None:
-    """The channel that was named; None: the whole server.
+    """Return the channel that was named; None: the whole server.
 
     Raises UserError: there is none that both the person and the bot see; a hidden one gets the same answer.
     """

@@ -11,8 +11,7 @@ from shared.blocklist import MASK, Blocklist
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import GenerateJob
 
-CONTINUE_FROM = 1_000
-"""Characters of a text that its continuation sees: more than a model remembers."""
+CONTINUE_FROM = 1_000  # characters of a text that its continuation sees: more than a model remembers
 E = TypeVar("E", Generated, Compared, Surprised)
 
 
@@ -30,7 +29,7 @@ def full_text(job: GenerateJob, answer: Generated) -> str:
 
 
 def hotter(job: GenerateJob, answer: Generated, by: float) -> GenerateJob:
-    """The same seed and random numbers, only hotter, or cooler where `by` is below 0."""
+    """Return a job with the same seed and random numbers, only hotter, or cooler if `by` is below 0."""
     hot = min(HOTTEST, max(0.0, round(answer.temperature + by, 2)))
     changes: dict[str, Any] = {"temperature": hot, "random_seed": answer.random_seed}
     # A model of a channel begins with nothing that could be given as a seed.
@@ -50,11 +49,11 @@ BUTTONS: dict[str, Callable[[GenerateJob, Generated], GenerateJob]] = {
     "hotter": functools.partial(hotter, by=TEMPERATURE_STEP),
     "cooler": functools.partial(hotter, by=-TEMPERATURE_STEP),
 }
-"""Those below a text, and the job that each makes of the one that asked for it."""
+"""The buttons below a text, and the job that each makes of the one that asked for it."""
 
 
 def temperatures_around(temperature: float) -> tuple[float, ...]:
-    """A cooler one, this one and a hotter one; shifted where one would be outside 0 to `HOTTEST`."""
+    """Return a cooler one, this one and a hotter one; shifted if one would be outside 0 to `HOTTEST`."""
     middle = min(HOTTEST - 2 * TEMPERATURE_STEP, max(2 * TEMPERATURE_STEP, temperature))
     return tuple(round(middle + step * TEMPERATURE_STEP, 2) for step in (-2, 0, 2))
 

@@ -23,8 +23,7 @@ from galvanic.request import usual_drawing
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, GenerateJob, SurpriseJob, Variant, author_of
 
 COMPARED_LENGTH = 200
-COMPARED_MOST = 800
-"""Characters of a compared text: more would not fit its field of the card."""
+COMPARED_MOST = 800  # characters: more would not fit a field of the card
 
 
 class GenerateFlags(Options):
@@ -162,7 +161,7 @@ class Writing(commands.Cog):
     async def _variants(
         self, actor: Actor, names: Sequence[str | None], temperatures: Sequence[float]
     ) -> tuple[Variant, ...]:
-        """Several models, or one (None: the channel's) at several temperatures; without any three around its own."""
+        """Return several models, or one (None: the channel's) at several temperatures; three around its own if none."""
         models = [await self.registry.choose_to_write(actor.viewer, name) for name in names]
         choices = await self.core.servers.channel(actor.here)
         compared = [(model, usual_temperature(choices, model)) for model in models]
@@ -233,7 +232,7 @@ class Writing(commands.Cog):
             )
 
     async def _author_of(self, actor: Actor, message: discord.Message) -> int:
-        """Whose words a message has that this person may use. Raises UserError: nobody knows."""
+        """Return whose words a message has that this person may use. Raises UserError: nobody knows."""
         if message.author.id == actor.user.id:
             return actor.user.id
         if (job_id := await self.generating.job_of(message)) is None:

@@ -23,18 +23,13 @@ from shared.events import Generated
 from shared.jobs import MOST_CANDIDATES, GenerateJob, Piece, authors_of
 from shared.models import ModelRecord
 
-CHAT_LENGTH = 200
-"""Most characters of an answer."""
-MOST_TURNS = 6
-"""Most turns before the words that are answered."""
+CHAT_LENGTH = 200  # most characters of an answer
+MOST_TURNS = 6  # before the words that are answered
 MOST_CHARS = 400
 """Most characters of the seed. What lies more than 300 characters back changed no loss by 0.001 nats (decision 119)."""
-_MOST_FETCHED = 3
-"""Messages that Discord is asked for, one request each; each comes with the one that it replies to."""
-_LOOKED_THROUGH = 30
-"""The last messages of a thread, of one request."""
-ME, STRANGER = "Echo", "Guest"
-"""Names of no member: they are none of `bot.channels.pseudonyms.NAMES`."""
+_MOST_FETCHED = 3  # messages, one request each; each comes with the one that it replies to
+_LOOKED_THROUGH = 30  # messages of a thread, in one request
+ME, STRANGER = "Echo", "Guest"  # names of no member: they are none of `bot.channels.pseudonyms.NAMES`
 
 log = structlog.get_logger()
 
@@ -82,18 +77,12 @@ class Conversation:
 
     async def turns(self, actor: Actor, message: discord.Message, words: str) -> list[Turn]:
         """Return the turns that an answer to `words`, which `message` has, continues, the oldest first."""
-        return [*await self._before(actor, message), Turn(actor.user.id, words, actor.user.id)]
-
-    # ------------------------------------------------------------------ who said what before
-
-    async def _before(self, actor: Actor, message: discord.Message) -> list[Turn]:
-        """Return the last turns before a message, the oldest first."""
-        turns: list[Turn] = []
+        turns = [Turn(actor.user.id, words, actor.user.id)]
         # There is always something to answer: the words themselves.
         with unless_refused(log.info, "conversation_not_read", channel_id=actor.place.channel_id):
             async for turn in self._earlier(actor, message):
                 turns.insert(0, turn)
-                if len(turns) == MOST_TURNS:
+                if len(turns) > MOST_TURNS:
                     break
         return turns
 
@@ -132,8 +121,7 @@ class Conversation:
         return me.id if me is not None else 0
 
     def _spoken(self, message: discord.Message, *, answered: bool = False) -> Turn | None:
-        """Return a message as a turn; None: it is neither the bot's nor spoken to it. `answered`: by the bot, so that a
-        mention was enough."""
+        """Return a message as a turn; None: not the bot's nor to it. `answered`: by the bot; a mention was enough."""
         if is_said(message, self._me):
             return Turn(None, message_text(message).replace(MASK, ""), None)
         author = message.author

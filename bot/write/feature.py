@@ -25,13 +25,8 @@ async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
     generating = Generating(core=core, registry=registry)
     conversation = Conversation(core=core, registry=registry, generating=generating)
     writing = Writing(core=core, registry=registry, generating=generating)
-    menus = Menus(
-        core=core,
-        registry=registry,
-        generating=generating,
-        writing=writing,
-        forget=channels.member_data.forget_request,
-    )
+    forget = channels.member_data.forget_request
+    menus = Menus(core=core, registry=registry, generating=generating, writing=writing, forget=forget)
     chat = Chat(core=core, registry=registry, conversation=conversation)
     generating.register(core.components, core.delivery)
     menus.register(core.components)
