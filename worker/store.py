@@ -152,8 +152,27 @@ class ModelStore:
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[Any]:
-        with contextlib.nullcontext() if self.is_local else _in_words(self.where):
+        """Yield the file system; turn a remote one's errors into `StoreAway`, but a missing object and a full disk."""
+        try:
             yield self._fs
+        except Exception as error:  # each kind of store has errors of its own
+            if self.is_local:
+                raise
+            code = _code(error)
+            match error:
+                case FileNotFoundError() if code != "NoSuchBucket":
+                    raise
+                case FileNotFoundError():
+                    problem = f"The model store has no such bucket ({self.where})"
+                case PermissionError():
+                    problem = f"The model store ({self.where}) refuses these keys"
+                case OSError() if disk_full(error):
+                    raise
+                case _ if code.endswith(("CredentialsError", "CredentialRetrievalError")):
+                    problem = f"There are no keys for the model store ({self.where})"
+                case _:
+                    problem = f"The model store ({self.where}) does not answer"
+            raise StoreAway(f"{problem} ({code}).") from error
 
     def _path(self, name: str) -> str:
         return f"{self.where}/{name}"
@@ -220,29 +239,6 @@ def _open_filesystem(settings: Settings) -> tuple[Any, str]:
             "For s3:// install the extra `s3` (pip install 'galvanic[s3]'); or correct MODEL_STORE.",
         ) from error
     return filesystem, str(root).rstrip("/")
-
-
-@contextlib.contextmanager
-def _in_words(where: str) -> Iterator[None]:
-    """Turn errors into `StoreAway`, except a missing object and a full disk of this host."""
-    try:
-        yield
-    except Exception as error:  # each kind of store has errors of its own
-        code = _code(error)
-        match error:
-            case FileNotFoundError() if code != "NoSuchBucket":
-                raise
-            case FileNotFoundError():
-                problem = f"The model store has no such bucket ({where})"
-            case PermissionError():
-                problem = f"The model store ({where}) refuses these keys"
-            case OSError() if disk_full(error):
-                raise
-            case _ if code.endswith(("CredentialsError", "CredentialRetrievalError")):
-                problem = f"There are no keys for the model store ({where})"
-            case _:
-                problem = f"The model store ({where}) does not answer"
-        raise StoreAway(f"{problem} ({code}).") from error
 
 
 def _code(error: BaseException) -> str:
