@@ -16,21 +16,18 @@ from numba import config, njit
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
-def _state() -> str:
-    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    return hashlib.sha256(b"\0".join(source for source in sources if b"@compiled" in source)).hexdigest()[:16]
-
-
 def _folder() -> str:
     """Return the folder for compiled code; empty if none can be written to, and each process compiles for itself.
 
     It is never a folder that other users can write to, such as /tmp, since the code in it is run.
     """
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    state = hashlib.sha256(b"\0".join(source for source in sources if b"@compiled" in source)).hexdigest()[:16]
     asked, cache = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME", "~/.cache")
     places = [Path(asked)] if asked else [Path(__file__).parent / "__pycache__", Path(cache) / "galvanic"]
     for place in places:
         try:
-            folder = place.expanduser() / f"compiled-{_state()}"
+            folder = place.expanduser() / f"compiled-{state}"
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return str(folder)

@@ -57,9 +57,6 @@ def measure_machine() -> Machine:
     return Machine(best, 2 * rows * inner * columns / seconds[best], gpu)
 
 
-_SIDE = 8
-
-
 @dataclass(frozen=True)
 class SelfCheck:
     """Whether TensorFlow works on this machine, and how fast."""
@@ -74,7 +71,8 @@ def self_check() -> SelfCheck:
     import_tensorflow()
     import tensorflow as tf
 
+    side = 8
     devices = tf.config.list_physical_devices("GPU")
     gpus = tuple(str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)) for gpu in devices)
-    total = float(tf.reduce_sum(tf.ones((_SIDE, _SIDE)) @ tf.ones((_SIDE, _SIDE))))
-    return SelfCheck(gpus, total == _SIDE**3, measure_machine().flops)
+    total = float(tf.reduce_sum(tf.ones((side, side)) @ tf.ones((side, side))))
+    return SelfCheck(gpus, total == side**3, measure_machine().flops)

@@ -75,13 +75,17 @@ def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
 
     axes.set_facecolor(BACKGROUND)
     epochs = [point.epoch for point in curve]
+    losses = [point.watched * _BITS for point in curve]
+    label = "unseen text" if all(point.heldout_loss is not None for point in curve) else "its own text"
     marker = "o" if len(curve) < _DOTTED else None
-    style: dict[str, Any] = {"marker": marker, "markersize": 3, "linewidth": 1.6}
-    unseen = all(point.heldout_loss is not None for point in curve)
-    label = "unseen text" if unseen else "its own text"
-    axes.plot(epochs, [point.watched * _BITS for point in curve], color=_LOSS, label=label, **style)
+    axes.plot(epochs, losses, color=_LOSS, label=label, marker=marker, markersize=3, linewidth=1.6)
     if curve:
-        _mark_best(axes, curve)
+        best = best_point(curve)
+        height = best.watched * _BITS
+        label = f"best: {height:.2f} in epoch {best.epoch}"
+        edge: dict[str, Any] = {"markeredgecolor": BACKGROUND, "markeredgewidth": 1}
+        axes.axvline(best.epoch, color=_BEST, linewidth=1, linestyle=(0, (3, 4)), alpha=0.7, zorder=1)
+        axes.plot(best.epoch, height, "o", color=_BEST, markersize=7, label=label, zorder=5, **edge)
         axes.legend(facecolor=BACKGROUND, edgecolor=GRID, labelcolor=TEXT, framealpha=0.85, fontsize=10)
     axes.set_xlabel("epoch", color=MUTED, fontsize=10)
     axes.set_ylabel("bits per character", color=MUTED, fontsize=10)
@@ -92,25 +96,6 @@ def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(GRID)
-
-
-def _mark_best(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
-    best = best_point(curve)
-    height = best.watched * _BITS
-    label = f"best: {height:.2f} in epoch {best.epoch}"
-    axes.axvline(best.epoch, color=_BEST, linewidth=1, linestyle=(0, (3, 4)), alpha=0.7, zorder=1)
-    axes.plot(
-        [best.epoch],
-        [height],
-        linestyle="none",
-        marker="o",
-        color=_BEST,
-        markeredgecolor=BACKGROUND,
-        markeredgewidth=1,
-        markersize=7,
-        label=label,
-        zorder=5,
-    )
 
 
 COLUMNS = 48
@@ -184,7 +169,8 @@ class _Pen:
         colour = _colour(bits)
         right, bottom = x + _CELL_W - _GAP - 1, y + _CELL_H - 2 * _GAP - 1
         self._draw.rectangle((x, y, right, bottom), fill=colour)
-        ink = _DARK if _luminance(colour) > 0.48 else _LIGHT
+        red, green, blue = colour
+        ink = _DARK if (0.299 * red + 0.587 * green + 0.114 * blue) / 255 > 0.48 else _LIGHT
         if char in _SHOWN:  # blank space is fainter than letters
             ink = cast(_Colour, tuple(round(a + (b - a) * 0.6) for a, b in zip(colour, ink, strict=True)))
         name = next((name for name in self._fonts if ord(char) in code_points(name)), MONO)
@@ -222,8 +208,3 @@ def _scale() -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("surprise", _SCALE)
-
-
-def _luminance(colour: _Colour) -> float:
-    red, green, blue = colour
-    return (0.299 * red + 0.587 * green + 0.114 * blue) / 255

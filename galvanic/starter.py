@@ -20,16 +20,11 @@ from galvanic.streams import Streams
 from galvanic.text import Prepared
 
 LEARNED = 1_000_000  # characters whose bigrams are counted: the last ones before the held-out part
-STREAMS, LEAD, SCORED = 64, 64, 160
-"""Pieces of the held-out part that are read side by side; characters of each that are read first, and then scored."""
-
+STREAMS, LEAD, SCORED = 64, 64, 160  # pieces read side by side; characters of each that are read first, then scored
 NO_HELP = "Trained from scratch: the starter, a model of English, doesn't know this kind of text."
 
 Nats = npt.NDArray[np.float64]
 log = structlog.get_logger()
-
-
-_NETWORK = ("layers", "units", "embedding")
 
 
 def load_starter(path: Path, options: TrainOptions) -> Parent:
@@ -53,8 +48,8 @@ def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, 
         return None, ()
     if options.recipe != "char":
         why = f"the starter, a model of English, isn't of the recipe `{options.recipe}`"
-    elif changed := next((name for name in _NETWORK if getattr(options, name) is not None), None):
-        why = f"the starter, a model of English, has a network of its own, and `--{changed}` asks for another one"
+    elif changed := [name for name in ("layers", "units", "embedding") if getattr(options, name) is not None]:
+        why = f"the starter, a model of English, has a network of its own, and `--{changed[0]}` asks for another one"
     else:
         try:
             return load_starter(path, options), ()

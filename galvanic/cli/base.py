@@ -1,6 +1,7 @@
 """The base of the command line: commands, the options that they share, and what plugins add to."""
 
 import argparse
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -73,18 +74,15 @@ def add_options(
             command.add_argument(flag, choices=option.choices, help=summary)
         else:
             metavar = "X" if option.kind is float else "N" if option.kind is int else "NAME"
-            read = _reader(model, option.field)
+            read = functools.partial(_read, model, option.field)
             command.add_argument(flag, dest=option.field, type=read, metavar=metavar, help=summary)
 
 
-def _reader(model: type[TrainOptions] | type[GenerateOptions], field: str) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        try:
-            return getattr(checked(model, {field: text}), field)
-        except UserError as error:
-            raise argparse.ArgumentTypeError(error.problem.partition(": ")[2]) from None
-
-    return read
+def _read(model: type[TrainOptions] | type[GenerateOptions], field: str, text: str) -> Any:
+    try:
+        return getattr(checked(model, {field: text}), field)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(error.problem.partition(": ")[2]) from None
 
 
 def typed_options(model: type[TrainOptions] | type[GenerateOptions], typed: argparse.Namespace) -> dict[str, Any]:
