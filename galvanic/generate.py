@@ -41,11 +41,8 @@ def predictor(config: NetworkConfig, weights: Weights, companion: Companion | No
     return Streams.of(config, weights, companion) if config.kind == "streams" else Windows(config, weights)
 
 
-_PARAGRAPHS = 0.02
-"""Probability of an empty line from which a model's paragraphs are set apart by one: the starter's is 0.17."""
-_LETTERS = 0.1
-"""Total probability of the likely letters after a line break from which a text begins with one of them, a capital one
-if the capitals alone have it: the starter's is 0.62."""
+_PARAGRAPHS = 0.02  # probability of an empty line from which one sets paragraphs apart; the starter's is 0.17
+_LETTERS = 0.1  # total probability of the likely letters from which a text begins with one; the starter's is 0.62
 _UNLIKELY = 0.2
 """Share of the likeliest letter's probability below which a letter begins no text. A model that has read a line break
 alone gives letters that its text lacks up to a seventh."""
@@ -334,10 +331,7 @@ def _probabilities(author: Author, seed: str, signs: str, until: float) -> tuple
 
 
 def _is_english_word(seed: str, until: float) -> bool:
-    """Return whether a seed ends with a whole word by the starter, which knows more words than a small text has.
-
-    Raises UserError if it is not done by `until`.
-    """
+    """Return whether a seed ends with a whole word by the starter, which knows more words. UserError after `until`."""
     if not model_file.STARTER_FILE.exists():
         return False
     starter = _starter(model_file.STARTER_FILE)
@@ -345,10 +339,7 @@ def _is_english_word(seed: str, until: float) -> bool:
     return bool(has_last) and sum(_probabilities(starter, seed, _AFTER_WORDS, until)[1]) >= WHOLE_WORD
 
 
-@functools.lru_cache(1)
-def _starter(path: Path) -> TextModel:
-    """Return the starter, which then stays in memory: 5 MB."""
-    return load_model(path)
+_starter = functools.lru_cache(1)(load_model)  # the starter then stays in memory: 5 MB
 
 
 class Mixture(Author):

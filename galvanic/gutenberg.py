@@ -23,8 +23,7 @@ _END = re.compile(
 )
 _NUMBER = re.compile(r"\bE(?:book|text) #(\d+)", re.IGNORECASE)
 _FIELD = re.compile(r"^(Title|Author):[ \t]*(\S.*)$", re.MULTILINE)
-_LONGEST = 30_000
-"""Most characters of a header, and of a licence. A mark is looked for in so many at either end of a text."""
+_LONGEST = 30_000  # most characters of a header, and of a licence: a mark is looked for in so many at either end
 
 
 @dataclass(frozen=True)

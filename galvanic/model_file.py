@@ -48,8 +48,7 @@ _MOST_DESCRIPTION = 4 * 2**20  # bytes, in an imported file: several times what 
 _MOST_SUM = 1e8
 """Largest sum that a unit may make of its inputs. Trained weights stay far below. Numbers far above overflow, or exceed
 the logit of forbidden symbols (`galvanic.sampling.NEVER`)."""
-_MOST_LSTMS = 16
-"""Most layers of all members in an import: a training that goes on from it compiles each."""
+_MOST_LSTMS = 16  # layers of all members in an import: a training that goes on from it compiles each
 
 Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any], "Companion | None"]
 
@@ -285,10 +284,7 @@ def memory(network: NetworkConfig) -> int:
 
 
 def _check_import(description: Description, file_bytes: int) -> None:
-    """Check an import by its description, before its weights are read.
-
-    Raises UserError if the model is too large or too slow.
-    """
+    """Check an import before its weights are read. Raises UserError if the model is too large or too slow."""
     network = description.network
     # Packed weights take up to four times their bytes in memory.
     for needed, most in ((4 * network.parameters(), 4 * file_bytes), (memory(network), 12 * file_bytes)):

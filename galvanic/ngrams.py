@@ -28,12 +28,10 @@ ORDERS = {"char": 7, "word": 6}
 """Length of the longest passage, its last symbol included. One symbol more would take half as many entries again, and
 lower the loss of `char` by 0.003 nats at most, and that of `word` not at all."""
 MOST_BYTES = 3_000_000  # of a table
-MOST_COUNTED = 2_000_000
-"""Most symbols that are counted. Of a longer text, evenly spread pieces are."""
+MOST_COUNTED = 2_000_000  # symbols; of a longer text, evenly spread pieces are counted
 _PIECES = 200
 MEMBERS = 3  # whose lines must have a passage
-FREE = {"char": 3, "word": 1}
-"""Passages of up to so many symbols stay, even if a single member has them."""
+FREE = {"char": 3, "word": 1}  # passages of up to so many symbols stay, even if a single member has them
 _MOST_LETTERS = 64.0
 """Perplexity of single symbols up to which they are letters. Above it, in Chinese or Japanese, a symbol says as much as
 a word, and the limit of `word` holds. Alphabets have about 20, Chinese and Japanese hundreds."""

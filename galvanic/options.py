@@ -15,17 +15,15 @@ from pydantic.fields import FieldInfo
 from galvanic.errors import UserError
 
 RecipeName = Literal["char", "word", "classic"]
-RECIPE_WORDS: dict[RecipeName, str] = {
+RECIPE_WORDS: dict[RecipeName, str] = {  # each recipe's way to read a text, in plain words
     "char": "character by character",
     "word": "word by word",
     "classic": "as in a Keras tutorial",
 }
-"""Each recipe's way to read a text, in plain words."""
 StopAt = Literal["sentence", "line"]
 Start = Literal["starter", "none"]
 STARTER: Start = "starter"
-STARTS: tuple[Start, ...] = get_args(Start)
-"""Words in place of a model to start from; no model has such a name."""
+STARTS: tuple[Start, ...] = get_args(Start)  # words in place of a model to start from; no model has such a name
 TextSource = Literal["catalogue", "corpora-dir", "python-docs", "upload", "file", "channel"]
 ReadingId = Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9-]+$")]
 """Random name of one reading of a channel. Only the bot knows more of it."""
@@ -108,8 +106,7 @@ class TrainOptions(_Frozen):
 
     @property
     def by_epochs(self) -> bool:
-        """Return whether a number of epochs ends it; else its time limit does, or a held-out loss that falls no
-        more."""
+        """Return whether a number of epochs ends it, and not its time limit or the held-out loss."""
         return self.epochs is not None or self.recipe == "classic"
 
 
@@ -208,11 +205,10 @@ class TrainLimits:
     checkpoint_s: float = 60.0  # seconds between two checkpoints, the most that a killed training loses
 
 
-NOT_FOR_CLASSIC = {
+NOT_FOR_CLASSIC = {  # options without effect in the recipe `classic`, and why
     "embedding": "puts each character in as one number",
     "length": "always reads windows of 100 characters",
 }
-"""Options without effect in the recipe `classic`, and why."""
 
 
 def refuse_for_classic(chosen: object) -> None:

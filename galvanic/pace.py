@@ -15,8 +15,7 @@ _MEASURED_S = 3.0  # so long an attempt must have learned before it estimates th
 
 @dataclass
 class Position:
-    """The place that a training has reached. Together with a checkpoint's arrays it is all that a resumed training
-    needs."""
+    """The place that a training has reached: with a checkpoint's arrays, all that a resumed training needs."""
 
     epoch: int = 1  # from 1
     step: int = 0  # steps done in this epoch

@@ -20,8 +20,7 @@ from galvanic.options import STARTER, CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan, Weights
 from galvanic.units import count
 
-_SYMBOL_AXES = {"embedding/embeddings": 0, "output/kernel": 1, "output/bias": 0}
-"""The axis of the symbols, by the end of a weight's name. All other weights have none."""
+_SYMBOL_AXES = {"embedding/embeddings": 0, "output/kernel": 1, "output/bias": 0}  # by the end of a weight's name
 _LIKE = 0.1  # noise on the weights of a new symbol that has a relative, as a share of the weights' deviation
 
 

@@ -86,8 +86,7 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
         return max(1, self.window) * sum(math.prod(shape) for shape in kernels)
 
     def flops(self) -> int:
-        """Return the number of additions and multiplications to learn from one symbol: the gradients take two
-        thirds."""
+        """Return the additions and multiplications to learn from one symbol: the gradients take two thirds."""
         return 6 * self.products()
 
     def check_pace(self) -> None:
@@ -163,10 +162,8 @@ class Budget:
 _COPIES = 8
 """Copies of the weights in memory during a training: themselves, their gradient, two moments of the optimiser, the best
 so far with its moments, and the checkpoint that is being written."""
-_ACTIVATIONS = 12
-"""Numbers kept for the gradient, for each unit and step: four gates, cell, output, and the gradients of these."""
-_LOGITS = 4
-"""Numbers kept for each symbol and step: logits, probabilities, and their gradients."""
+_ACTIVATIONS = 12  # numbers kept for each unit and step: four gates, cell, output, and the gradients of these
+_LOGITS = 4  # numbers kept for each symbol and step: logits, probabilities, and their gradients
 _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (
     (200_000, 60, ((768, 3), (768, 2), (768, 1), (512, 1), (384, 1), (256, 1), (128, 1))),
     (20_000, 30, ((512, 4), (512, 3), (512, 2), (512, 1), (384, 1), (256, 1), (128, 1))),
@@ -175,35 +172,25 @@ _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (
 """The networks to choose from: least characters; most epochs; LSTM units and members, from the costliest. On a short
 text a wider network overfits more, and so does a longer training. With more members a model would write less than some
 thousand characters a second."""
-_BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
-"""Least symbols, and LSTM units if the person names the epochs."""
+_BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)  # least symbols; LSTM units if epochs are named
 _EMBEDDING = {"char": 64, "word": 256}
 _CHARACTERS = {"char": 1, "word": 3}  # in a symbol, about
 _STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
-_FEW_EPOCHS, _FEW_STREAMS = 25, 32
-"""A new network with fewer epochs than this learns more from fewer streams, though its steps are slower."""
+_FEW_EPOCHS, _FEW_STREAMS = 25, 32  # with fewer epochs than this, a new network learns more from fewer streams
 _LEAST_STREAMS = 8
 _LEAST_STEPS = 75  # steps in an epoch: a short text is cut into fewer streams, so that it has as many
-_ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
-"""A costlier network is worth its time only with so many epochs, or so many symbols for each parameter of a member."""
+_ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5  # epochs, or symbols for each parameter, that a costlier network needs
 _DROPOUT = ((30, 0.5, 0.4), (20, 0.5, 0.35), (14, 0.35, 0.25), (8, 0.25, 0.15), (4, 0.1, 0.05), (0, 0.0, 0.0))
 """The dropout by epochs: least epochs; dropout of outputs and of recurrent weights. More epochs overfit more."""
 _RATE = {"char": 8e-3, "word": 3e-3}
 _RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)
 """Least characters, and the learning rate of a network that goes on from a model: the shorter the new text, the less
 of the old one should be forgotten for it."""
-_DROPOUT_FROM_STARTER = 0.1, 0.05
-"""Most dropout of outputs and of recurrent weights in a training from the starter: with more, it forgets more."""
-_EPOCHS_FROM_STARTER = 1_000
-"""Most epochs from the starter. The held-out loss ends it sooner: a book after about ten, a channel of 120 lines after
-30."""
-_RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)
-"""The same rates for a training from the starter. A longer text has more to learn in an epoch."""
-_MORE_DROPOUT = {"char": 0.0, "word": 0.2}
-"""More dropout of outputs, by recipe: a network with thousands of symbols overfits more."""
-_LONG, _WIDE = 200_000, 768
-"""A network with fewer units than this, on a text of so many characters, overfits less, and takes the next smaller
-dropout."""
+_RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)  # likewise; a longer text has more to learn in an epoch
+_DROPOUT_FROM_STARTER = 0.1, 0.05  # most of outputs and of recurrent weights: with more, it forgets more
+_EPOCHS_FROM_STARTER = 1_000  # the held-out loss ends it sooner: a book after 10, a channel of 120 lines after 30
+_MORE_DROPOUT = {"char": 0.0, "word": 0.2}  # of outputs: a network with thousands of symbols overfits more
+_LONG, _WIDE = 200_000, 768  # on so many characters, a network with fewer units overfits less, and takes less dropout
 
 
 def make_plan(

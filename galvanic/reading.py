@@ -31,10 +31,8 @@ from galvanic.refusals import refuse, refuse_documents, refuse_formats
 from galvanic.source import chunks, cleaned, decoded, opened
 from galvanic.units import MEGABYTE
 
-LIMIT = 2_000 * MEGABYTE
-"""Largest file on this machine, in bytes."""
-STREAM_ABOVE = 4 * MEGABYTE
-"""Files larger than this are not read into memory."""
+LIMIT = 2_000 * MEGABYTE  # of a file on this machine
+STREAM_ABOVE = 4 * MEGABYTE  # larger files are not read into memory
 MAX_NAME = 32
 _MAX_TITLE = 100
 _GUTENBERG_LICENCE = "From Project Gutenberg, gutenberg.org."
@@ -50,8 +48,7 @@ _NOT_LATIN = (
     *("cp1253", "cp1255", "cp1256"),  # Greek, Hebrew, Arabic
     *("cp932", "euc_jp", "gb18030", "big5", "cp949"),  # Japanese, Chinese, Korean
 )
-_SAMPLE = 200_000
-"""Bytes at a file's beginning that decide what it is. With more, charset-normalizer guesses no better."""
+_SAMPLE = 200_000  # bytes at a file's beginning that decide what it is; with more, the guess is no better
 
 
 @dataclass(frozen=True)

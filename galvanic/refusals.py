@@ -9,8 +9,6 @@ from typing import NoReturn
 from galvanic.errors import UserError
 
 _SAVE_AS_TEXT = "Save or export it as plain text (.txt) and send that."
-_UNPACK = "Unpack it and send the .txt file that is inside."
-_ONLY_TEXT = "Only plain text (.txt) can be learned from."
 
 # File names in an archive are not compressed, so nothing is unpacked.
 _ZIP_KINDS = {
@@ -30,20 +28,20 @@ def refuse_documents(head: bytes, name: str) -> None:
         refuse(name, "a PDF", _SAVE_AS_TEXT)
     if head.startswith(b"PK\x03\x04"):
         kind = next((kind for kind, mark in _ZIP_KINDS.items() if mark in head), None)
-        refuse(name, kind or "a ZIP archive", _SAVE_AS_TEXT if kind else _UNPACK)
+        remedy = _SAVE_AS_TEXT if kind else "Unpack it and send the .txt file that is inside."
+        refuse(name, kind or "a ZIP archive", remedy)
     if head.startswith(b"{\\rtf"):
         refuse(name, "an RTF document", _SAVE_AS_TEXT)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         refuse(name, "an old Microsoft Office document", _SAVE_AS_TEXT)
 
 
-def refuse(name: str, looks_like: str, remedy: str = _ONLY_TEXT) -> NoReturn:
+def refuse(name: str, looks_like: str, remedy: str = "Only plain text (.txt) can be learned from.") -> NoReturn:
     """Raise the UserError that refuses a file."""
     raise UserError(f"`{name}` looks like {looks_like}.", remedy)
 
 
-HEAD = 60_000
-"""Characters at the beginning of a text that `refuse_formats` reads."""
+HEAD = 60_000  # characters at the beginning of a text that `refuse_formats` reads
 # All of the text must be tokens of JSON. So "[Illustration]" and "{The lamp burns.}" are no JSON; JSON lines are.
 _JSON = re.compile(
     r'\s*+(?=[\[{]\s*+["\[{\]}\d])(?:[\s\[\]{},:]++|"(?:[^"\\\n]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[a-z]{1,5}\Z'

@@ -16,10 +16,8 @@ from galvanic.generate import Author
 from galvanic.sampling import Floats
 from galvanic.text import RECIPES
 
-_SCORED = 64
-"""Symbols of a text that are scored. After them the seed hardly matters, and the rest is chance."""
-_SURE = 0.5
-"""Probability above which all of `RUN` or more symbols in a row must be for the row to count as recited."""
+_SCORED = 64  # symbols of a text that are scored; after them the seed hardly matters, and the rest is chance
+_SURE = 0.5  # a row of symbols counts as recited if the probability of each is above this
 
 
 def related(author: Author, seed: str, texts: Sequence[str], until: float = math.inf) -> list[float]:

@@ -29,8 +29,7 @@ class Drawing(NamedTuple):
 
 
 _BY_LOSS = ((1.2, Drawing(0.8, 0.05)), (1.4, Drawing(0.7, 0.1)), (math.inf, Drawing(0.6, 0.1)))
-"""The defaults by loss, each for losses below so many nats per character; measured by invented words
-(docs/engine.md)."""
+"""The defaults for losses below so many nats per character, measured by invented words (docs/engine.md)."""
 
 
 def usual_drawing(recipe: RecipeName, loss: float) -> Drawing:

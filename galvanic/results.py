@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field
 
 Control = Literal["cancel", "finish", "interrupt"]
 Stopped = Literal["done", "early", "time", "finish"]
-Writer = Literal["network", "table", "both"]
-"""The author of a sample: a network, a table of n-grams (`galvanic.companion`), or both mixed."""
+Writer = Literal["network", "table", "both"]  # the author of a sample; the table is one of n-grams
 Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
 Difficulty = Literal["disk full", "store away"]  # what keeps a training from saving
 MOST_POINTS = 100_000  # of a curve: the most epochs (`TrainOptions`), and epoch 0
@@ -144,8 +143,7 @@ class TrainingRecord(Measured):
     stopped: str
     network_because: str = Field("", max_length=200)  # how the network was chosen, in plain words
     random_seed: int
-    curve: tuple[CurvePoint, ...] = Field(max_length=MOST_POINTS)
-    """The losses of each epoch. Epoch 0, if it is there, is the parent."""
+    curve: tuple[CurvePoint, ...] = Field(max_length=MOST_POINTS)  # of each epoch; epoch 0, if any, is the parent
     notes: tuple[str, ...] = ()  # for people, in plain words
 
     def without_companion(self) -> Self:

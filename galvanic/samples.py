@@ -23,10 +23,8 @@ from galvanic.text.vocabulary import id_type
 SAMPLE_CHARS = 240  # length of a sample that is shown
 LONG_CHARS = 400  # length of a sample that is searched for copies of the corpus, and for words
 SAMPLES, SEARCHED = 3, 16  # number of samples that are shown, and that are searched
-LEAD, SCORED = 64, 500
-"""Symbols read before the held-out part and of it, to measure the loss that sets a first sample's temperature."""
-WINDOWS = {"char": 200, "word": 200, "classic": model_file.MOST_WINDOWS}
-"""Number of windows of the corpus that a model keeps, to start texts from."""
+LEAD, SCORED = 64, 500  # symbols read before the held-out part, and of it, to measure the loss of a first sample
+WINDOWS = {"char": 200, "word": 200, "classic": model_file.MOST_WINDOWS}  # that a model keeps, to start texts from
 
 
 class SampleWriter:

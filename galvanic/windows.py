@@ -27,8 +27,7 @@ class Windows(Predictor):
 
 
 class _Pass(Pass):
-    """A text that is read or written. Each character belongs to `window` overlapping windows, which are all advanced by
-    it, one row each.
+    """A text that is read or written. Each character advances the `window` windows that it belongs to, one row each.
 
     That makes one large product a character, in place of `window` small ones for each window from its beginning.
     """

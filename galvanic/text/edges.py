@@ -7,11 +7,8 @@ import regex
 
 from galvanic.options import StopAt
 
-LONGEST = 60
-"""Most characters of a line that a text begins with: enough to set the tone, few enough to leave the rest to the
-model."""
-LOOK = 2
-"""Characters after a text that show whether its last word ends there: an apostrophe and a letter."""
+LONGEST = 60  # most characters of a line that a text begins with: they set the tone, and the model writes the rest
+LOOK = 2  # characters after a text that show whether its last word ends there: an apostrophe and a letter
 _LEAST = 10  # characters of a line that a text begins with
 _SHORT = 30  # characters of a line in a script without spaces
 _TRIES = 8  # windows in which `pick_line` looks for a line
@@ -37,7 +34,7 @@ _WORD_EDGE = regex.compile(r"(?<!\w[-‐])\b(?![-‐]\w)", regex.WORD)
 _OPENING = r"""[\s\p{Ps}\p{Pi}"']*"""
 _LEFT_OPEN = regex.compile(rf"(?:\A|[\s\p{{Ps}}]){_OPENING}(?:(?:{_TITLES})\.?{_OPENING})?\Z")
 """Blank space, and brackets, quotes and titles that begin something. Right after a word, “ and « may close."""
-_ANNOUNCED = regex.compile(
+_ANNOUNCED = regex.compile(  # a name or a heading at the end, on its own line or, with a colon, after a sentence
     r"\n\s*(?:"
     r"[^\n.!?…。！？:：]+[:：]"  # a speaker's name
     r"|(?:[^\p{L}\n!?]*\p{Lu}){2,}[^\p{L}\n!?]*"  # a name in capitals, or a heading
@@ -45,15 +42,12 @@ _ANNOUNCED = regex.compile(
     r"|[IVXLCDM]\.?|[*_=~·•–—-][\s*_=~·•–—-]*)\Z"
     rf"|(?<={_SIGNS}{_CLOSERS})\s+\p{{Lu}}[\w.'’-]*(?:\s\p{{Lu}}[\w.'’-]*)*:\Z"
 )
-"""A speaker's name or a heading at the end of a text, on a line of its own or, with a colon, after a sentence."""
-
-_NAME = (
+_NAME = (  # a speaker's name before their words, as in a play; it has few words, which bounds the search
     r"(?:"
     r"\p{Lu}[\p{Lu}'’.-]+(?:[^\S\n][\p{Lu}'’.&-]+){0,5}(?::|[^\S\n]*\n)"  # in capitals, with a colon or on a line
     r"|\p{Lu}[\w'’.-]*(?:[^\S\n]\p{Lu}[\w'’.-]*){0,5}:(?=\s)"
     r")\s*"
 )
-"""A speaker's name before their words, as in a play. It has few words, which bounds the search."""
 _NAMES, _NEXT_NAME = regex.compile(rf"\s*(?:{_NAME})+"), regex.compile(rf"\n[^\S\n]*{_NAME}")
 
 
@@ -114,9 +108,8 @@ def whole_words(text: str) -> str:
 
 
 def joins(before: str, after: str) -> bool:
-    """Return whether two characters side by side belong to one word. Blank space, a word to UAX #29, belongs to
-    none."""
-    if before.isspace() or after.isspace():
+    """Return whether two characters side by side belong to one word."""
+    if before.isspace() or after.isspace():  # to UAX #29, blank space is a word
         return False
     return all(match.start() != len(before) for match in _WORD_EDGE.finditer(before + after))
 
