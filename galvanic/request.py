@@ -35,11 +35,10 @@ _BY_LOSS = ((1.2, Drawing(0.8, 0.05)), (1.4, Drawing(0.7, 0.1)), (math.inf, Draw
 def usual_drawing(recipe: RecipeName, loss: float) -> Drawing:
     """Return how a model samples by default: the greater its loss, the lower the temperature.
 
-    `loss`: held-out, in nats per character; without a held-out part, that on its own text. `classic` always takes the
-    likeliest character, as the tutorial does.
+    `loss`: held-out, in nats per character; without a held-out part, that on its own text.
     """
     if recipe == "classic":
-        return Drawing(0.0)
+        return Drawing(0.0)  # the likeliest character, as in the tutorial
     if recipe == "word":  # a lower temperature, or min-p, leaves single letters, which then spell no words
         return Drawing(0.8)
     return next(drawing for most, drawing in _BY_LOSS if not loss >= most)

@@ -1,6 +1,6 @@
 """The samples that a training writes: before it learns, after an epoch, and at its end. Works without TensorFlow."""
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,6 @@ import numpy.typing as npt
 from galvanic import model_file
 from galvanic.companion import Companion
 from galvanic.generate import predictor
-from galvanic.options import RecipeName
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Predictor, Row
 from galvanic.request import usual_drawing
@@ -40,7 +39,6 @@ class SampleWriter:
         self._prepared = prepared
         self._network = network
         self._random_seed = random_seed
-        self._recipe = cast(RecipeName, prepared.recipe)
         self._classic = prepared.recipe == "classic"
         self.companion = companion
         self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
@@ -77,8 +75,8 @@ class SampleWriter:
         def enough(ids: npt.NDArray[np.int32]) -> bool:
             return len(ids) >= needed or int(vocabulary.lengths[ids].sum()) >= needed
 
-        drawing = usual_drawing(self._recipe, loss)
-        signs = vocabulary.signs if self._recipe == "char" else ()
+        drawing = usual_drawing(self._prepared.recipe, loss)
+        signs = vocabulary.signs if self._prepared.recipe == "char" else ()
         sampling = Sampling(drawing.temperature, min_p=drawing.min_p, guard=not self._classic, signs=signs)
         rows: list[Row] = []
         for index in range(number):

@@ -37,7 +37,6 @@ def course(epochs: int, seconds: float, stopped: str, before: int = 0) -> str:
     """Say how many epochs a training took, how long, and why it ended. `before`: epochs of the models before it."""
     ran = f"{count(epochs, 'epoch')}, {duration(seconds)}"
     went = {
-        "done": ran,
         "early": f"{ran}, stopped when unseen text got no better",
         "time": f"{ran}, stopped by the time limit",
         "finish": f"{ran}, finished on request",

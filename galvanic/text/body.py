@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from galvanic.errors import UserError
+from galvanic.options import RecipeName
 from galvanic.source import Source, clean, pieces
 from galvanic.text.recipe import Body, Recipe, ScoringText, Seed, adaptive_nats, known_seed
 from galvanic.text.signs import in_known_signs
@@ -95,7 +96,7 @@ _MOST_COUNTED = 300_000  # different words counted at once: large texts have mil
 class CharRecipe(Recipe):
     """Reads a text character by character, as written; the lines of wrapped prose are joined."""
 
-    name = "char"
+    name: RecipeName = "char"
 
     def read(self, source: Source, hard_wrapped: bool | None) -> Body:
         width = 0
@@ -118,11 +119,7 @@ class CharRecipe(Recipe):
         return known_seed(in_known_signs(cleaned, vocabulary).text, vocabulary)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-        """Turn a text to be scored into ids, and charge for what the model reads in another way.
-
-        It charges for which spaces were line breaks, if a model of unwrapped text reads wrapped text, and for which way
-        a sign was written, if the model has it in another way.
-        """
+        """Turn a text to be scored into ids, and charge for signs and line breaks that the model reads otherwise."""
         if not text:
             raise UserError("The text to score is empty.", "Give one with some characters.")
         in_signs = in_known_signs(text, vocabulary)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic.errors import UserError
+from galvanic.options import RecipeName
 from galvanic.source import Source, pieces
 from galvanic.text.vocabulary import AnyIds, Ids, Vocabulary, id_type, make_vocabulary, to_points, to_text
 
@@ -38,7 +39,7 @@ _AT_ONCE = 2**20  # symbols of a text that are handled at once
 class Prepared:
     """A text as numbers, ready to be learned."""
 
-    recipe: str
+    recipe: RecipeName
     ids: AnyIds  # of the text, [symbols], of `id_type`; in memory, or mapped read-only from a file
     vocabulary: Vocabulary
     learned: int  # number of symbols at the beginning that are learned; the rest is held out
@@ -131,7 +132,7 @@ class Body:
 class Recipe(ABC):
     """Reads texts for one kind of model. All methods are pure functions."""
 
-    name: str
+    name: RecipeName
     holds_out = True  # whether it keeps the end of the text apart, to measure the loss there
 
     def prepare(
