@@ -23,20 +23,15 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)  # half a file must not take up disk space
         raise
-    sync_folder(path.parent)
+    with contextlib.suppress(PermissionError):  # Windows cannot flush a folder's entries
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text atomically, in UTF-8."""
     with replacing(path) as partial:
         partial.write_text(text, "utf-8")
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, if the system can (Windows cannot)."""
-    with contextlib.suppress(PermissionError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

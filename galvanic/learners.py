@@ -271,9 +271,6 @@ def make_learner(plan: Plan, prepared: Prepared, random_seed: int) -> Learner:
     return kind(plan, prepared, random_seed)
 
 
-_SHARES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
-
-
 def interpolate(learner: Learner, weights: Weights, start: Weights, judge: Callable[[], float | None]) -> Weights:
     """Return the best weights on the line from `start`, where the training began, to the learned `weights`.
 
@@ -283,7 +280,7 @@ def interpolate(learner: Learner, weights: Weights, start: Weights, judge: Calla
     """
     learner.set_weights(weights)
     best, loss = weights, judge()
-    for share in _SHARES if loss is not None else ():
+    for share in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3) if loss is not None else ():
         between = {name: start[name] + np.float32(share) * (weight - start[name]) for name, weight in weights.items()}
         learner.set_weights(between)
         new_loss = judge()

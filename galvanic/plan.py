@@ -159,6 +159,7 @@ class Budget:
     memory: int | None = None  # bytes; None: unlimited
 
 
+_MOST_SHARE = 0.8  # of the machine's memory, for a training
 _COPIES = 8
 """Copies of the weights in memory during a training: themselves, their gradient, two moments of the optimiser, the best
 so far with its moments, and the checkpoint that is being written."""
@@ -344,9 +345,6 @@ def _affordable(network: NetworkConfig, budget: Budget) -> float:
     # Wider products come nearer to the machine's best speed. Measured at 128 to 1,024 units.
     share = min(0.65, 0.3 + 0.0007 * network.units[0])
     return budget.minutes * 60 * share * budget.machine.flops / network.flops()
-
-
-_MOST_SHARE = 0.8  # of the machine's memory
 
 
 def apply_options(plan: Plan, options: TrainOptions) -> Plan:

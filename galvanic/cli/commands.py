@@ -37,18 +37,15 @@ def evaluate(options: argparse.Namespace, cli: Cli) -> int:
     assert isinstance(text, str)  # without a folder every file is read into memory
     model = _load(options.model)
     score = model.score(text)
+    notes = [*info.notes, *score.notes]
     values: dict[str, Any] = {
         "nats_per_char": score.nats_per_char,
         "bits_per_char": score.bits_per_char,
         "chars": score.chars,
-        "notes": [*info.notes, *score.notes],
+        "notes": notes,
     }
-    lines = [
-        f"{score.nats_per_char:.4f} nats, {score.bits_per_char:.4f} bits a character over "
-        f"{count(score.chars, 'character')}",
-        *info.notes,
-        *score.notes,
-    ]
+    losses = f"{score.nats_per_char:.4f} nats, {score.bits_per_char:.4f} bits a character"
+    lines = [f"{losses} over {count(score.chars, 'character')}", *notes]
     if options.surprise:
         costs = list(zip(text, score.nats, strict=True))
         values["surprise"] = [[char, round(cost, 4)] for char, cost in costs]
@@ -79,9 +76,6 @@ def _load(path: Path) -> TextModel:
     return load_model(path_of(path))
 
 
-EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
-
-
 def train(options: argparse.Namespace, cli: Cli) -> int:
     out = _new_file(options.out.absolute(), options)
     workdir, checkpoint = out.with_name(f".{out.stem}.source"), out.with_name(f"{out.stem}.checkpoint")
@@ -102,7 +96,7 @@ def train(options: argparse.Namespace, cli: Cli) -> int:
     except (TrainingInterrupted, KeyboardInterrupt):
         kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."
         print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)
-        return EX_INTERRUPTED
+        return 130  # 128 + SIGINT, as a shell reports it
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
     shutil.rmtree(checkpoint, ignore_errors=True)
