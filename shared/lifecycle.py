@@ -104,15 +104,6 @@ def replace_text(job: TrainJob, text: bytes, authors: bytes, next_nonce: str) ->
     return _script("replace_text", job.job_id, arguments, (keys.asked(job.job_id),))
 
 
-def roll_back(job_id: str, nonce: str = "") -> Script:
-    """Roll back a job of which nobody was told, if the call with this nonce entered it (empty: any call).
-
-    Answers `undone`; `begun` if it is a training that a worker has, which is asked to cancel it, and nobody is shown
-    how it ends; or `not there`.
-    """
-    return _script("roll_back", job_id, (nonce, keys.model(""), keys.ownership("")), (keys.OUTBOX, keys.asked(job_id)))
-
-
 def begin(job_id: str, attempt: int, nonce: str, *, holder: str, worker: str, training: bool) -> Script:
     """Begin the attempt that a message names.
 
@@ -150,9 +141,12 @@ def cancel(job_id: str) -> Script:
     return _script("cancel", job_id, (Cancelled().model_dump_json(),))
 
 
-def give_up(job_id: str, event: str) -> Script:
-    """End a job that took too long, with this event (JSON). Answers `given up`, or `over` when it had ended."""
-    return _script("give_up", job_id, (event,))
+def give_up(job_id: str, event: str, nonce: str = "") -> Script:
+    """End a job with this event (JSON), if the call with this nonce entered it (empty: any call).
+
+    Answers `given up`, `over` when it had ended, or `not there`.
+    """
+    return _script("give_up", job_id, (event, nonce))
 
 
 def tell(job_id: str, entry: str, event: str, *, last: bool, progress: bool) -> Script:
@@ -167,7 +161,7 @@ def register(job_id: str, entry: str, event: Finished | Imported, guild_id: int)
     """End a job with an event under the id `entry`, and enter its model into a server's registry under its name.
 
     Answers `entered`, `taken` (the name is another model's), `cancelled` (that was asked for: the end is still to be
-    told) or `refused` (the job is over, or was rolled back), and fails as `tell` does.
+    told) or `refused` (the job is over, or unknown), and fails as `tell` does.
     """
     model = event.model
     more = (keys.guild_models(guild_id), keys.model(model.model_id))

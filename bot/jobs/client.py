@@ -217,18 +217,19 @@ class JobClient(Service):
         return str(answer)
 
     def roll_back(self, job_id: str, nonce: str = "") -> asyncio.Task[None]:
-        """Roll back a job of which nobody was told, in the background: as soon as Redis can be reached.
+        """End a job, and show that to nobody, in the background: as soon as Redis can be reached.
 
-        `nonce`: only if the call with this nonce has entered it. A training that a worker has begun is
-        cancelled. If the bot ends first, the job stays, and goes on after the next start.
+        `nonce`: only if the call with this nonce has entered it. If the bot ends first, the job goes on after its next
+        start.
         """
+        event = Failed(problem="This could not be started.", remedy="Run the command again.")
+        script = lifecycle.give_up(job_id, event.model_dump_json(), nonce)
 
-        async def insist() -> None:
-            script = lifecycle.roll_back(job_id, nonce)
-            answer = await retry(lambda: self.run(script), "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S))
-            log.info("job_taken_back", job_id=job_id, was=answer.decode())
+        async def end() -> None:
+            if await self.run(script) != b"not there":
+                await self.delivered(job_id)
 
-        return self.spawn(insist())
+        return self.spawn(retry(end, "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S)))
 
     # ------------------------------------------------------------------ ending
 

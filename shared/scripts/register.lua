@@ -1,5 +1,5 @@
--- Tell a job's end and enter its model, both or neither. A job without a record was taken back. One that was asked to end
--- enters nothing: who asked may have deleted already what it was to take the place of, or all that learned its channel.
+-- Tell a job's end and enter its model, both or neither. A job that was asked to end enters
+-- nothing: who asked may have deleted already what it was to take the place of, or all that learned its channel.
 -- KEYS[7..8]: the server's models, the model.
 -- given: the event's id, the event, model id, its entry, the model's record.
 local known, state = unpack(redis.call('HMGET', job, 'job', 'state'))

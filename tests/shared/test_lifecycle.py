@@ -400,23 +400,13 @@ def test_a_waiting_training_is_cancelled_in_a_full_redis(client: redis.Redis) ->
     assert client.hkeys(keys.ACTIVE) == [b"t-2"]
 
 
-def test_what_was_taken_back_can_be_entered_again_and_never_begins(client: redis.Redis) -> None:
+def test_only_what_a_call_has_entered_is_given_up_for_it(client: redis.Redis) -> None:
     job = train_job()
     entered(client, job)
-    assert run(client, lifecycle.roll_back(job.job_id, "another")) == "not there"
-    assert run(client, lifecycle.roll_back(job.job_id, "n")) == "undone"
+    assert run(client, lifecycle.give_up(job.job_id, DONE, "another")) == "not there"
+    assert run(client, lifecycle.give_up(job.job_id, DONE, "n")) == "given up"
     assert begun(client, job) is None
-    assert not client.exists(keys.ACTIVE, keys.OUTBOX, keys.job(job.job_id), keys.job_text(job.job_id))
-    entered(client, job)
-
-
-def test_one_that_has_begun_is_not_taken_back_but_asked_to_end(client: redis.Redis) -> None:
-    job = train_job()
-    entered(client, job)
-    begun(client, job)
-    assert run(client, lifecycle.roll_back(job.job_id)) == "begun"
-    assert client.get(keys.job_control(job.job_id)) == b"cancel"
-    assert not client.exists(keys.OUTBOX)
+    assert not client.exists(keys.ACTIVE, keys.job_text(job.job_id))
 
 
 def test_given_up_is_an_end_like_any_other(client: redis.Redis) -> None:
