@@ -15,15 +15,12 @@ T = TypeVar("T")
 Work = Callable[..., Awaitable[object]]
 log = structlog.get_logger()
 
-REPLY_S = 5.0
-"""Limit on a reply of Redis, retries and handshakes included."""
-PAUSES_S = (1.0, 4.0)
-"""Pauses between tries to post something while Discord or Redis is in trouble."""
+REPLY_S = 5.0  # limit on a reply of Redis, retries and handshakes included
+PAUSES_S = (1.0, 4.0)  # pauses between tries to post something while Discord or Redis is in trouble
 REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError)
 TRANSIENT = (aiohttp.ClientError, ConnectionError, TimeoutError, discord.DiscordServerError, discord.RateLimited)
 """Errors of Discord, or of the way to it, that pass. See `is_transient`, too."""
-DISCORD_ERRORS = (discord.HTTPException, *TRANSIENT)
-"""All that a request to Discord may raise."""
+DISCORD_ERRORS = (discord.HTTPException, *TRANSIENT)  # all that a request to Discord may raise
 TOO_MANY_REQUESTS = 429
 """discord.py raises this HTTP status only when a proxy in front of Discord sent it; Discord's own it waits out."""
 _LOOKS = 20

@@ -24,8 +24,7 @@ MODEL = r"(?P<model>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
 USER = r"(?P<user>\d{1,20})"
 GUILD = r"(?P<guild>\d{1,20})"
 """Patterns of custom ids' arguments, to be joined with `:`."""
-FORM_S = 3_600
-"""Discord does not tell when somebody closes a form: without a limit it would be kept for ever."""
+FORM_S = 3_600  # Discord does not tell when somebody closes a form: without a limit it would be kept for ever
 _PREFIX = "galvanic:"
 
 Who = Literal["writers", "readers", "anybody"]

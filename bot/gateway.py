@@ -25,18 +25,15 @@ from shared import keys
 
 LONGEST_WAIT_S = 8.0
 """Longest pause between two tries. With the pause before an identify the bot is back within 15 s."""
-IDENTIFY_EVERY_S = 5.0
-"""Discord's limit for one bot."""
+IDENTIFY_EVERY_S = 5.0  # Discord's limit for one bot
 SILENT_S = 60.0
 """A request that Discord does not answer for so long is given up, however long it waited for its turn."""
 _FREE_IDENTIFIES = 100
 _IDENTIFY_SELDOM_S = 100.0
 """Pause between two identifies after `_FREE_IDENTIFIES` in a day: at 1,000 Discord resets the token."""
 _DAY_S = 86_400.0
-_UNTOLD_PAUSE_S = 1.0
-"""Pause after a refusal that does not say how long to wait."""
-AWAY_S = 10.0
-"""A shorter absence is not reported: Discord itself asks for a reconnect now and then."""
+_UNTOLD_PAUSE_S = 1.0  # pause after a refusal that does not say how long to wait
+AWAY_S = 10.0  # a shorter absence is not reported: Discord itself asks for a reconnect now and then
 AWAY = (
     "Discord can't be reached, so the bot goes on trying. Is this machine online? See https://discordstatus.com, too."
 )

@@ -36,16 +36,13 @@ from galvanic.errors import UserError
 from shared.settings import Settings
 
 Interaction = discord.Interaction[Any]
-WRONG_PLACE_S = 10.0
-"""Lifetime of a refusal in a channel where the admins want no lasting messages of the bot."""
-TYPING_AFTER_S = 0.4
-"""Most answers come sooner; the request that shows "is typing" would only delay them."""
+WRONG_PLACE_S = 10.0  # lifetime of a refusal in a channel where the admins want no lasting messages of the bot
+TYPING_AFTER_S = 0.4  # most answers come sooner; the request that shows "is typing" would only delay them
 SENT = "📬 I sent you a direct message."
 NOT_SENT = "I can't send you a direct message: you don't accept any from me."
 _SAID_FOR_S = 60.0
 _STEP_BACK_S = 0.1
-_UNANSWERED_S = 2.0
-"""A control still unanswered after this is answered here, within Discord's 3 s."""
+_UNANSWERED_S = 2.0  # a control still unanswered after this is answered here, within Discord's 3 s
 _WORD = re.compile(r"[^\W\d_][\w-]+")
 _NO_LONGER = {
     discord.InteractionType.component: UserError(

@@ -16,10 +16,8 @@ from galvanic import units
 from shared.jobs import TrainJob
 
 _D = TypeVar("_D")
-MOST = 25
-"""Discord's limit on autocomplete choices, on a menu's options, and on what is chosen of them."""
-LABEL_LIMIT = 100
-"""Characters of a choice, of an option's label and of its description."""
+MOST = 25  # Discord's limit on autocomplete choices, on a menu's options, and on what is chosen of them
+LABEL_LIMIT = 100  # characters of a choice, of an option's label and of its description
 DESCRIPTION_LIMIT = 4_096
 FIELD_LIMIT = 1_024
 TITLE_LIMIT = 256
@@ -33,8 +31,7 @@ NOBODY = discord.AllowedMentions.none()
 """Mentions of nobody. Every edit needs it: an edit of embeds alone ignores the client's `allowed_mentions`."""
 BAR_CELLS = 20
 SAMPLE_CHARS = 280
-SLASH = "/"
-"""Prefix of commands in servers where messages can't be read."""
+SLASH = "/"  # prefix of commands in servers where messages can't be read
 # Marks anywhere; the bracket of a link; what makes a link or an emoji of a name.
 _MARK = re.compile(r"[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{1,64}:)")
 # At a line's beginning: headings, quotes, lists, small print.

@@ -31,8 +31,7 @@ Cancelling = Literal["cancelled", "asked", "over"]
 _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
 _HAND_OVER_S = 60.0  # to make a text of a channel's pages, and to give it to its training
-_MOST_UPLOADS = 20
-"""Uploaded texts that are kept for a server, beside those that its trainings need."""
+_MOST_UPLOADS = 20  # uploaded texts that are kept for a server, beside those that its trainings need
 
 log = structlog.get_logger()
 

@@ -31,8 +31,7 @@ from shared.logging import job_context
 from shared.settings import Settings
 
 LATE_ANSWER_S = 3_600  # an older answer is dropped: people no longer expect it
-UNASKED = "u"
-"""First letter of the ids of jobs that nobody asked for: no answer of theirs is posted late."""
+UNASKED = "u"  # first letter of the ids of jobs that nobody asked for: no answer of theirs is posted late
 
 _LOOK_S = 4.0  # without news
 _RETRY_S = 5.0

@@ -14,13 +14,11 @@ from shared.queues import message_id
 
 BREAK_S = 10.0
 """Longer between two looks: this process or Redis stood still, and all that is missing gets its time anew."""
-GONE_S = 14.0
-"""A worker that is not `presence.alive` for so long besides was killed."""
+GONE_S = 14.0  # a worker that is not `presence.alive` for so long besides was killed
 LOST_S = 90.0
 """A training whose message is in no queue for so long has lost it. Celery puts back one that a killed worker had taken
 and not acknowledged after `LEASE_S` and up to 10 s more."""
-LOST_TEXT_S = 8.0
-"""The same of a job that somebody waits for. A generate worker begins what it takes at once."""
+LOST_TEXT_S = 8.0  # the same of a job that somebody waits for: a generate worker begins what it takes at once
 MOST_ATTEMPTS = 3
 """A job that somebody waits for is tried so often. A training is given up by its worker (`worker.jobs.MAX_DEATHS`)."""
 

@@ -12,8 +12,7 @@ from redis.exceptions import RedisError
 
 from bot.words import LABEL_LIMIT, MOST, label
 
-_OFFERED_S = 2.0
-"""Discord waits 3 s for choices, and shows an error after that."""
+_OFFERED_S = 2.0  # Discord waits 3 s for choices, and shows an error after that
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -11,8 +11,7 @@ from galvanic.options import STARTS
 SEED_LIMIT = 2_000
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 HOTTEST = 2.0
-TEMPERATURE_STEP = 0.2
-"""Step of the buttons Hotter and Cooler."""
+TEMPERATURE_STEP = 0.2  # step of the buttons Hotter and Cooler
 _TEMPERATURES = "0.4,0.8,1.2"
 _MIX = "frankenstein:0.7,alice:0.3"
 _MOST_MIXED, _HIGHEST_SHARE = 8, 1_000

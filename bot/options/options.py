@@ -57,8 +57,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     """
 
     # One flag is positional. These are not annotated: discord.py takes every annotation for a flag.
-    free_text = False
-    """The positional part is prose, which a `--word` may be meant for."""
+    free_text = False  # the positional part is prose, which a `--word` may be meant for
 
     @classmethod
     def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:  # noqa: ARG003
