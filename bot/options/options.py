@@ -1,7 +1,6 @@
 """Command options, declared once for messages and slash commands: `--random-seed 7 --guard`."""
 
 import re
-from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin
 
 from discord.ext import commands
@@ -125,11 +124,7 @@ def _checked(flag: commands.Flag, value: str) -> str:
     elif get_origin(limits) is Literal:
         value, choices = value.lower(), get_args(limits)
         if value not in choices:
-            raise UserError(f"`--{flag_name(flag)}` can't be {code(value)}.", f"Choose {_either(choices)}.")
+            *others, last = (f"`{choice}`" for choice in choices)
+            remedy = f"Choose {', '.join(others)} or {last}."
+            raise UserError(f"`--{flag_name(flag)}` can't be {code(value)}.", remedy)
     return value
-
-
-def _either(names: Iterable[str]) -> str:
-    """Join two or more names: `a`, `b` or `c`."""
-    *others, last = (f"`{name}`" for name in names)
-    return f"{', '.join(others)} or {last}"
