@@ -90,7 +90,7 @@ def _tool() -> str | None:
 
 
 def _ask(*arguments: str) -> tuple[bool, str]:
-    """Run nvidia-smi. Return whether it succeeded, and its output or why there is none."""
+    """Run nvidia-smi, and return whether it succeeded, and its output or why there is none."""
     command = [_tool() or "nvidia-smi", *arguments]
     try:
         return True, subprocess.check_output(

@@ -16,7 +16,6 @@ import structlog
 
 from shared import keys, lifecycle, presence
 from shared.connect import connect
-from shared.jobs import TrainJob
 from shared.settings import Settings
 from worker.events import JobEvents, run_script
 from worker.store import StoreAway
@@ -101,10 +100,10 @@ class Lease(PeriodicThread):
     away. It must stop.
     """
 
-    def __init__(self, client: redis.Redis, job: TrainJob, job_events: JobEvents) -> None:
+    def __init__(self, client: redis.Redis, job_events: JobEvents) -> None:
         super().__init__(self._renew, RENEW_S, "lease_not_renewed")
         self._client = client
-        self._script = lifecycle.renew(job.job_id, job_events.holder)
+        self._script = lifecycle.renew(job_events.job_id, job_events.holder)
         self._touched = time.monotonic()
         self.lost = False
 

@@ -39,7 +39,7 @@ def run_train(job_id: str, attempt: int, nonce: str) -> str | None:
 
 def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents) -> str:
     """Make an attempt, unless too many in a row ended in the worker's death. Raises redis.RedisError."""
-    lease = Lease(client, job, job_events)
+    lease = Lease(client, job_events)
     with job_context(job), lease:
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
         if job_events.attempt > 1:  # an earlier one may have had a text that was replaced since

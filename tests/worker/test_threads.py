@@ -31,10 +31,10 @@ def begun_without_a_lease(client: redis.Redis, job: TrainJob) -> JobEvents:
 def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.Redis) -> None:
     job = train_job()
     log = begun_without_a_lease(client, job)
-    with threads.Lease(client, job, JobEvents(client, job.job_id, log.attempt, "another")) as old:
+    with threads.Lease(client, JobEvents(client, job.job_id, log.attempt, "another")) as old:
         wait_until(lambda: old.lost)
     assert not client.exists(keys.job_lease(job.job_id))
-    with threads.Lease(client, job, log) as new:
+    with threads.Lease(client, log) as new:
         wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
     assert client.get(keys.job_lease(job.job_id)) == log.holder.encode()
     assert not new.lost
