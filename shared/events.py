@@ -73,7 +73,7 @@ class Finished(_Event):
 
 
 class Generated(_Event):
-    """A text.
+    """A text that was written.
 
     `seed`: as given, or the window drawn from the corpus. `notes`: warnings in plain words. `masked`: words of the
     server's blocklist were covered. `seconds`: of writing.

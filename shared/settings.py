@@ -31,13 +31,13 @@ DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
 def secret_folders() -> tuple[Path, ...]:
-    """SECRETS_DIR, or else Docker's; then systemd's, which takes precedence: those that this user may look into."""
+    """Return SECRETS_DIR, or else Docker's; then systemd's, which goes first: those that this user may look into."""
     folders = (os.environ.get("SECRETS_DIR") or "/run/secrets", os.environ.get("CREDENTIALS_DIRECTORY"))
     return tuple(Path(name) for name in folders if name and Path(name).is_dir() and os.access(name, os.R_OK | os.X_OK))
 
 
 class Settings(BaseSettings):
-    """The settings. `.env.example` says what each is for, and what it means where it is empty."""
+    """All settings. `.env.example` says what each is for, and what it means where it is empty."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
