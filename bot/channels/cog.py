@@ -313,7 +313,7 @@ class Privacy(commands.Cog):
 
 
 def _request(ctx: Context) -> int:
-    return ctx.interaction.id if ctx.interaction is not None else ctx.message.id
+    return (ctx.interaction or ctx.message).id
 
 
 def _asked_at(press: Press, remedy: str) -> float:

@@ -64,7 +64,7 @@ class Sources:
             raise UserError(
                 f"I can't find a channel {code(typed, 60)} that you can read.", "Name one, such as `#general`."
             )
-        if not isinstance(channel, Source) or (isinstance(channel, discord.Thread) and channel.is_private()):
+        if not isinstance(channel, Source):
             raise UserError(
                 f"I don't learn from {channel.mention}.",
                 "I learn from text channels, forums and public threads; not from private threads and voice channels.",
