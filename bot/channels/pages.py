@@ -22,8 +22,6 @@ from shared.jobs import AUTHOR_BYTES, Snowflake, TrainJob
 
 PAGES_TTL_S = 24 * 3600
 """A reading may be interrupted for so long; after that it begins with the first page again."""
-_SPEAKER_ENDS = ": "
-"""Stands between a speaker's invented name and their words."""
 _RANDOM = random.SystemRandom()
 
 
@@ -179,7 +177,7 @@ def with_text(job: TrainJob, text: str, **fields: object) -> TrainJob:
 
 def line_by(name: str, text: str) -> str:
     """Return a line of a text with speakers."""
-    return f"{name}{_SPEAKER_ENDS}{text}"
+    return f"{name}: {text}"
 
 
 def _pack(lines: Sequence[Line]) -> bytes:
