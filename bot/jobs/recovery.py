@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from bot.background import Service, redis_call, run_forever
 from bot.jobs.client import TRAINING, JobClient
-from bot.jobs.sweep import Loss, Memory, Seen, SeenJob, sweep
+from bot.jobs.sweep import Loss, Memory, SeenJob, sweep
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, is_id
 from shared.queues import ids_in_order, lists_of
@@ -37,7 +37,8 @@ class Recovery(Service):
     async def look(self) -> None:
         """Send again what is lost. Raises redis.RedisError: Redis is away."""
         try:
-            losses, self._memory = sweep(await self._see(), self._memory)
+            jobs, present = await self._see()
+            losses, self._memory = sweep(time.monotonic(), jobs, present, self._memory)
             if losses:
                 # If Redis takes nothing, no worker can say that it is there, or renew a lease: that is an outage, too.
                 await redis_call(self._redis.set(keys.PROBE, "1", ex=60))
@@ -47,8 +48,8 @@ class Recovery(Service):
             self._memory = Memory()
             raise
 
-    async def _see(self) -> Seen:
-        """Look at all jobs that are not over, at the queues and at the workers; in two round trips."""
+    async def _see(self) -> tuple[list[SeenJob], set[str]]:
+        """Return the jobs that may not be over, and the workers and messages that are there; in two round trips."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hkeys(keys.ACTIVE)
             pipe.smembers(keys.OUTBOX)
@@ -71,8 +72,7 @@ class Recovery(Service):
             state, attempt, nonce, worker = ((value or b"").decode(errors="replace") for value in fields)
             number = int(attempt) if attempt.isdigit() else 0
             jobs.append(SeenJob(job_id, job_id in trainings, state, number, nonce, worker, bool(leased)))
-        present = frozenset(name.decode() for alive in workers for name in alive)
-        return Seen(time.monotonic(), tuple(jobs), present, frozenset(ids_in_order(lists)))
+        return jobs, {*(name.decode() for alive in workers for name in alive), *ids_in_order(lists)}
 
     async def _mend(self, loss: Loss) -> None:
         job = loss.job

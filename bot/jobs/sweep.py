@@ -5,7 +5,7 @@ a queue. What is missing must be missing for a while: a worker may just be start
 does not answer nobody can say that they are there, so time counts only while it does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,20 +44,6 @@ class SeenJob:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The state of Redis at one look.
-
-    `at`: seconds, of a clock that only goes forward. `workers`: names of those that are there, of all queues. `queued`:
-    ids of the messages that wait.
-    """
-
-    at: float
-    jobs: tuple[SeenJob, ...]
-    workers: frozenset[str]
-    queued: frozenset[str]
-
-
-@dataclass(frozen=True)
 class Memory:
     """The result of earlier looks, in seconds of the same clock.
 
@@ -78,19 +64,23 @@ class Loss:
     how: How
 
 
-def sweep(seen: Seen, memory: Memory) -> tuple[list[Loss], Memory]:
-    """Return what is lost now, and what to remember for the next look."""
-    unbroken = seen.at - memory.looked_at <= BREAK_S
-    since = memory.answering_since if unbroken else seen.at
+def sweep(at: float, jobs: Iterable[SeenJob], present: Collection[str], memory: Memory) -> tuple[list[Loss], Memory]:
+    """Return what is lost now, and what to remember for the next look.
+
+    `at`: seconds, of a clock that only goes forward. `present`: names of the workers that are there, and ids of the
+    messages that wait.
+    """
+    unbroken = at - memory.looked_at <= BREAK_S
+    since = memory.answering_since if unbroken else at
     before = memory.missing_since if unbroken else {}
-    present = seen.workers | seen.queued | {""}
-    missing = {job.needs: before.get(job.needs, seen.at) for job in seen.jobs if job.needs not in present}
-    losses = []
-    for job in seen.jobs:
-        how = _lost(job, seen.at - missing.get(job.needs, seen.at), seen.at - since)
+    missing, losses = dict[str, float](), list[Loss]()
+    for job in jobs:
+        if job.needs and job.needs not in present:
+            missing[job.needs] = before.get(job.needs, at)
+        how = _lost(job, at - missing.get(job.needs, at), at - since)
         if how is not None:
             losses.append(Loss(job, how))
-    return losses, Memory(seen.at, since, missing)
+    return losses, Memory(at, since, missing)
 
 
 def _lost(job: SeenJob, missing_s: float, answering_s: float) -> How | None:

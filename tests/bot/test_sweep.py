@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.jobs.sweep import BREAK_S, GONE_S, LOST_S, LOST_TEXT_S, MOST_ATTEMPTS, Memory, Seen, SeenJob, sweep
+from bot.jobs.sweep import BREAK_S, GONE_S, LOST_S, LOST_TEXT_S, MOST_ATTEMPTS, Memory, SeenJob, sweep
 from shared.lifecycle import LEASE_S
 from shared.queues import message_id
 
@@ -20,7 +20,7 @@ def watched(
     memory, losses, at = Memory(), dict[str, float](), 0.0
     ids = {message_id(job.job_id, job.attempt)} if queued else set()
     while at <= seconds:
-        found, memory = sweep(Seen(at, (job,), frozenset(workers), frozenset(ids)), memory)
+        found, memory = sweep(at, [job], {*workers, *ids}, memory)
         for loss in found:
             losses.setdefault(loss.how, at)
         at += step
@@ -94,7 +94,7 @@ def test_nothing_is_lost_that_was_there_a_moment_ago(
         at += seconds
         for name in (*workers, *queued):
             last_there[name] = at
-        losses, memory = sweep(Seen(at, tuple(jobs), frozenset(workers), frozenset(queued)), memory)
+        losses, memory = sweep(at, jobs, workers | queued, memory)
         for loss in losses:
             job = loss.job
             if loss.how == "lost":

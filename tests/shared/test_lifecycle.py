@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.jobs.sweep import LOST_S, Loss, Memory, Seen, SeenJob, sweep
+from bot.jobs.sweep import LOST_S, Loss, Memory, SeenJob, sweep
 from shared import keys, lifecycle
 from shared.events import Failed, Sample, Started
 from shared.jobs import Job, TrainJob, without_people
@@ -216,12 +216,12 @@ class Lives(RuleBasedStateMachine):
     def look(self, seconds: float, sent: bool) -> None:
         """The bot sweeps; after a break nothing is lost at once."""
         self.clock += seconds
-        losses, self.memory = sweep(self.seen(), self.memory)
+        losses, self.memory = sweep(self.clock, *self.seen(), self.memory)
         assert not losses or seconds < 10
         for loss in losses:
             self.mend(loss, sent=sent)
 
-    def seen(self) -> Seen:
+    def seen(self) -> tuple[list[SeenJob], set[str]]:
         jobs = []
         for job_id in self.jobs:
             known = self.record(job_id)
@@ -230,8 +230,7 @@ class Lives(RuleBasedStateMachine):
                 fields = (known["state"], int(known["attempt"]), known["nonce"], known.get("worker", ""), held)
                 jobs.append(SeenJob(job_id, True, *fields))
         workers = {job.worker for job in jobs} - self.dead
-        queued = frozenset(message_id(message.job_id, message.number) for message in self.queue)
-        return Seen(self.clock, tuple(jobs), frozenset(workers), queued)
+        return jobs, workers | {message_id(message.job_id, message.number) for message in self.queue}
 
     def mend(self, loss: Loss, *, sent: bool = True) -> None:
         self.requeue(loss.job.job_id, loss.job.attempt, loss.job.nonce, TOLD[loss.how], sent=sent)
@@ -328,7 +327,7 @@ class Lives(RuleBasedStateMachine):
             for job_id in self.jobs:
                 if (worker := self.record(job_id).get("worker")) is not None:
                     self.dead.add(worker)
-            losses, self.memory = sweep(self.seen(), self.memory)
+            losses, self.memory = sweep(self.clock, *self.seen(), self.memory)
             for loss in losses:
                 self.mend(loss)
             while self.queue:
