@@ -11,7 +11,7 @@ import functools
 import secrets
 import time
 from importlib.resources import files
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from shared import keys
 from shared.events import Cancelled, Finished, Imported, Interrupted, Queued
@@ -24,18 +24,8 @@ TEXT_TTL_S = 24 * 3600
 """The end of a job deletes its text. If that never comes, as after a loss of Redis' data, the text expires. The bot
 renews it while the job is not over."""
 NOTIFICATIONS = 10_000  # entries of `keys.NOTIFICATIONS`
-
-
-class Script(NamedTuple):
-    """A Lua script, to be run with `client.eval(*script.call)`."""
-
-    text: str
-    keys: tuple[str, ...]
-    arguments: tuple[str | bytes, ...]
-
-    @property
-    def call(self) -> tuple[str, int, *tuple[str | bytes, ...]]:
-        return self.text, len(self.keys), *(self.keys + self.arguments)
+Script = tuple[str, int, *tuple[str | bytes, ...]]
+"""A Lua script, to be run with `client.eval(*script)`: its text, the number of its keys, the keys, its arguments."""
 
 
 @functools.cache
@@ -49,9 +39,9 @@ def _script(name: str, job_id: str, arguments: tuple[object, ...], more_keys: tu
     names = (*own, keys.NOTIFICATIONS, keys.ACTIVE, *more_keys)
     texts = (keys.job_text(job_id), keys.job_authors(job_id))
     values = (job_id, keys.JOB_TTL_S, NOTIFICATIONS, *texts, *arguments)
-    return Script(
-        script_text("job", name), names, tuple(value if isinstance(value, bytes) else str(value) for value in values)
-    )
+    sent = (value if isinstance(value, bytes) else str(value) for value in values)
+    keys_and_values: tuple[str | bytes, ...] = (*names, *sent)
+    return script_text("job", name), len(names), *keys_and_values
 
 
 def new_nonce() -> str:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def run(client: redis.Redis, script: lifecycle.Script) -> Any:
-    return client.eval(*script.call)
+    return client.eval(*script)
 
 
 def enter(client: redis.Redis, job: Job, text: bytes = b"") -> None:

@@ -31,7 +31,7 @@ _FSYNC_EVERY_S = 2.0  # what `appendfsync everysec` may take (Redis' documentati
 
 def run_script(client: redis.Redis, script: Script) -> Any:
     """Run a script. Raises redis.RedisError: Redis cannot be reached, or takes nothing (`TakesNothing`)."""
-    return client.eval(*script.call)
+    return client.eval(*script)
 
 
 class Superseded(Exception):

@@ -104,7 +104,7 @@ class JobClient(Service):
             limit = exceeded(owners, job.place.user_id, limits)
             pipe.multi()
             if limit is None:
-                pipe.eval(*lifecycle.enter(job, nonce, packed).call)
+                pipe.eval(*lifecycle.enter(job, nonce, packed))
 
         try:
             answer = await redis_call(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
@@ -149,10 +149,10 @@ class JobClient(Service):
             if await redis_call(pipe.hget(keys.job(job.job_id), "state")) == b"reading":
                 text = await prepare(pipe)
                 handed = text.job
-                pipe.eval(*lifecycle.text_read(text.job, text.packed, text.authors).call)
+                pipe.eval(*lifecycle.text_read(text.job, text.packed, text.authors))
             else:  # it was ended, or the reply to the first try got lost
                 pipe.multi()
-                pipe.eval(*lifecycle.text_read(job, b"", b"").call)
+                pipe.eval(*lifecycle.text_read(job, b"", b""))
 
         *_, nonce = await redis_call(self._redis.transaction(hand_over, keys.job(job.job_id)), _HAND_OVER_S)
         if nonce is None:
@@ -385,7 +385,7 @@ class JobClient(Service):
         return False
 
     async def run(self, script: lifecycle.Script) -> Any:
-        return await redis_call(self._redis.eval(*script.call))
+        return await redis_call(self._redis.eval(*script))
 
 
 async def _active(connection: redis.asyncio.Redis, guild_id: int) -> list[str]:

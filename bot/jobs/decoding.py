@@ -50,8 +50,8 @@ def events_of(job_id: str, after: str = "0", count: int = _MOST_ENTRIES, *, newe
     `newest`: the last ones, newest first.
     """
     span = ("XREVRANGE", "+", "-") if newest else ("XRANGE", f"({after}" if after != "0" else "-", "+")
-    limits = map(str, (count, MOST_EVENT_BYTES, _MOST_BYTES))
-    return Script(script_text("events"), (keys.job_events(job_id),), (*span, *limits))
+    limits = (str(count), str(MOST_EVENT_BYTES), str(_MOST_BYTES))
+    return script_text("events"), 1, *(keys.job_events(job_id), *span, *limits)
 
 
 def entries(job_id: str, answer: list[tuple[bytes, list[bytes]]]) -> list[tuple[str, Event]]:

@@ -104,7 +104,7 @@ class Snapshots:
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "state", "attempt", "card")
                 pipe.get(keys.asked(job_id))
-                pipe.eval(*events_of(job_id, count=_LAST_EVENTS, newest=True).call)
+                pipe.eval(*events_of(job_id, count=_LAST_EVENTS, newest=True))
             answers = await redis_call(pipe.execute())
         order = {task_id: place for place, task_id in enumerate(ids_in_order(lists))}
         begun, waiting, reading = list[QueuedTraining](), list[tuple[int, QueuedTraining]](), list[QueuedTraining]()

@@ -112,7 +112,7 @@ async def test_nothing_larger_than_an_event_or_a_file_reaches_the_bot(
     worker = lives.take(connect(settings), "g-1")
     seed = "x" * (30_000 if worker_is_older else 20 * 2**20)
     worker.publish(generated().model_copy(update={"seed": seed}))
-    answer = await client.eval(*events_of("g-1").call)  # type: ignore[misc]
+    answer = await client.eval(*events_of("g-1"))  # type: ignore[misc]
     assert len(str(answer)) < 50_000
     ((_, ended),) = await queue.events("g-1", "0")
     assert isinstance(ended, Failed)

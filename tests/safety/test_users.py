@@ -112,13 +112,13 @@ def test_a_worker_that_ends_a_job_deletes_its_text(server: Server) -> None:
     job = train_job()
     text, authors = keys.job_text(job.job_id), keys.job_authors(job.job_id)
     with server.client("bot") as bot, server.client("worker") as worker:
-        assert bot.eval(*lifecycle.enter(job, "n", b"words").call) == b"entered"
+        assert bot.eval(*lifecycle.enter(job, "n", b"words")) == b"entered"
         bot.set(authors, b"1111")
         begin = lifecycle.begin(job.job_id, 1, "n", holder="h", worker="w", training=True)
-        assert worker.eval(*begin.call) is not None
+        assert worker.eval(*begin) is not None
         assert (worker.get(text), worker.get(authors)) == (b"words", b"1111")
         end = lifecycle.tell(job.job_id, "1-2", Cancelled().model_dump_json(), last=True, progress=False)
-        assert worker.eval(*end.call) == 1
+        assert worker.eval(*end) == 1
         assert not bot.exists(text, authors)
 
 

@@ -33,7 +33,7 @@ TOLD = {"gone": "died", "died": "died", "lapsed": "lapsed", "lost": "lost"}
 
 
 def run(client: redis.Redis, script: Script) -> Any:
-    answer = client.eval(*script.call)
+    answer = client.eval(*script)
     return answer.decode() if isinstance(answer, bytes) else answer
 
 
