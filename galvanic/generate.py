@@ -321,10 +321,7 @@ def load_model(path: Path) -> TextModel:
 
 
 def _probabilities(author: Author, seed: str, signs: str, until: float) -> tuple[float, list[float]]:
-    """Return the probability of a seed's last character, and of each sign that the author has after the seed.
-
-    Raises UserError if it is not done by `until`.
-    """
+    """Return the probability of a seed's last character, and of each known sign after it. UserError after `until`."""
     read, following = author.vocabulary.encode(f" {seed}"), author.vocabulary.encode(signs)
     before, after = author.predictor.read_ahead(read[read >= 0], list(following[following >= 0, None]), until)
     return math.exp(before[-1]), np.exp(after).ravel().tolist()

@@ -184,9 +184,7 @@ _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5  # epochs, or symbols for each par
 _DROPOUT = ((30, 0.5, 0.4), (20, 0.5, 0.35), (14, 0.35, 0.25), (8, 0.25, 0.15), (4, 0.1, 0.05), (0, 0.0, 0.0))
 """The dropout by epochs: least epochs; dropout of outputs and of recurrent weights. More epochs overfit more."""
 _RATE = {"char": 8e-3, "word": 3e-3}
-_RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)
-"""Least characters, and the learning rate of a network that goes on from a model: the shorter the new text, the less
-of the old one should be forgotten for it."""
+_RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)  # by least characters: for a short text, a model should forget less
 _RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)  # likewise; a longer text has more to learn in an epoch
 _DROPOUT_FROM_STARTER = 0.1, 0.05  # most of outputs and of recurrent weights: with more, it forgets more
 _EPOCHS_FROM_STARTER = 1_000  # the held-out loss ends it sooner: a book after 10, a channel of 120 lines after 30

@@ -155,18 +155,14 @@ class WordRecipe(CharRecipe):
         return [*body.alphabet, *_words(body, characters)]
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        """Turn a seed into ids.
-
-        A space at its end is left out, since the model's words bring their own. A first word that the model has only
-        with a space before it gets one.
-        """
+        """Turn a seed into ids, without a space at its end: the model's words bring their own."""
         open_end = seed.endswith(" ") and bool(seed.strip())
         body = seed[:-1] if open_end else seed
         first = next(iter(split(body)), "")
         if len(first) > 1 and not first.isspace():
             symbols = set(vocabulary.symbols)
             if first not in symbols and f" {first}" in symbols:
-                body = f" {body}"
+                body = f" {body}"  # the model has the word only with a space before it
         return replace(super().seed(body, vocabulary), open_end=open_end)
 
 

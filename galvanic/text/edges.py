@@ -117,8 +117,7 @@ def joins(before: str, after: str) -> bool:
 def pick_line(draw: Callable[[], str]) -> str:
     """Pick the beginning of a random line or sentence, in whole words; some words of a text that has neither.
 
-    A line that begins with a small letter is taken only if no other is found. `draw` returns a random window of the
-    corpus.
+    It prefers a line that begins with no small letter. `draw` returns a random window of the corpus.
     """
     window = small = ""
     for _ in range(_TRIES):

@@ -54,8 +54,7 @@ class Prepared:
 
     @property
     def density(self) -> float:
-        """Return the symbols per character of the part to learn from, which turns a loss per symbol into one per
-        character."""
+        """Return the symbols per character of the part to learn from, by which `per_char` turns a loss."""
         return self.learned / max(1, self.learned_chars)
 
     @property
