@@ -122,12 +122,12 @@ def read(source: bytes | Path, name: str, workdir: Path | None = None) -> Text:
     """
     workdir = workdir if isinstance(source, Path) else None
     text = _decode(source, name, workdir)
-    refuse_formats(next(_parts(text.body), ""), name)
-    book = find_book(_parts(text.body))
+    refuse_formats(next(chunks(text.body), ""), name)
+    book = find_book(chunks(text.body))
     if book is None:
         return text
     out = _Output(workdir and workdir / "book.txt")
-    body = out.take(book.only(_parts(text.body)))
+    body = out.take(book.only(chunks(text.body)))
     if isinstance(text.body, Path):
         text.body.unlink()
     return Text(body, out.chars, out.hash.hexdigest(), book, text.chars - out.chars)
@@ -200,10 +200,6 @@ class _Output:
                 else:
                     file.write(data)
         return "".join(kept) if self._path is None else self._path
-
-
-def _parts(body: str | Path) -> Iterator[str]:
-    return cleaned(chunks(body))
 
 
 def _encodings(head: bytes, size: int) -> tuple[bool, tuple[str, ...]]:
