@@ -33,6 +33,8 @@ from shared.settings import Settings
 
 MOST_OWN = 5  # models of one member's own words in a server: its admins don't see them
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
+_NO_LONGER = "This model can no longer be used in this channel."
+_NOT_POSTED = "I can't post this here: its model was deleted in the meantime, or may no longer be used in this channel."
 
 log = structlog.get_logger()
 
@@ -129,14 +131,14 @@ class Registry:
         """Return a model. Raises UserError, in the same words, if there is none or it may not be used here."""
         return (await self.all_by_id(viewer, [model_id]))[model_id]
 
-    async def all_by_id(self, viewer: Viewer, model_ids: Collection[str]) -> dict[str, ModelRecord]:
+    async def all_by_id(
+        self, viewer: Viewer, model_ids: Collection[str], problem: str = _NO_LONGER
+    ) -> dict[str, ModelRecord]:
         """Return models by their ids. Raises UserError as `by_id` does for one."""
         models = {model.model_id: model for model in await self.by_ids(viewer, model_ids)}
         if not models.keys() >= set(model_ids):
-            raise UserError(
-                "This model can no longer be used in this channel.",
-                f"`{await self._servers.prefix(viewer.guild_id)}models` lists those that can.",
-            )
+            prefix = await self._servers.prefix(viewer.guild_id)
+            raise UserError(problem, f"`{prefix}models` lists those that can be used here.")
         return models
 
     async def by_ids(self, viewer: Viewer, model_ids: Collection[str]) -> list[ModelRecord]:
@@ -147,14 +149,8 @@ class Registry:
 
     async def require_may_use(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """Return the models of an answer to be posted now. Raises UserError if not all may be used there any more."""
-        models = await self.by_ids(Viewer(place.guild_id, place.channel_ids, place.user_id), model_ids)
-        if len(models) < len(model_ids):
-            raise UserError(
-                "I can't post this here: its model was deleted in the meantime, or may no longer be used in this "
-                "channel.",
-                f"`{await self._servers.prefix(place.guild_id)}models` lists those that may.",
-            )
-        return models
+        viewer = Viewer(place.guild_id, place.channel_ids, place.user_id)
+        return [*(await self.all_by_id(viewer, model_ids, _NOT_POSTED)).values()]
 
     async def record(self, model_id: str) -> ModelRecord | None:
         """Return a model's record, whoever may use it; None: it is gone."""
