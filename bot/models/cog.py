@@ -60,13 +60,7 @@ class ModelCommands(commands.Cog):
         own = [model for model in await self.registry.usable(actor.viewer) if model.authors]
         for_all = await self.registry.among(Viewer(actor.guild_id, actor.here), own)
         private = [model for model in own if model not in for_all]
-        try:
-            page = await self._page(actor, 0)
-        except UserError as error:
-            if not private:
-                raise
-            page = {"embed": discord.Embed(description=f"{error.problem}\n{error.remedy}", colour=GREY)}
-        await ctx.send(**page)
+        await ctx.send(**await self._page(actor, 0))
         if private:
             prefix = await self.core.servers.prefix(actor.guild_id)
             await answer_privately(ctx, embed=embeds.private_list(private, prefix))
@@ -81,12 +75,12 @@ class ModelCommands(commands.Cog):
         prefix = await self.core.servers.prefix(actor.guild_id)
         kept = (await self.core.servers.channel(actor.here)).keep
         if not models:
-            raise UserError(
-                "There is no model here yet.",
-                f"Train one: `{as_typed(prefix, 'train', 'source', 'frankenstein')}`, or attach a `.txt` file to "
-                f"`{prefix}train`. `{prefix}model import` imports one that was exported. Until then `{prefix}generate` "
-                "writes with the English that I come with.",
+            text = (
+                f"There is no model here yet.\nTrain one: `{as_typed(prefix, 'train', 'source', 'frankenstein')}`, or "
+                f"attach a `.txt` file to `{prefix}train`. `{prefix}model import` imports one that was exported. Until "
+                f"then `{prefix}generate` writes with the English that I come with."
             )
+            return {"embed": discord.Embed(description=text, colour=GREY), "view": None}
         last = embeds.pages(models) - 1
         page = min(page, last)
         return {
