@@ -152,7 +152,9 @@ def page_buttons(page: int, last: int) -> discord.ui.View | None:
 def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
     """Say that a model is shared. `undo`: the command that undoes it."""
     share = model.verdict.copy_share
-    quoted = f": {copied(share)}" if share is not None else ""
+    quoted = ""
+    if share is not None:
+        quoted = f": {percent(share)} of the characters in its samples are copied word for word from the text"
     text = f"what <@{model.owner_id}> wrote" if model.authors else "the uploaded text"
     return discord.Embed(
         description=f"🔓 `{model.name}` can now be used {where}.\n"
@@ -201,13 +203,6 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
         name, then = "This channel's model", f"`{example}` continues your words in its voice."
     add_fields(embed, {name: then, "Worth knowing": clipped("\n".join(notes), FIELD_LIMIT)}, inline=False)
     return embed
-
-
-def copied(share: float) -> str:
-    """Say in words how much (0 to 1) of a model's samples is copied from its text."""
-    if share <= 0:
-        return "nothing in its samples is copied word for word from the text"
-    return f"{percent(share)} of the characters in its samples are copied word for word from the text"
 
 
 def quality(model: ModelRecord) -> str:

@@ -32,7 +32,9 @@ def generated(
 
     `learn`: how to get a model, if the channel has none. `beginning`: only as much of the text as surely fits.
     """
-    seed, text = shown_seed(job, answer), answer.text
+    seed, text = answer.seed, answer.text
+    if job.shown is not None and seed:
+        seed = f"… {seed[-job.shown :]}"
     if beginning:
         seed, text = tail(seed, _SHOWN_SEED), f"{shorten_words(text, BEGINNING_SHOWN)} …"
     # A mention in an embed is only a name: it pings nobody.
@@ -44,14 +46,6 @@ def generated(
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
     _add_notes(embed, answer.notes, learn, masked=answer.masked)
     return embed
-
-
-def shown_seed(job: GenerateJob, answer: Generated) -> str:
-    """Return the part of the seed to show: all of it, or the end of a text that is being continued."""
-    if job.shown is None:
-        return answer.seed
-    tail = answer.seed[-job.shown :] if job.shown else ""
-    return f"… {tail}" if tail else ""
 
 
 def chatted(answer: Generated) -> str:

@@ -71,13 +71,10 @@ class Generating:
         """Return the job of a text by a model, or by several that are mixed. Raises UserError: there can be none.
 
         Args:
-            actor: asks for it.
-            models: write it, usually one.
-            seed: is continued; empty: it begins with a random line.
+            seed: is continued; empty: the text begins with a random line, or `from_corpus` at a random place.
             letter: of the job's id, if not its kind's.
             weights: of the models; empty: they are not mixed.
             length: in characters; None: the usual one.
-            from_corpus: whether it begins at a random place of the text.
             **chosen: more fields of `GenerateJob`; None stands for the channel's or the model's default.
         """
         settings = self.core.settings
