@@ -321,19 +321,16 @@ class ModelCommands(commands.Cog):
 
         You own it then, and it can be used in this channel. For members who may train.
         """
-        require_permissions(ctx)
         decoding.require_one_file(ctx)
-        await ctx.defer()
-        actor = Actor.of(ctx)
         new_name = checks.model_name(name) if name is not None else None
         if file is None:
-            prefix = await self.core.servers.prefix(actor.guild_id)
+            prefix = await self.core.servers.prefix(Actor.of(ctx).guild_id)
             raise UserError(
                 "There is no file to import.",
                 "Attach a `.safetensors` file to the command; "
                 f"`{as_typed(prefix, 'model export', 'name', 'NAME')}` makes one.",
             )
-        await self.transfer.import_file(actor, file, new_name, ctx.send, **replying(ctx))
+        await self.transfer.import_file(ctx, file, new_name)
 
     async def _pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
         """Return who pressed a model's button, and the model. Raises UserError if it can't be used there now."""

@@ -39,10 +39,7 @@ def model_list(
     *,
     kept: bool = False,
 ) -> discord.Embed:
-    """List a page of the models of a channel.
-
-    `page`: from 0. `kept`: trainings don't replace its model.
-    """
+    """List a page of the models of a channel. `page`: from 0. `kept`: trainings don't replace its model."""
     lines = [_line(model, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
     use, info = (as_typed(prefix, command, "name", "NAME") for command in ("model use", "model info"))

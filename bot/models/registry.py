@@ -276,16 +276,13 @@ class Registry:
         return is_withdrawn(readings, await self.notes.of(readings))
 
     async def gone_by(self, model: ModelRecord) -> float | None:
-        """Return when a model is made again or deleted at the latest, in seconds since the epoch.
-
-        None: none of its words were withdrawn, and it is not too old.
-        """
+        """Return when a model is made again or deleted at the latest, in Unix time; None: that is not known yet."""
         notes = await self.notes.of(model.readings)
         ends = [note.gone_by(self.forget_within_s) for note in notes.values()]
         return min((end for end in ends if end is not None), default=None)
 
     async def renewed_by(self, model: ModelRecord) -> float | None:
-        """Return when a channel's model gets too old, in seconds since the epoch; None: it learned no messages."""
+        """Return when a channel's model gets too old, in Unix time; None: it learned no messages."""
         notes = await self.notes.of(model.readings)
         return min((note.read_at + self.lifetime_s for note in notes.values()), default=None)
 

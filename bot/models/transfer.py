@@ -27,10 +27,8 @@ from shared.models import ModelRecord, Ownership
 def require_export(model: ModelRecord, actor: Actor) -> None:
     """Refuse an export that is not theirs, or not here. Raises UserError.
 
-    What was learned from a text stays where it was shown.
-
-    What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach. What
-    learned from one member's alone is theirs, also once they share it.
+    What was learned from a text stays where it was shown. A model of members' messages is not its owner's alone: only
+    admins let it out of the bot's reach. A model of one member's alone is theirs, also once they share it.
     """
     if model.authors != {actor.user.id} and model.readings and (model.authors or not is_admin(actor.user)):
         raise UserError(
@@ -92,9 +90,7 @@ class Transfer:
         notice = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.readings))
         await send(notice, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
 
-    async def import_file(
-        self, actor: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
-    ) -> None:
+    async def import_file(self, ctx: Context, file: discord.Attachment, name: str | None) -> None:
         """Have an exported model checked and entered, if this person may train here and it fits the server's quota."""
         most = self.core.settings.import_max_mb
         if file.size > most * MEGABYTE:
@@ -109,7 +105,7 @@ class Transfer:
             room = int(MEGABYTE * self.core.servers.quotas(await self.core.servers.get(actor.guild_id)).disk_mb)
             return ImportJob(**actor.asks(ImportJob), file_name=file.filename, name=name, disk_bytes=room)
 
-        await self.core.requests.carry_out(actor, build, send, may="train", cooldown="train", files=files, **options)
+        await self.core.requests.command(ctx, build, may="train", cooldown="train", files=files)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Let an imported model be used, and post its card.
