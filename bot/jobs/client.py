@@ -277,7 +277,7 @@ class JobClient(Service):
         """Keep the ids of the channel and the message that show a training."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}")
-            pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # it may have been taken back meanwhile
+            pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # Redis may have lost the record
             await redis_call(pipe.execute())
 
     async def is_undelivered(self, job_id: str) -> bool:
