@@ -12,13 +12,12 @@ from redis.exceptions import RedisError
 
 from bot.background import Service, redis_call, run_forever
 from bot.jobs.client import TRAINING, JobClient
+from bot.jobs.snapshot import read_queues
 from bot.jobs.sweep import Loss, Memory, SeenJob, sweep
 from shared import keys
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, is_id
-from shared.queues import ids_in_order, lists_of
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 EVERY_S = 2.0
-_QUEUES = (TRAIN_QUEUE, GENERATE_QUEUE)
 
 log = structlog.get_logger()
 
@@ -49,19 +48,10 @@ class Recovery(Service):
             raise
 
     async def _see(self) -> tuple[list[SeenJob], set[str]]:
-        """Return the jobs that may not be over, and the workers and messages that are there; in two round trips."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hkeys(keys.ACTIVE)
-            pipe.smembers(keys.OUTBOX)
-            for queue in _QUEUES:
-                pipe.zrangebyscore(keys.workers(queue), time.time(), "+inf")
-            for name in (name for queue in _QUEUES for name in lists_of(queue)):
-                pipe.lrange(name, 0, -1)
-            active, undelivered, *more = await redis_call(pipe.execute())
-        workers, lists = more[: len(_QUEUES)], more[len(_QUEUES) :]
-        trainings, unshown = ({name.decode(errors="replace") for name in names} for names in (active, undelivered))
-        others = {job_id for job_id in unshown if not job_id.startswith(TRAINING)}
-        ids = sorted(filter(is_id, trainings | others))
+        """Return the jobs that may not be over, and the workers and messages that are there."""
+        others = [job_id for job_id in await self._jobs.undelivered() if not job_id.startswith(TRAINING)]
+        trainings, workers, messages = await read_queues(self._redis, TRAIN_QUEUE, GENERATE_QUEUE)
+        ids = sorted(trainings.union(others))
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "state", "attempt", "nonce", "worker")
@@ -72,7 +62,7 @@ class Recovery(Service):
             state, attempt, nonce, worker = ((value or b"").decode(errors="replace") for value in fields)
             number = int(attempt) if attempt.isdigit() else 0
             jobs.append(SeenJob(job_id, job_id in trainings, state, number, nonce, worker, bool(leased)))
-        return jobs, {*(name.decode() for alive in workers for name in alive), *ids_in_order(lists)}
+        return jobs, workers.union(messages)
 
     async def _mend(self, loss: Loss) -> None:
         job = loss.job

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import heapq
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -70,6 +71,24 @@ class QueueSnapshot:
         return next((training for training in self.trainings if training.job.job_id == job_id), None)
 
 
+async def read_queues(connection: redis.asyncio.Redis, *queues: str) -> tuple[set[str], set[str], list[str]]:
+    """Read what is there at one moment.
+
+    Return the ids of the trainings that are not over, the names of the queues' workers, and the ids of the messages
+    that wait in the queues, the next one of each first. Raises redis.RedisError.
+    """
+    async with connection.pipeline(transaction=True) as pipe:
+        pipe.hkeys(keys.ACTIVE)
+        for queue in queues:
+            pipe.zrangebyscore(keys.workers(queue), time.time(), "+inf")
+        for name in itertools.chain.from_iterable(map(lists_of, queues)):
+            pipe.lrange(name, 0, -1)
+        active, *more = await redis_call(pipe.execute())
+    workers, lists = more[: len(queues)], more[len(queues) :]
+    trainings = {job_id for name in active if is_id(job_id := name.decode(errors="replace"))}
+    return trainings, {name.decode() for alive in workers for name in alive}, ids_in_order(lists)
+
+
 class Snapshots:
     """Reads the trainings from Redis, at most every `GOOD_FOR_S` seconds."""
 
@@ -93,24 +112,18 @@ class Snapshots:
         return [training.job for training in (await self.look(now=True)).trainings]
 
     async def _read(self) -> QueueSnapshot:
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hkeys(keys.ACTIVE)
-            pipe.zrangebyscore(keys.workers(TRAIN_QUEUE), time.time(), "+inf")
-            for name in lists_of(TRAIN_QUEUE):
-                pipe.lrange(name, 0, -1)
-            active, workers, *lists = await redis_call(pipe.execute())
-        ids = [job_id for name in active if is_id(job_id := name.decode(errors="replace"))]
+        trainings, workers, messages = await read_queues(self._redis, TRAIN_QUEUE)
+        ids = sorted(trainings, key=lambda job_id: (len(job_id), job_id))  # larger, or longer, the younger they are
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "state", "attempt", "card")
                 pipe.get(keys.asked(job_id))
                 pipe.eval(*events_of(job_id, count=_LAST_EVENTS, newest=True))
             answers = await redis_call(pipe.execute())
-        order = {task_id: place for place, task_id in enumerate(ids_in_order(lists))}
+        order = {task_id: place for place, task_id in enumerate(messages)}
         begun, waiting, reading = list[QueuedTraining](), list[tuple[int, QueuedTraining]](), list[QueuedTraining]()
-        # The younger a training is, the larger its id, or the longer.
         rows = zip(ids, answers[::3], answers[1::3], answers[2::3], strict=True)
-        for job_id, (state, attempt, card), data, stream in sorted(rows, key=lambda row: (len(row[0]), row[0])):
+        for job_id, (state, attempt, card), data, stream in rows:
             job = _train_job(job_id, data) if data is not None else None
             if job is None or state in (None, b"over"):
                 continue
@@ -121,8 +134,8 @@ class Snapshots:
                 waiting.append((order.get(message_id(job_id, int(attempt or 0)), -1), training))
             else:
                 reading.append(training)
-        ordered = [training for _, training in sorted(waiting, key=lambda pair: pair[0])]
-        line = [replace(training, place=place) for place, training in enumerate(ordered)]
+        waiting.sort(key=lambda pair: pair[0])
+        line = [replace(training, place=place) for place, (_, training) in enumerate(waiting)]
         if workers:
             line = self._timed(begun, line, len(workers))
         else:
