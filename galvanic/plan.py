@@ -5,14 +5,12 @@ chose; `fit_to_text` shortens it for a text that is too short. How the defaults 
 Works without TensorFlow.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +48,7 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
     recurrent_weight_dropout: float = Field(0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
-    def _fits_together(self) -> NetworkConfig:
+    def _fits_together(self) -> Self:
         windows = self.kind == "windows"
         if not windows == (self.embedding == 0) == (self.window > 0) or (windows and self.members > 1):
             raise ValueError("only a network of windows has a window and no embedding, and it is one")

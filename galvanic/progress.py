@@ -1,12 +1,10 @@
 """A training's progress bar, in a terminal or a notebook, and an interrupt that keeps what was learned."""
 
-from __future__ import annotations
-
 import signal
 import sys
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 from tqdm.auto import tqdm
 
@@ -23,7 +21,7 @@ class Bar(Hooks):
         self._requested: Control | None = None
         self._former: dict[int, Any] = {}
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> Self:
         # The words come after the bar, since their length changes.
         self._bar: Any = tqdm(total=1.0, bar_format="{percentage:3.0f}% |{bar:24}| {desc}", file=sys.stderr)
         if threading.current_thread() is threading.main_thread():

@@ -1,12 +1,8 @@
 """Write numbers with their units, as people read them."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from galvanic.results import Writer
+from galvanic.results import Writer
 
 MEGABYTE = 1_000_000  # bytes, as disks and downloads are sold, and as every setting and message counts them
 _MOST_NATS = 20.0  # limit for a loss from a foreign file, which may be anything

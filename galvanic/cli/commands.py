@@ -1,12 +1,10 @@
 """The engine's commands. Each returns its exit status."""
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from galvanic import model_file
 from galvanic.cli.base import Cli, report, typed_options
@@ -18,12 +16,11 @@ from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.units import MEGABYTE, count, course
 from galvanic.verdict import verdict
 
-if TYPE_CHECKING:
-    from galvanic.generate import TextModel
-
 
 def generate(options: argparse.Namespace, cli: Cli) -> int:
-    model, seed = _load(options.model), options.seed
+    from galvanic.generate import load_model
+
+    model, seed = load_model(path_of(options.model)), options.seed
     chosen = {"length": cli.length(), **typed_options(GenerateOptions, options)}
     written = model.generate(seed, from_line=not seed.strip() and not options.from_corpus, **chosen)
     least = "" if written.min_p is None else f"min-p {written.min_p:g}, "
@@ -33,10 +30,11 @@ def generate(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def evaluate(options: argparse.Namespace, cli: Cli) -> int:
+    from galvanic.generate import load_model
+
     text, info = cli.find_text(options.text, None)
     assert isinstance(text, str)  # without a folder every file is read into memory
-    model = _load(options.model)
-    score = model.score(text)
+    score = load_model(path_of(options.model)).score(text)
     notes = [*info.notes, *score.notes]
     values: dict[str, Any] = {
         "nats_per_char": score.nats_per_char,
@@ -68,12 +66,6 @@ def _new_file(name: Path, options: argparse.Namespace) -> Path:
     if path.exists() and not options.force:
         raise UserError(f"{path} is there already.", "Name another file, or add --force to replace that model.")
     return path
-
-
-def _load(path: Path) -> TextModel:
-    from galvanic.generate import load_model
-
-    return load_model(path_of(path))
 
 
 def train(options: argparse.Namespace, cli: Cli) -> int:
