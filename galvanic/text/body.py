@@ -4,7 +4,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,14 +28,6 @@ _LEAST_BREAKS = 5
 _LEAST_WIDTH, _MOST_WIDTH = 55, 120
 
 
-@dataclass(frozen=True)
-class Wrapping:
-    """The width of a text's lines, and whether it is wrapped at it."""
-
-    width: int  # 98th percentile of the lengths of lines that are not blank
-    hard: bool  # whether most paragraphs are wrapped at that width, as in Project Gutenberg's books
-
-
 def _full(lines: list[str], width: int) -> int:
     """Count the lines of a paragraph into which the next line's first word would not have fitted."""
     full = 0
@@ -51,8 +43,12 @@ def _runs(text: str) -> Iterator[tuple[bool, list[str]]]:
         yield filled, list(lines)
 
 
-def wrapping(parts: Iterable[str]) -> Wrapping:
-    """Measure the wrapping of a text, given in `pieces`, on its first `SAMPLE` characters."""
+def wrapping(parts: Iterable[str]) -> tuple[int, bool]:
+    """Measure the width of a text's lines, given in `pieces`, on its first `SAMPLE` characters.
+
+    The width is the 98th percentile of the lengths of lines that are not blank. Returns also whether most paragraphs
+    are wrapped at that width, as in Project Gutenberg's books.
+    """
     paragraphs: list[list[str]] = []
     characters = 0
     for part in parts:
@@ -63,17 +59,17 @@ def wrapping(parts: Iterable[str]) -> Wrapping:
     lengths = sorted(len(line.rstrip()) for lines in paragraphs for line in lines)
     width = lengths[int(0.98 * (len(lengths) - 1))] if lengths else 0
     if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
-        return Wrapping(width, hard=False)
+        return width, False
     breaks, full = sum(len(lines) - 1 for lines in paragraphs), sum(_full(lines, width) for lines in paragraphs)
     capitals = sum(line.lstrip()[0].isupper() for lines in paragraphs for line in lines[1:])
     hard = breaks >= _LEAST_BREAKS and full >= _WRAPPED_SHARE * breaks and capitals <= _CAPITALS_SHARE * breaks
-    return Wrapping(width, hard)
+    return width, hard
 
 
 def unwrap(text: str, width: int) -> str:
     """Replace the line breaks inside paragraphs of prose with spaces; the length stays the same.
 
-    `text`: one of a text's `pieces`. `width`: that of the text's `Wrapping`. It decides for each paragraph, so that
+    `text`: one of a text's `pieces`. `width`: that of the text, by `wrapping`. It decides for each paragraph, so that
     verse and lists within a book keep their lines.
     """
     if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
@@ -101,8 +97,8 @@ class CharRecipe(Recipe):
     def read(self, source: Source, hard_wrapped: bool | None) -> Body:
         width = 0
         if hard_wrapped is not False:
-            measured = wrapping(pieces(source))
-            width = measured.width if measured.hard or hard_wrapped else 0
+            measured, hard = wrapping(pieces(source))
+            width = measured if hard or hard_wrapped else 0
         unwrapped = width > 0 and any(unwrap(piece, width) != piece for piece in pieces(source))
         body = Body(source, lambda parts: (unwrap(part, width) for part in parts), unwrapped=unwrapped)
         if body.characters < LEAST_CHARS or not body.alphabet.strip():
@@ -127,8 +123,9 @@ class CharRecipe(Recipe):
         notes: list[str] = []
         if side.any():
             notes.append(f"{side.sum():,.0f} nats of the score are for how quotes, dashes and ellipses are written.")
-        if unwrapped and (measured := wrapping(pieces(body))).hard:
-            joined = "".join(unwrap(piece, measured.width) for piece in pieces(body))
+        width, hard = wrapping(pieces(body)) if unwrapped else (0, False)
+        if hard:
+            joined = "".join(unwrap(piece, width) for piece in pieces(body))
             spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
             cost = math.log(2) + adaptive_nats((spaces, breaks))
             notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")

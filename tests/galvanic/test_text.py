@@ -19,11 +19,11 @@ PROSE = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(6))
 
 
 def looks_hard_wrapped(text: str) -> bool:
-    return wrapping(pieces(text)).hard
+    return wrapping(pieces(text))[1]
 
 
 def unwrapped(text: str) -> str:
-    return unwrap(text, wrapping([text]).width)
+    return unwrap(text, wrapping([text])[0])
 
 
 def test_stop_words_are_nltks() -> None:
