@@ -33,7 +33,7 @@ class Audience:
         return self.may_use(job.place.guild_id, channel_ids, [ref.channel_id for ref in job.readings])
 
     def may_use(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[int]) -> bool:
-        """Return whether what was learned from channels may be used in a place, if that may be done at all."""
+        """Return whether what was learned from channels may be used in a place, by `all_can_read` and the operator."""
         training = self._settings.channel_training != "off"
         return not sources or (training and self.all_can_read(guild_id, channel_ids, sources))
 

@@ -80,8 +80,6 @@ class ReadingNotes:
     async def load_all(self, reading_ids: Iterable[ReadingId]) -> dict[ReadingId, ReadingNote]:
         """Return the notes of these readings that are known, in one round trip."""
         ids = sorted(set(reading_ids))
-        if not ids:
-            return {}
         async with self._redis.pipeline(transaction=False) as pipe:
             for reading_id in ids:
                 pipe.hgetall(keys.reading(reading_id))
@@ -110,7 +108,7 @@ class ReadingNotes:
         async with self._redis.pipeline(transaction=False) as pipe:
             for reading_id in ids:
                 pipe.hexists(keys.reading_members(reading_id), str(user_id))
-            in_reading = await redis_call(pipe.execute()) if ids else []
+            in_reading = await redis_call(pipe.execute())
         return {name: ids[name] for name, has_words in zip(ids, in_reading, strict=True) if has_words}
 
     async def mark(self, reading_id: ReadingId, why: Literal["withdrawn", "outdated"]) -> bool:

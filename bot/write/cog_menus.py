@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.background import is_transient
-from bot.components import JOB, Action, Components, Field, Form, Press
+from bot.components import JOB, Action, Field, Form, Press
 from bot.core import Core
 from bot.errors import UNKNOWN_WEBHOOK
 from bot.models.registry import Registry
@@ -41,10 +41,8 @@ class Menus(commands.Cog):
     writing: Writing
     forget: Callable[[str], Awaitable[None]]
 
-    def register(self, table: Components) -> None:
-        table.add("delete-text", self._pressed, JOB, who="anybody", how="update")
-
     async def cog_load(self) -> None:
+        self.core.components.add("delete-text", self._pressed, JOB, who="anybody", how="update")
         for name, work in (
             ("Continue this", self.go_on),
             ("Surprise map", self.draw),

@@ -29,6 +29,5 @@ async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
     menus = Menus(core=core, registry=registry, generating=generating, writing=writing, forget=forget)
     chat = Chat(core=core, registry=registry, conversation=conversation)
     generating.register(core.components, core.delivery)
-    menus.register(core.components)
     await core.add(writing, menus, chat)
     return Write(generating=generating, conversation=conversation, chat=chat)
