@@ -187,18 +187,15 @@ def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False)
     )
 
 
-def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current: bool) -> discord.Embed:
+def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str) -> discord.Embed:
     description = (
         f"✅ **{plain(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
         f"{quality(model)}, {size(model.file_bytes)}.\n"
         f"It can be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
     )
     embed = discord.Embed(title=f"Imported {model.name}", description=description, colour=GREEN)
-    name, then = "To use it here", f"`{as_typed(prefix, 'model use', 'name', model.name)}`"
-    if current:
-        example = as_typed(prefix, "generate", "seed", "the monster")
-        name, then = "This channel's model", f"`{example}` continues your words in its voice."
-    add_fields(embed, {name: then, "Worth knowing": clipped("\n".join(notes), FIELD_LIMIT)}, inline=False)
+    use = f"`{as_typed(prefix, 'model use', 'name', model.name)}`"
+    add_fields(embed, {"To use it here": use, "Worth knowing": clipped("\n".join(notes), FIELD_LIMIT)}, inline=False)
     return embed
 
 

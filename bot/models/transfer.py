@@ -119,8 +119,7 @@ class Transfer:
             await self.registry.remove(model)
             raise
         prefix = await self.core.servers.prefix(place.guild_id)
-        current = await self.core.servers.channel([place.channel_id])
-        embed = embeds.imported(model, event.notes, prefix, current=current.model == model.model_id)
+        embed = embeds.imported(model, event.notes, prefix)
         if model.is_private:
             await write_to(await self.core.bot.fetch_user(place.user_id), embed=embed, nonce=job.job_id)
             await send(f"✅ Imported. `{prefix}models` shows it to <@{place.user_id}> alone.", **options)

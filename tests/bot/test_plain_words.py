@@ -100,7 +100,7 @@ def test_what_others_call_things_or_write_breaks_out_of_no_card(evil: str) -> No
         model_embeds.model_list([model], None, 0, "!"),
         model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", evil),), no_picture=evil),
         model_embeds.delete_question(model, 1, "!"),
-        model_embeds.imported(model, (evil,), "!", current=False),
+        model_embeds.imported(model, (evil,), "!"),
         listing([Row(standing, False, True)], QueueSnapshot((standing,)), 1, "!"),
         write_embeds.generated(generate_job(seed=evil), written, beginning=True),
         *(show(next(one for one, _ in examples() if isinstance(one, kind)), end) for kind, end, show in ends),  # type: ignore[arg-type]
