@@ -280,10 +280,6 @@ class JobClient(Service):
             pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # Redis may have lost the record
             await redis_call(pipe.execute())
 
-    async def is_undelivered(self, job_id: str) -> bool:
-        """Return whether a job's end was not shown yet."""
-        return bool(await redis_call(self._redis.sismember(keys.OUTBOX, job_id)))
-
     async def undelivered(self) -> set[str]:
         """Return the ids of the jobs whose end was not shown yet."""
         members = {member.decode(errors="replace") for member in await redis_call(self._redis.smembers(keys.OUTBOX))}

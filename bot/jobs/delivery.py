@@ -316,7 +316,7 @@ class Delivery(Service):
         if self._is_ours(job_id):
             return
         stored = await self.jobs.load(job_id)
-        if not await self.jobs.is_undelivered(job_id) or self._is_ours(job_id):
+        if job_id not in await self.jobs.undelivered() or self._is_ours(job_id):
             return  # it was answered meanwhile by whoever asked
         if stored is None or job_id.startswith(f"{UNASKED}-"):
             self.delivered(job_id)
