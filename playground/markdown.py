@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from html import escape
 
+from galvanic.units import count
+
 NameOf = Callable[[str, int], str | None]
 """Name of a user (`@`), role (`@&`) or channel (`#`) by id; None when unknown."""
 
@@ -147,6 +149,5 @@ def _relative(delta: float) -> str:
     units = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
     # As in Discord, eight hours less a second are "in 8 hours".
     size, unit = next((pair for pair in units if abs(delta) > 0.99 * pair[0]), (1, "second"))
-    count = round(abs(delta) / size)
-    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    words = count(round(abs(delta) / size), unit)
     return f"in {words}" if delta > 0 else f"{words} ago"

@@ -47,7 +47,6 @@ _MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
 _THREAD = re.compile(r"/channels/(\d+)")
 _HOOKED = re.compile(r"/webhooks/(\d+)/[^/]+(?:/messages/\d+)?")
 _GUILD = re.compile(r"/guilds/(\d+)")
-_CALLBACK = re.compile(r"/interactions/(\d+)/")
 _GRANTED = {"members": 1 << 15, "message_content": 1 << 19}
 """The application's flag for each intent, of bots in fewer than 100 servers."""
 _OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
@@ -145,8 +144,8 @@ class Rest:
             answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
         if method == "GET" and (guild := _GUILD.fullmatch(path)) is not None:
             answer["premium_tier"] = PREMIUM_TIERS.get(int(guild[1]), 0)
-        if answered := _CALLBACK.match(path):
-            self._world.answered[int(answered[1])].set()
+        if path.endswith("/callback"):
+            self._world.answered[int(path.split("/")[2])].set()
         if sent is not None and fields.get("nonce") is not None:
             answer["nonce"] = fields["nonce"]
             self._nonces[int(sent[1]), str(fields["nonce"])] = int(answer["id"]), time.monotonic()
