@@ -19,11 +19,7 @@ from shared.settings import Settings
 
 
 class Core:
-    """Services that belong to no feature. Those that need three or more of them take the core.
-
-    Attributes:
-        services: started in this order once Discord is ready, and stopped in the reverse order.
-    """
+    """Services that belong to no feature. Those that need three or more of them take the core."""
 
     def __init__(self, bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Redis) -> None:
         self.bot = bot
@@ -45,6 +41,7 @@ class Core:
         self.requests = Requests(access=self.access, admission=self.admission, delivery=self.delivery)
         self.routing = Routing(bot=bot)
         self.chores = Chores("chores")
+        # Started in this order once Discord is ready, and stopped in the reverse order.
         self.services: list[Service] = [self.chores, self.delivery]
 
     async def add(self, *cogs: commands.Cog) -> None:

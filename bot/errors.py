@@ -69,16 +69,14 @@ def code_of(error: BaseException | None) -> int | None:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether Discord says that a channel no longer exists."""
+    """Return whether Discord says that a channel no longer exists."""
     return code_of(error) in (UNKNOWN_CHANNEL, NOT_FOUND)
 
 
 def explain(error: BaseException, doing: str, settings: Settings, usage: str = "") -> UserError:
     """Return what to tell a person about an error, and log it unless the person caused it.
 
-    Args:
-        doing: what failed, for the log: a command's or a button's name.
-        usage: how the command is used, a sentence of its own.
+    `doing`: what failed, for the log: a command's or a button's name. `usage`: a sentence of how the command is used.
     """
     error = cause_of(error)
     match error:
@@ -122,7 +120,7 @@ def explain(error: BaseException, doing: str, settings: Settings, usage: str = "
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """The error below discord.py's wrappers."""
+    """Return the error below discord.py's wrappers."""
     while isinstance(error, _WRAPPERS):
         error = error.original
     if isinstance(error, app_commands.TransformerError) and isinstance(error.__cause__, commands.CommandError):
@@ -163,7 +161,7 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
 
 
 def flag_name(flag: commands.Flag) -> str:
-    """A flag's name as people type it."""
+    """Return a flag's name as people type it."""
     return str(flag.name).replace("_", "-")
 
 

@@ -27,10 +27,8 @@ class Presence(Service):
         self._settings = settings
         self._redis = connection
         self._lock = lock
-        self.overtaken = False
-        """Whether another bot has the lock, so that this one is closed."""
-        self.away_since: float | None = None
-        """When Discord or its gateway went away, monotonic."""
+        self.overtaken = False  # another bot has the lock, so this one is closed
+        self.away_since: float | None = None  # when Discord or its gateway went away, monotonic
 
     def tell_of_trouble(self) -> None:
         """Begin to say in Redis what troubles this bot."""

@@ -43,12 +43,8 @@ class Requests:
     async def carry_out(self, actor: Actor, build: Build, send: Send, **options: Any) -> None:
         """Build a job, have it done, and post its end with `send`. All that fails before the job began costs nothing.
 
-        Args:
-            actor: asks.
-            build: returns the job.
-            send: posts the answer.
-            **options: `may`: the right that it takes; None: no role is needed. `cooldown`: its name; `least_s`: how
-                long it lasts at least. `files`: see `Delivery.ask`. The rest goes to `send`.
+        `options`: `may`: the right that it takes; None: no role is needed. `cooldown`: its name; `least_s`: how long it
+        lasts at least. `files`: see `Delivery.ask`. The rest goes to `send`.
         """
         with self.admission.queue_slot(actor.guild_id):
             await self._ask(actor, build, send, **options)

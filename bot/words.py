@@ -1,7 +1,4 @@
-"""Formatting: Discord's limits, colours, harmless forms of people's texts, times and figures.
-
-Pure functions, but for `add_fields`.
-"""
+"""Formatting: Discord's limits, colours, harmless forms of people's texts, times and figures."""
 
 import math
 import re

@@ -32,7 +32,6 @@ from shared.settings import Settings
 
 LATE_ANSWER_S = 3_600  # an older answer is dropped: people no longer expect it
 UNASKED = "u"  # first letter of the ids of jobs that nobody asked for: no answer of theirs is posted late
-
 _LOOK_S = 4.0  # without news
 _RETRY_S = 5.0
 _RETRY_AT_MOST_S = 60.0
@@ -60,8 +59,7 @@ class Delivery(Service):
     settings: Settings
     typing: Callable[[int], AbstractAsyncContextManager[None]]
     written: Callable[[], None]
-    in_background: set[str] = field(init=False, default_factory=set)
-    """Ids of the jobs that are delivered in the background."""
+    in_background: set[str] = field(init=False, default_factory=set)  # ids of the jobs that are delivered there
     _presenters: dict[tuple[type, type], Presenter] = field(init=False, default_factory=dict)
     _keep_card: KeepCard | None = field(init=False, default=None)
     _asking: set[str] = field(init=False, default_factory=set)

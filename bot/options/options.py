@@ -62,12 +62,9 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:  # noqa: ARG003
         """Split what was typed into options and values. `--no-X` turns the switch X off.
 
-        The words come before the options or, if there are none, after an option's value.
-
-        Raises:
-            UserError: no option of this command, or a value out of its range, or none of its choices.
-            commands.MissingFlagArgument: an option without its value.
-            commands.BadFlagArgument: a value that is not the number it should be.
+        The words come before the options or, if there are none, after an option's value. Raises UserError: no option
+        of this command, or a value out of its range, or none of its choices; commands.MissingFlagArgument: no value;
+        commands.BadFlagArgument: no number.
         """
         begin, *rest = _OPTION.split(argument)
         words, parsed = [begin.strip()], dict[str, list[str]]()
