@@ -20,6 +20,7 @@ from shared.connect import READ_BLOCK_MS
 from shared.corpora.corpus import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
 from shared.jobs import NOBODY, TRAIN_QUEUE, Job, TrainJob, is_id
+from shared.logging import job_context
 from shared.metrics import JOBS
 from shared.queues import FIRST, FURTHER, RESUMED, TRANSPORT, id_of, lists_of, send
 from shared.settings import Settings
@@ -411,13 +412,8 @@ def exceeded(owners: Sequence[int], user_id: int, limits: tuple[int, int]) -> Li
 def _entered(job: Job, answer: bytes) -> Entry:
     outcome = cast(Entry, answer.decode())
     if outcome == "entered":
-        log.info(
-            "job_entered",
-            job_id=job.job_id,
-            kind=job.kind,
-            guild_id=job.place.guild_id,
-            channel_id=job.place.channel_id,
-        )
+        with job_context(job):
+            log.info("job_entered", kind=job.kind)
     return outcome
 
 

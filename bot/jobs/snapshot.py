@@ -19,6 +19,7 @@ from galvanic.options import TrainOptions
 from shared import keys
 from shared.events import Event, Progress, Started
 from shared.jobs import TRAIN_QUEUE, ReadingRef, TrainJob, is_id
+from shared.logging import job_context
 from shared.queues import ids_in_order, lists_of, message_id
 from shared.settings import Settings
 
@@ -188,10 +189,6 @@ async def cancel_trainings(
     """
     for job in await snapshots.trainings():
         if guild_id in (None, job.place.guild_id) and any(map(concerns, job.readings)):
-            await jobs.cancel(job.job_id)
-            log.info(
-                "channel_training_cancelled",
-                job_id=job.job_id,
-                guild_id=job.place.guild_id,
-                channel_id=job.place.channel_id,
-            )
+            with job_context(job):
+                await jobs.cancel(job.job_id)
+                log.info("channel_training_cancelled")
