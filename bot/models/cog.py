@@ -57,23 +57,20 @@ class ModelCommands(commands.Cog):
         """List the models that can be used in this channel, newest first. Those of your own words only you see."""
         await ctx.defer()
         actor = Actor.of(ctx)
-        own = [model for model in await self.registry.usable(actor.viewer) if model.authors]
-        for_all = await self.registry.among(Viewer(actor.guild_id, actor.here), own)
-        private = [model for model in own if model not in for_all]
-        await ctx.send(**await self._page(actor, 0))
-        if private:
+        usable = await self.registry.usable(actor.viewer)
+        for_all = await self.registry.among(Viewer(actor.guild_id, actor.here), usable)
+        await ctx.send(**await self._page(actor, for_all, 0))
+        if private := [model for model in usable if model not in for_all]:
             prefix = await self.core.servers.prefix(actor.guild_id)
             await answer_privately(ctx, embed=embeds.private_list(private, prefix))
 
     async def _pressed_page(self, press: Press) -> None:
-        await press.update(**await self._page(press.actor, int(press["page"])))
+        models = await self.registry.usable(Viewer(press.actor.guild_id, press.actor.here))
+        await press.update(**await self._page(press.actor, models, int(press["page"])))
 
-    async def _page(self, actor: Actor, page: int) -> dict[str, Any]:
+    async def _page(self, actor: Actor, models: list[ModelRecord], page: int) -> dict[str, Any]:
         """Return one page of the models that everybody in a channel may use, to send or to edit a message to."""
-        viewer = Viewer(actor.guild_id, actor.here)
-        models, current = await self.registry.usable(viewer), await self.registry.current(viewer)
         prefix = await self.core.servers.prefix(actor.guild_id)
-        kept = (await self.core.servers.channel(actor.here)).keep
         if not models:
             text = (
                 f"There is no model here yet.\nTrain one: `{as_typed(prefix, 'train', 'source', 'frankenstein')}`, or "
@@ -81,6 +78,8 @@ class ModelCommands(commands.Cog):
                 f"then `{prefix}generate` writes with the English that I come with."
             )
             return {"embed": discord.Embed(description=text, colour=GREY), "view": None}
+        current = await self.registry.current(Viewer(actor.guild_id, actor.here))
+        kept = (await self.core.servers.channel(actor.here)).keep
         last = embeds.pages(models) - 1
         page = min(page, last)
         return {

@@ -1,4 +1,4 @@
-"""Generating texts: a request of a command, button, form or mention becomes a job, and its answer is posted."""
+"""Texts that models write: a request of a command, button, form or mention becomes a job, and its answer is posted."""
 
 import asyncio
 import functools
