@@ -13,8 +13,7 @@ from shared.settings import Settings
 _VIEW = discord.Permissions(view_channel=True).value
 _HISTORY = discord.Permissions(read_message_history=True).value
 _CONNECT = discord.Permissions(connect=True).value
-Said = tuple[bool | None, bool | None]
-"""An overwrite's words on seeing a place, and on a permission in a source: yes, no, or nothing."""
+Said = tuple[bool | None, bool | None]  # an overwrite on seeing a place, and on a permission in a source
 
 
 class Audience:

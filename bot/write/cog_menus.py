@@ -110,7 +110,8 @@ class Menus(commands.Cog):
         async def block(form: Press) -> None:
             require_admin(form.interaction.user)
             phrase = await self._block(form.actor, form.typed["phrase"])
-            where = f"the button **Blocklist** of `{await self._prefix(form.actor)}settings` shows it"
+            prefix = await self.core.servers.prefix(form.actor.guild_id)
+            where = f"the button **Blocklist** of `{prefix}settings` shows it"
             done = f"{phrase} is on this server's blocklist now: {where}."
             try:
                 await self._remove(form.actor, message, job_id)
@@ -128,25 +129,23 @@ class Menus(commands.Cog):
         await self.core.components.open(interaction, form)
 
     async def _block(self, actor: Actor, typed: str) -> str:
-        """Block one phrase; as it is shown. A whole text is none: split at its commas, it would block common words."""
+        """Block one phrase, and return it to show. A whole text is refused: its parts would be common words."""
         entries = parse(typed)
         if len(entries) != 1:
+            prefix = await self.core.servers.prefix(actor.guild_id)
             raise UserError(
                 f"That is {len(entries):,} phrases." if entries else "There is no word in it.",
                 "Leave one word or phrase, without commas. The button **Blocklist** of "
-                f"`{await self._prefix(actor)}settings` takes several.",
+                f"`{prefix}settings` takes several.",
             )
         await self.core.servers.block(actor.guild_id, entries[0])
         log.info("phrase_blocked", guild_id=actor.guild_id, channel_id=actor.place.channel_id, user_id=actor.user.id)
         return code(entries[0], MOST_CHARS)
 
-    async def _prefix(self, actor: Actor) -> str:
-        return await self.core.servers.prefix(actor.guild_id)
-
     # ------------------------------------------------------------------ texts
 
     async def _text_in(self, message: discord.Message) -> tuple[str, Job | None]:
-        """The id of the job whose text a message shows; the job, if still known. Raises UserError: it shows none."""
+        """Return the id of the job that a message shows a text of, and the job if known. Raises UserError: none."""
         job_id = await self.generating.job_of(message)
         stored = await self.core.jobs.load(job_id) if job_id is not None else None
         job = stored.job if stored is not None else None

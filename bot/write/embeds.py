@@ -13,8 +13,7 @@ from galvanic.units import bits, choosing, count
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
 
-PRESSED = "b"
-"""First letter of the ids of jobs that a button or a form asked for: their answers name the person."""
+PRESSED = "b"  # begins the ids of jobs that a button or a form asked for: their answers name the person
 CONTINUED_SHOWN = 120  # characters of an old text that are shown before its continuation
 BEGINNING_SHOWN = 1_500  # characters of a text that is too long for an embed, above the file with all of it
 _EMBED_LIMIT = 5_900  # Discord's is 6,000 for all words of an embed
