@@ -16,7 +16,6 @@ from redis.exceptions import RedisError
 from bot import features, gateway, intents
 from bot.background import log_failed
 from bot.core import Core
-from bot.lock import BotLock
 from bot.options import decoding
 from bot.presence import Presence
 from bot.responder import PatientContext
@@ -53,8 +52,7 @@ class Galvanic(commands.Bot):
         )
         self.settings = settings
         self.redis = connect_async(settings)
-        self.lock = BotLock(self.redis)
-        self.presence = Presence(self, settings=settings, connection=self.redis, lock=self.lock)
+        self.presence = Presence(self, settings=settings, connection=self.redis)
         self.core = Core(self, settings=settings, connection=self.redis)
         self.identifies = gateway.Identifies()
         self.has_begun = False
@@ -114,7 +112,7 @@ class Galvanic(commands.Bot):
         await super().close()
         with contextlib.suppress(RedisError):
             await self.core.delivery.note_delivered()  # what was posted while the others were being stopped
-        await self.lock.leave()
+        await self.presence.lock.leave()
         await self.redis.aclose()
 
     async def get_context(self, origin: discord.Message | discord.Interaction, /, **options: Any) -> Any:

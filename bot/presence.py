@@ -20,13 +20,11 @@ log = structlog.get_logger()
 
 
 class Presence(Service):
-    def __init__(
-        self, client: discord.Client, *, settings: Settings, connection: redis.asyncio.Redis, lock: BotLock
-    ) -> None:
+    def __init__(self, client: discord.Client, *, settings: Settings, connection: redis.asyncio.Redis) -> None:
         self._client = client
         self._settings = settings
         self._redis = connection
-        self._lock = lock
+        self.lock = BotLock(connection)
         self.overtaken = False  # another bot has the lock, so this one is closed
         self.away_since: float | None = None  # when Discord or its gateway went away, monotonic
 
@@ -36,7 +34,7 @@ class Presence(Service):
 
     async def take_lock(self) -> None:
         """Take the lock, and begin to keep it. Raises AnotherBot."""
-        await self._lock.take()
+        await self.lock.take()
         self.spawn(run_forever("lock", self._keep_lock, every_s=RENEW_EVERY_S, retry_at_most_s=RENEW_EVERY_S))
 
     def start(self) -> None:
@@ -65,7 +63,7 @@ class Presence(Service):
     async def _keep_lock(self) -> None:
         """Renew the lock; if another bot has it, close this one. Raises redis.RedisError."""
         try:
-            await self._lock.keep()
+            await self.lock.keep()
         except AnotherBot:
             self.overtaken = True
             self._client.loop.create_task(self._client.close())  # which cancels this task
