@@ -198,14 +198,16 @@ class JobClient(Service):
         expires = None if isinstance(job, TrainJob) else self._settings.generate_timeout_s
         await asyncio.to_thread(send, self._celery, job, attempt, nonce, priority=priority, expires=expires)
 
-    async def send_again(self, job_id: str, attempt: int, nonce: str, how: Literal["died", "lapsed", "lost"]) -> bool:
-        """Have a job wait again, and send its next attempt; False: it has changed meanwhile, or was cancelled."""
+    async def send_again(self, job_id: str, attempt: int, nonce: str, how: Literal["died", "lapsed", "lost"]) -> None:
+        """Have a job wait again, and send its next attempt, unless it has changed meanwhile, or was cancelled."""
         if (stored := await self.load(job_id)) is None:  # what only the bot knows of it is gone, or damaged
             await redis_call(self._redis.hdel(keys.ACTIVE, job_id))
-            return False
+            return
         next_nonce = lifecycle.new_nonce()
         script = lifecycle.requeue(job_id, attempt, nonce, how, next_nonce)
-        return (await self._send_next(stored.job, script, next_nonce)).isdecimal()
+        with job_context(stored.job):
+            if (await self._send_next(stored.job, script, next_nonce)).isdecimal():
+                log.warning("job_sent_again", attempt=attempt, how=how)
 
     async def _send_next(self, job: Job, script: lifecycle.Script, nonce: str) -> str:
         """Run a script that has a job wait again, and send the attempt that it answers; return the answer."""

@@ -69,5 +69,5 @@ class Recovery(Service):
         if loss.how == "gone":  # a month has passed, or Redis lost it
             log.warning("training_closed", job_id=job.job_id)
             await redis_call(self._redis.hdel(keys.ACTIVE, job.job_id))
-        elif await self._jobs.send_again(job.job_id, job.attempt, job.nonce, loss.how):
-            log.warning("job_sent_again", job_id=job.job_id, attempt=job.attempt, state=job.state, how=loss.how)
+        else:
+            await self._jobs.send_again(job.job_id, job.attempt, job.nonce, loss.how)
