@@ -165,9 +165,9 @@ class ModelCommands(commands.Cog):
         await ctx.send(f"`{model.name}` is now this channel's model.{embeds.KEPT if keep else ''}")
 
     async def _pressed_use(self, press: Press) -> None:
-        actor, model = await self._pressed(press)
-        await self._use(actor, model, keep=False)
-        await press.send(f"<@{actor.user.id}> made `{model.name}` this channel's model.")
+        model = await self.registry.by_id(press.actor.viewer, press["model"])
+        await self._use(press.actor, model, keep=False)
+        await press.send(f"<@{press.actor.user.id}> made `{model.name}` this channel's model.")
 
     async def _use(self, actor: Actor, model: ModelRecord, *, keep: bool) -> None:
         await self.core.access.require("generate", actor)
@@ -237,7 +237,8 @@ class ModelCommands(commands.Cog):
         await self._ask_to_delete(*await self._named(ctx, name), ctx.send, **replying(ctx))
 
     async def _pressed_delete(self, press: Press) -> None:
-        await self._ask_to_delete(*await self._pressed(press), press.send)
+        model = await self.registry.by_id(press.actor.viewer, press["model"])
+        await self._ask_to_delete(press.actor, model, press.send)
 
     async def _ask_to_delete(self, actor: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         sharing.require_owner(model, actor, "delete it")
@@ -253,11 +254,11 @@ class ModelCommands(commands.Cog):
                 "This question is older than 15 minutes, so nothing was deleted.",
                 f"Ask again: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
             )
-        actor, model = await self._pressed(press)
-        sharing.require_owner(model, actor, "delete it")
+        model = await self.registry.by_id(press.actor.viewer, press["model"])
+        sharing.require_owner(model, press.actor, "delete it")
         if not await self.removal.delete(model):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
-        notice = f"🗑️ `{model.name}` was deleted by <@{actor.user.id}>."
+        notice = f"🗑️ `{model.name}` was deleted by <@{press.actor.user.id}>."
         await press.update(embed=discord.Embed(description=notice, colour=GREY), view=None)
 
     async def _pressed_no(self, press: Press) -> None:
@@ -330,11 +331,6 @@ class ModelCommands(commands.Cog):
                 f"`{as_typed(prefix, 'model export', 'name', 'NAME')}` makes one.",
             )
         await self.transfer.import_file(ctx, file, new_name)
-
-    async def _pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
-        """Return who pressed a model's button, and the model. Raises UserError if it can't be used there now."""
-        actor = press.actor
-        return actor, await self.registry.by_id(actor.viewer, press["model"])
 
     async def _named(self, ctx: Context, name: str) -> tuple[Actor, ModelRecord]:
         """Defer, and return who asks and the model of this name."""
