@@ -26,7 +26,7 @@ from shared.blocklist import Blocklist, default_entries
 from shared.events import Generated
 
 LATE_S = 60.0  # a text that is ready so long after the message that called for it is not posted
-REST_S = 60.0  # between two texts in a channel: a busy one's would all come in the first minute of an hour
+REST_S = 60.0  # between two texts in a channel: without it, a busy one gets all texts of an hour in its first minute
 WORDS_AGE = timedelta(minutes=30)  # how long words to the bot are kept, in memory, for what it says next there
 _MESSAGES_KEPT = 10
 _PLACES_KEPT = 1_000
