@@ -129,7 +129,7 @@ class Loop:
             if not stopped:
                 at.epoch, at.step, at.loss_sum, at.loss_count = at.epoch + 1, 0, 0.0, 0
                 self.learner.begin_epoch(at.epoch)
-            if self._save_is_due(min(CHECKPOINT_BETWEEN_EPOCHS_S, self.checkpoint_s)):
+            if time.monotonic() - self._saved >= min(CHECKPOINT_BETWEEN_EPOCHS_S, self.checkpoint_s):
                 self._save()
             if stopped:
                 return stopped
@@ -150,7 +150,7 @@ class Loop:
             self.pace.time_step(time.monotonic() - begun)
             if time.monotonic() - self._told >= PROGRESS_EVERY_S:
                 self.tell("learning")
-            if self._save_is_due(self.checkpoint_s):
+            if time.monotonic() - self._saved >= self.checkpoint_s:
                 self._save()
 
     def _heldout(self) -> float | None:
@@ -295,9 +295,6 @@ class Loop:
         )
         with self.pace.clock_stopped():
             self.hooks.progress(event)
-
-    def _save_is_due(self, every_s: float) -> bool:
-        return time.monotonic() - self._saved >= every_s
 
     def _save(self) -> None:
         if self.folder is None:

@@ -148,7 +148,11 @@ def describe(path: Path, imported_bytes: int | None = None) -> Description:
     try:
         metadata = _metadata(path, _MOST_DESCRIPTION if foreign else _MOST_HEADER)
     except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
-        raise _no_model(path, foreign) from error
+        if foreign:
+            remedy = f"Give a file that `export` wrote; it ends in {SUFFIX}."
+            raise UserError(f"{path.name} isn't an exported model.", remedy) from error
+        remedy = "Give the file that a training or an export wrote."
+        raise UserError(f"There is no model in {path.name}.", remedy) from error
     try:
         if json.loads(metadata)["format"] != FORMAT:
             raise UserError(
@@ -224,13 +228,6 @@ def damaged(path: Path | None = None) -> UserError:
     if path is not None:
         return UserError(f"{path.name} is damaged.", "Export the model again, or get another copy of the file.")
     return UserError("This model's file is damaged.", "Train it again, or restore it from a backup.")
-
-
-def _no_model(path: Path, foreign: bool) -> UserError:
-    if foreign:
-        remedy = f"Give a file that `export` wrote; it ends in {SUFFIX}."
-        return UserError(f"{path.name} isn't an exported model.", remedy)
-    return UserError(f"There is no model in {path.name}.", "Give the file that a training or an export wrote.")
 
 
 def _require(holds: bool, why_not: str) -> None:
