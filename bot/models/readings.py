@@ -32,18 +32,12 @@ class ReadingMember(NamedTuple):
 
 
 class ReadingNote(ChannelReading, frozen=True, extra="ignore"):
-    """One reading of a channel.
-
-    Attributes:
-        read_at: when it was done, in seconds since the epoch.
-        withdrawn_at: when the bot heard first that words in it were withdrawn; None: none were.
-        outdated_at: when the bot found that it is too old; None: it is not.
-    """
+    """One reading of a channel. Times are in seconds since the epoch."""
 
     guild_id: Snowflake
     read_at: float
-    withdrawn_at: float | None = None
-    outdated_at: float | None = None
+    withdrawn_at: float | None = None  # when the bot first heard that words in it were withdrawn
+    outdated_at: float | None = None  # when the bot found that it is too old
 
     def gone_by(self, within_s: float) -> float | None:
         """Return when no model may be used any more that learned it; None: that is not known yet."""
