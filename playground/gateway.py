@@ -31,8 +31,7 @@ from playground.world import World
 log = structlog.get_logger()
 
 HEARTBEAT_MS = 41_250
-_ACK_DELAY_S = 0.05
-"""An instant acknowledgement races discord.py's bookkeeping of its latency."""
+_ACK_DELAY_S = 0.05  # an instant acknowledgement races discord.py's bookkeeping of its latency
 _DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 9, 10, 11
 _CLOSE_BAD_TOKEN, _CLOSE_DECODE, _CLOSE_INTENTS = 4004, 4002, 4014
 

@@ -16,8 +16,7 @@ from aiohttp.typedefs import Handler
 CONTROL_HEADER = "X-Galvanic-Control"
 TOKEN = "token"  # noqa: S105 - the parameter of the printed address
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-_BOTS_OWN = ("/api/", "/gateway")
-"""Paths that ask for the bot's token instead."""
+_BOTS_OWN = ("/api/", "/gateway")  # paths that ask for the bot's token instead
 _FILES = "/cdn/"
 _LOCKED = """<!doctype html>
 <html lang="en">

@@ -22,8 +22,7 @@ from playground.places import DM_PERMISSIONS, file_limit
 from playground.resolve import Resolver
 from playground.world import World
 
-ANSWER_S = 3.0
-"""Discord's limit on the first answer to an interaction."""
+ANSWER_S = 3.0  # Discord's limit on the first answer to an interaction
 
 
 class Interactions:

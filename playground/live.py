@@ -25,8 +25,7 @@ from playground.world import ChangeKind, World
 
 log = structlog.get_logger()
 
-HISTORY = 200
-"""Messages of a channel that the page shows when it opens."""
+HISTORY = 200  # messages of a channel that the page shows when it opens
 _STATIC = Path(__file__).parent / "static"
 _REACTIONS = ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE", "MESSAGE_REACTION_REMOVE_ALL")
 _STATE_EVENTS = re.compile(

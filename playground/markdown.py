@@ -44,8 +44,7 @@ _INLINE = re.compile(
     | \b_(?P<em_>(?:__|\\.|[^\\_])+?)_\b""",
     re.DOTALL | re.VERBOSE,
 )
-_DEEPEST = 8
-"""Marks within marks; further ones are shown as they are."""
+_DEEPEST = 8  # marks within marks; further ones are shown as they are
 _TIME_FORMATS = {"t": "%H:%M", "D": "%-d %B %Y"}
 # A click uncovers the inner span; the outer one is reached by the keyboard too.
 _SPOILER = '<span class="spoiler" role="button" tabindex="0" aria-label="Spoiler"><span>{}</span></span>'

@@ -12,8 +12,7 @@ from playground.rest import MAX_FILES
 from playground.world import World
 
 MAX_CONTENT = 2_000
-MAX_NAME = 100
-"""Characters of a channel's, a thread's or a role's name."""
+MAX_NAME = 100  # characters of a channel's, a thread's or a role's name
 
 
 class File(NamedTuple):

@@ -24,13 +24,10 @@ ANNEX_ID = 1_297_000_000_000_000_002
 CHANNEL_IDS = _numbered(1_297_000_000_000_000_011, "lab", "library", "tavern", "cellar", "atrium")
 ROLE_IDS = _numbered(1_297_000_000_000_000_061, "Readers", "Writers", "Moderators", "Stewards", "Guests", "Wardens")
 USER_IDS = _numbered(1_297_000_000_000_000_021, "ada", "ben", "cleo", "dora")
-DM_IDS = _numbered(1_297_000_000_000_000_051, *USER_IDS)
-"""Channels of direct messages with the bot."""
-BOT_ID = 1_297_000_000_000_000_031
-"""The bot's user and its application: on Discord they share their id too."""
+DM_IDS = _numbered(1_297_000_000_000_000_051, *USER_IDS)  # channels of direct messages with the bot
+BOT_ID = 1_297_000_000_000_000_031  # the bot's user and its application: on Discord they share their id too
 GUILD_NAME = "Galvanic playground"
-DM = "dm"
-"""Name of the channel of direct messages with the bot."""
+DM = "dm"  # name of the channel of direct messages with the bot
 
 _SINCE = "2024-10-19T00:00:00+00:00"
 PREMIUM_TIERS = {ANNEX_ID: 2}

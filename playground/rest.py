@@ -36,8 +36,7 @@ log = structlog.get_logger()
 API_PREFIX = "/api/v10"
 MALFORMED = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 """Errors that fields of a wrong type, or nested too deep, raise: simcord's routes check no types."""
-NONCE_S = 300.0
-"""Seconds for which a nonce is remembered; Discord says "a few minutes"."""
+NONCE_S = 300.0  # seconds for which a nonce is remembered; Discord says "a few minutes"
 MAX_FILES = 10
 # https://discord.com/developers/docs/resources/message#get-channel-messages
 _DEFAULT_PAGE, _MAX_PAGE = 50, 100
@@ -49,8 +48,7 @@ _HOOKED = re.compile(r"/webhooks/(\d+)/[^/]+(?:/messages/\d+)?")
 _GUILD = re.compile(r"/guilds/(\d+)")
 _GRANTED = {"members": 1 << 15, "message_content": 1 << 19}
 """The application's flag for each intent, of bots in fewer than 100 servers."""
-_OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
-"""Routes whose token stands in the path."""
+_OPEN = re.compile(r"/(interactions|webhooks)/\d+/")  # routes whose token stands in the path
 
 
 class Rest:

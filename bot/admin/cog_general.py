@@ -32,11 +32,9 @@ from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job
 from shared.metrics import disk
 
-NEW_FOR = timedelta(days=1)
-"""A server that the bot joined earlier is not greeted, whatever Redis remembers."""
+NEW_FOR = timedelta(days=1)  # a server that the bot joined earlier is not greeted, whatever Redis remembers
 _MOST_LINES = 5
-_LITTLE_SPACE = 0.05
-"""Share of the disk; less is reported as a problem."""
+_LITTLE_SPACE = 0.05  # share of the disk; less is reported as a problem
 _LIBRARIES = f"discord.py {discord.__version__}, Python {platform.python_version()}"
 _KINDS = ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating"))
 

@@ -8,8 +8,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-LONGEST_RUN = 8
-"""Longer runs of one character are cut to this."""
+LONGEST_RUN = 8  # longer runs of one character are cut to this
 _ROUNDS = 3
 """Taking markup off may uncover more. What is left after these stays, and is looked through all the same."""
 _RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}")
@@ -97,8 +96,7 @@ _MAY_OPEN = re.compile(r"\b(?:pin|pass|key|token|login|code|secret)\b", re.I)
 """Words that mean other things, too: only together with `_VALUE`."""
 _VALUE = re.compile(r"\d{3}|\b(?=[^\W\d]*+\d)\w{4}|[:=：]>?\s?\w")
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+/=.~-]{16,}+")
-_SHOUTED = 20
-"""A longer word with capitals in it may be a key."""
+_SHOUTED = 20  # a longer word with capitals in it may be a key
 
 # One of the usual bots' prefixes, or a letter and "!", directly before a word; `=D` and `$TSLA` are speech.
 _WORD = r"[^\W\d_]\w*+(?:-\w++)*+(?!\S)"

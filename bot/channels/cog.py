@@ -31,13 +31,11 @@ from bot.words import GREEN, GREY, as_typed, code
 from galvanic.errors import UserError
 from galvanic.units import count
 
-_ANSWER_WITHIN = timedelta(hours=24)
-"""A question can be answered for so long: the terms may be others later."""
+_ANSWER_WITHIN = timedelta(hours=24)  # a question can be answered for so long: the terms may be others later
 _EXPORT_EVERY_S = 180.0
 EVERYWHERE_EVERY_S = 30.0
 """Seconds between two answers of a kind to one person in direct messages, which look through all servers."""
-_MOST_PAGES = 10
-"""Servers that are shown one by one; the file has all."""
+_MOST_PAGES = 10  # servers that are shown one by one; the file has all
 _OPTIN_AGAIN = "use `/optin` in that server again"
 """Its question may stand in direct messages, where the command does not work."""
 

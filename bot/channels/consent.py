@@ -41,8 +41,7 @@ class AllowedChannel(BaseModel, frozen=True, extra="ignore"):
     at: float = Field(ge=0)
 
 
-_UNREADABLE = ConsentAnswer(state="out", at=0)
-"""A damaged answer counts as a no."""
+_UNREADABLE = ConsentAnswer(state="out", at=0)  # a damaged answer counts as a no
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ from shared.jobs import ChannelReading, TrainJob
 from shared.settings import Settings
 
 _MOST_LISTED = 10
-_FIELD_CHARS = 700
-"""Characters of one list: several make up a page, which may have 6,000."""
+_FIELD_CHARS = 700  # characters of one list: several make up a page, which may have 6,000
 _TAKEN_CHARS = 3_000
 _HOUR_S = 3_600.0
 

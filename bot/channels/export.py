@@ -16,10 +16,8 @@ from bot.types import User
 from galvanic.units import MEGABYTE, count
 from shared.jobs import GenerateJob, Job, authors_of
 
-FILE_BYTES = 9 * MEGABYTE
-"""Largest file: Discord takes 10 MiB."""
-MOST_REQUESTS = 20_000
-"""Requests of one person; for more there is no memory."""
+FILE_BYTES = 9 * MEGABYTE  # largest file: Discord takes 10 MiB
+MOST_REQUESTS = 20_000  # requests of one person; for more there is no memory
 _NAME = "galvanic-data"
 
 log = structlog.get_logger()

@@ -15,8 +15,7 @@ Orin Oskar Otto Ozzie Pascal Paz Pax Pearl Perry Petra Piper Quill Quinn Raven R
 Robin Rory Rosa Rowan Ruben Rue Sage Sam Sasha Saul Sky Sol Sora Stevie Sunny Suri Tamsin Tate Tess Theo Toby Tove
 Uma Vale Vera Vesper Vic Viola Wes Willa Winter Wren Xan Yael Yara Yuki Zane Zelda Zeno Zia Zoe
 """
-NAMES = tuple(_NAMES.split())
-"""Common and invented first names, in no language more than in others."""
+NAMES = tuple(_NAMES.split())  # common and invented first names, in no language more than in others
 _RANDOM = random.SystemRandom()
 
 

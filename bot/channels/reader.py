@@ -20,10 +20,8 @@ from bot.servers.access import member_in
 from shared.corpora.corpus import size_limit
 from shared.jobs import ChannelReading
 
-PAGE = 100
-"""Messages of one request: Discord's limit."""
-_LONG = 400
-"""A message of more characters is long; the worst 4,000 take 3 to 7 ms to clean."""
+PAGE = 100  # messages of one request: Discord's limit
+_LONG = 400  # a message of more characters is long; the worst 4,000 take 3 to 7 ms to clean
 
 log = structlog.get_logger()
 

@@ -38,10 +38,8 @@ from shared.events import Failed
 from shared.jobs import ChannelReading, TrainJob
 from shared.models import ModelRecord
 
-RETRY_S = 5.0
-"""The pause while Discord or Redis is in trouble."""
-LOOK_AGAIN_S = 60.0
-"""Seconds between two looks for readings that nobody goes on with."""
+RETRY_S = 5.0  # the pause while Discord or Redis is in trouble
+LOOK_AGAIN_S = 60.0  # seconds between two looks for readings that nobody goes on with
 _LICENCES = {
     "opt-in": "Messages of this server's members, used with their consent.",
     "opt-out": "Messages of this server's members who have not objected.",

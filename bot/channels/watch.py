@@ -21,10 +21,8 @@ from bot.servers.access import member_in, was_deleted
 from bot.servers.settings import guilds_with
 from shared import keys
 
-EVERY_S = 86_400.0
-"""Seconds between two looks for members and servers."""
-PAUSE_S = 0.05
-"""Seconds between two requests to Discord: people's commands and readings need its limits, too."""
+EVERY_S = 86_400.0  # seconds between two looks for members and servers
+PAUSE_S = 0.05  # seconds between two requests to Discord: people's commands and readings need its limits, too
 
 log = structlog.get_logger()
 

@@ -18,12 +18,9 @@ from shared.blocklist import Blocklist, default_entries, parse
 from shared.settings import Settings
 
 PREFIX_LIMIT = 5
-MOST_TYPED = 4_000
-"""Discord's limit on what one field of a form takes."""
-_READ_S = 1.5
-"""Settings are read before an interaction is acknowledged, for which Discord allows 3 s."""
-_SPARED_S = 2.0
-"""Pause before a silent Redis is asked again: an interaction reads settings more than once."""
+MOST_TYPED = 4_000  # Discord's limit on what one field of a form takes
+_READ_S = 1.5  # settings are read before an interaction is acknowledged, for which Discord allows 3 s
+_SPARED_S = 2.0  # pause before a silent Redis is asked again: an interaction reads settings more than once
 
 _compiled = functools.lru_cache(maxsize=32)(Blocklist)
 log = structlog.get_logger()
