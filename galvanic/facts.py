@@ -1,5 +1,4 @@
-"""Facts about a model from its file, in plain words. A file may come from anybody, so what it says is made safe to
-show."""
+"""Facts about a model from its file, in plain words, and safe to show: the file may come from anybody."""
 
 from galvanic.model_file import Description
 from galvanic.units import count, course

@@ -43,9 +43,7 @@ def predictor(config: NetworkConfig, weights: Weights, companion: Companion | No
 
 _PARAGRAPHS = 0.02  # probability of an empty line from which one sets paragraphs apart; the starter's is 0.17
 _LETTERS = 0.1  # total probability of the likely letters from which a text begins with one; the starter's is 0.62
-_UNLIKELY = 0.2
-"""Share of the likeliest letter's probability below which a letter begins no text. A model that has read a line break
-alone gives letters that its text lacks up to a seventh."""
+_UNLIKELY = 0.2  # of the likeliest letter's probability: less begins no text. Letters it never saw have up to 0.14
 _NOTHING_KEPT = "The model keeps nothing of the text that it learned from, so it begins where a line begins."
 WHOLE_WORD = 0.008
 """Probability of one of `_AFTER_WORDS`, by the model or the starter, from which a seed ends with a whole word.

@@ -23,9 +23,7 @@ from galvanic.text.classic import WINDOW
 Precision = Literal["float32", "bfloat16"]
 _Begin = Literal["nothing", "model", "starter"]
 Weights = dict[str, npt.NDArray[np.float32]]
-MOST_PRODUCTS = 600_000_000
-"""Most multiplications for a character that a model may need: six times those of the tutorial's network, and twenty
-times those of the largest network that a plan chooses."""
+MOST_PRODUCTS = 600_000_000  # for a character: 6 times those of the tutorial's network, 20 times a plan's largest
 
 
 class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
@@ -158,9 +156,7 @@ class Budget:
 
 
 _MOST_SHARE = 0.8  # of the machine's memory, for a training
-_COPIES = 8
-"""Copies of the weights in memory during a training: themselves, their gradient, two moments of the optimiser, the best
-so far with its moments, and the checkpoint that is being written."""
+_COPIES = 8  # of the weights: themselves, gradient, two moments, the best with two moments, the written checkpoint
 _ACTIVATIONS = 12  # numbers kept for each unit and step: four gates, cell, output, and the gradients of these
 _LOGITS = 4  # numbers kept for each symbol and step: logits, probabilities, and their gradients
 _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (

@@ -9,8 +9,7 @@ from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, RecipeName
 
 between_blocks: ContextVar[Callable[[], None]] = ContextVar("between_blocks", default=lambda: None)
-"""Called after each chunk of a text that is written or read (`galvanic.predictor.CHUNK`). It may wait, to let others
-have their turn."""
+"""Called after each chunk of a text that is written or read. It may wait, to let others have their turn."""
 
 
 class WriteRequest(GenerateOptions):

@@ -4,19 +4,16 @@ A training goes through these steps, in this order:
 
 1. The text becomes numbers (`galvanic.text`): ids of symbols, [symbols of the text]. A tenth of it at most, its end, is
    held out: nothing learns from that part until the last step.
-2. The weights to begin with are chosen: those of the model that a person named (`galvanic.parent`), those of the
-   starter if it predicts the held-out part well enough (`galvanic.starter`), or random ones.
+2. The weights to begin with are chosen: those of a model that a person named (`galvanic.parent`), those of the starter
+   if it predicts the held-out part well enough (`galvanic.starter`), or random ones.
 3. All passages of up to 7 symbols in the rest of the text are counted: a table of n-grams, which predicts on its own
-   (`galvanic.companion`). With it, or with the weights to begin with, a first sample is written at once.
-4. The size of the network and all numbers of its training follow from the text's length, the machine's speed and the
-   options (`galvanic.plan`).
-5. The LSTM learns, epoch by epoch, until its time is up, its epochs are done, or the held-out loss stops falling
-   (`galvanic.loop`). After each epoch network and table are judged together on the held-out part. The weights of the
-   best epoch are kept.
+   (`galvanic.companion`). With it, or with the weights to begin with, a first sample is written.
+4. The network and all numbers of its training follow from the text, the machine and the options (`galvanic.plan`).
+5. The LSTM learns until its time is up, its epochs are done, or the held-out loss stops falling (`galvanic.loop`).
+   Network and table are judged together after each epoch, and the weights of the best epoch are kept.
 6. If it began with another model's weights, weights between those and the new ones are tried (`learners.interpolate`).
    Then the weights of the mixture of network and table are fitted to the held-out part.
-7. The table is counted again in the whole text, the held-out part included: nothing is fitted after that. The
-   mixture's weights stay as they were fitted.
+7. The table is counted again in the whole text, the held-out part included: nothing is fitted after that.
 8. Samples are written, searched for copies of the text and for words that don't exist, and the file is written.
 
 Losses are mean negative log probabilities in nats: per symbol in here, per character in what is returned. If a

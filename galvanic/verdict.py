@@ -21,8 +21,7 @@ _GAP_NATS = 0.5  # from the loss on its own text to that on new text, from which
 
 
 class Verdict(Measured):
-    """A model's figures and what they mean: its `kind`, and the `step` that would help most. Both are None if too
-    little was measured."""
+    """A model's figures, its `kind`, and the `step` that would help most; both None if too little was measured."""
 
     kind: Kind | None = None
     step: Step | None = None
