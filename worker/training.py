@@ -63,10 +63,11 @@ def wait_after_death(job_id: str, attempt: int, nonce: str) -> None:
         data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
         if data is not None:
             job = TrainJob.model_validate_json(data)
-            outcome = _wait_again(job, JobEvents(client, job_id, attempt, nonce), "died")
-            log.warning("training_died", job_id=job_id, attempt=attempt)
-            if outcome != "interrupted":
-                remove_leftovers(settings, client, job_id)
+            with job_context(job):
+                outcome = _wait_again(job, JobEvents(client, job_id, attempt, nonce), "died")
+                log.warning("training_died", attempt=attempt)
+                if outcome != "interrupted":
+                    remove_leftovers(settings, client, job_id)
     except ValidationError:  # the bot sends it again, and its attempt is refused
         log.error("job_not_understood", job_id=job_id)
     except redis.RedisError as error:
