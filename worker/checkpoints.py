@@ -175,7 +175,7 @@ def _job_ids(settings: Settings, store: ModelStore) -> Iterator[str]:
     """Yield the jobs with files on this host, then those with only copies. Raises OSError if the store is away."""
     local = {folder.name for folder in (settings.data_dir / _FOLDER).glob("*/")}
     yield from filter(is_id, local)
-    yield from filter(is_id, {*store.names(_FOLDER)} - local)
+    yield from filter(is_id, {*store.names(_FOLDER, "directory")} - local)
 
 
 def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_id: str) -> None:
@@ -196,7 +196,7 @@ def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_i
         if text.name != current:
             _remove_folder(text)
     if current:
-        for name in store.names(copies):
+        for name in store.names(copies, "directory"):
             if name != current:
                 store.remove_folder(f"{copies}/{name}")
         return

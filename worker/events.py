@@ -120,7 +120,7 @@ class JobEvents:
             return True
 
     def model_id(self) -> str:
-        """Return the id of the job's model, which the bot chose. Raises Superseded: the job was rolled back."""
+        """Return the id of the job's model, which the bot chose. Raises Superseded: the job's record is gone."""
         model_id = cast(bytes | None, self._insist(lambda: self._client.hget(keys.job(self.job_id), "model_id")))
         if model_id is None:
             raise Superseded(self.job_id)
@@ -176,7 +176,7 @@ class JobEvents:
     def require_newest(self) -> None:
         """Check that the job is this attempt's.
 
-        Raises Superseded: another one has begun, or the job is over or rolled back.
+        Raises Superseded: another one has begun, or the job is over or unknown.
         """
         fields = cast(
             list[bytes | None], self._insist(lambda: self._client.hmget(keys.job(self.job_id), "attempt", "state"))
@@ -187,11 +187,11 @@ class JobEvents:
     def enter(self, event: M, guild_id: int, *, prepare: Callable[[ModelFacts], None] = lambda _: None) -> M:
         """Enter a model into a server's registry and send that as the job's end: both, or neither.
 
-        So what a job's end says is true of the registry: a job that was cancelled, rolled back or superseded leaves no
-        model there. `event`: its model's name is the wished one; in the event returned it has a number if another model
-        has that name. `prepare` gets the facts under their final name.
+        So what a job's end says is true of the registry: a job that was cancelled or superseded leaves no model
+        there. `event`: its model's name is the wished one; in the event returned it has a number if another model has
+        that name. `prepare` gets the facts under their final name.
 
-        Raises Superseded if a later attempt has spoken, or the job is over or was rolled back; TrainingCancelled if it
+        Raises Superseded if a later attempt has spoken, or the job is over or unknown; TrainingCancelled if it
         was asked to end.
         """
         self._seq += 1

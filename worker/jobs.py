@@ -82,7 +82,7 @@ def carry_out(job: Job, job_events: JobEvents, work: Callable[[], Event | None])
         if last is not None:
             job_events.publish(last)
     except Superseded:
-        log.warning("job_superseded", attempt=job_events.attempt)  # or taken back: others have answered
+        log.warning("job_superseded", attempt=job_events.attempt)  # or ended: others have answered
     else:
         log.info("job_ended", kind=job.kind, outcome=job_events.outcome)
     return job_events.outcome

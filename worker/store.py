@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import fsspec
 import redis
@@ -143,11 +143,12 @@ class ModelStore:
         with contextlib.suppress(FileNotFoundError), self._using() as fs:
             fs.rm(self._path(name), recursive=True)
 
-    def names(self, folder: str) -> list[str]:
+    def names(self, folder: str, kind: Literal["file", "directory"] = "file") -> list[str]:
         """Return the names of what is in a folder, sorted."""
         with contextlib.suppress(FileNotFoundError), self._using() as fs:
-            entries = fs.ls(self._path(folder).rstrip("/"), detail=False)
-            return sorted(str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
+            entries = fs.ls(self._path(folder).rstrip("/"), detail=True)
+            paths = (str(entry["name"]) for entry in entries if entry["type"] == kind)
+            return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
         return []
 
     @contextlib.contextmanager

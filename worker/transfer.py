@@ -54,8 +54,8 @@ def export(job: ExportJob, context: JobContext) -> Exported:
 def import_(job: ImportJob, context: JobContext) -> None:
     """Check a model's file, and enter it into store and registry.
 
-    Raises UserError when the file is not there, too large, or no model; Superseded when the job was rolled back, or
-    another attempt has spoken.
+    Raises UserError when the file is not there, too large, or no model; Superseded when the job is over, or another
+    attempt has spoken.
     """
     file, model_id = keys.artifact(job.job_id, MODEL_FILE), context.job_events.model_id()
     try:
@@ -65,7 +65,7 @@ def import_(job: ImportJob, context: JobContext) -> None:
         raise  # the job comes again, and needs its file
     except Superseded:
         if not context.client.exists(keys.model(model_id)):
-            context.models.store.delete(model_id)  # the job was taken back
+            context.models.store.delete(model_id)  # the job has ended without it
         raise
     except Exception:
         context.client.delete(file)  # a refused one must not fill Redis

@@ -58,8 +58,8 @@ class StoredJob:
 class JobClient(Service):
     """Jobs in Redis and Celery. Any method raises redis.RedisError in an outage.
 
-    A job whose submission raises is rolled back as soon as Redis can be reached. If only its message could not be sent,
-    it waits, and `Recovery` sends it again.
+    A job whose submission raises is ended as soon as Redis can be reached, and nobody is shown that. If only its
+    message could not be sent, it waits, and `Recovery` sends it again.
     """
 
     def __init__(self, settings: Settings, connection: redis.asyncio.Redis) -> None:
@@ -222,7 +222,7 @@ class JobClient(Service):
         """End a job, and show that to nobody, in the background: as soon as Redis can be reached.
 
         `nonce`: only if the call with this nonce has entered it. If the bot ends first, the job goes on after its next
-        start.
+        start, or its end is shown then.
         """
         event = Failed(problem="This could not be started.", remedy="Run the command again.")
         script = lifecycle.give_up(job_id, event.model_dump_json(), nonce)

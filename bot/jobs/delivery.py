@@ -302,7 +302,7 @@ class Delivery(Service):
     async def look(self) -> None:
         """Take up jobs that nobody delivers: at the start all, later those whose delivery failed.
 
-        Later only those that the look before found, too: others are just being entered or taken back.
+        Later only those that the look before found, too: others are just being entered or ended.
         """
         undelivered = await self.jobs.undelivered()
         for job_id in sorted(undelivered if self._seen is None else undelivered & self._seen):

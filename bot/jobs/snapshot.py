@@ -87,7 +87,7 @@ async def read_queues(connection: redis.asyncio.Redis, *queues: str) -> tuple[se
         active, *more = await redis_call(pipe.execute())
     workers, lists = more[: len(queues)], more[len(queues) :]
     trainings = {job_id for name in active if is_id(job_id := name.decode(errors="replace"))}
-    return trainings, {name.decode() for alive in workers for name in alive}, ids_in_order(lists)
+    return trainings, {name.decode(errors="replace") for alive in workers for name in alive}, ids_in_order(lists)
 
 
 class Snapshots:

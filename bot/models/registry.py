@@ -201,8 +201,10 @@ class Registry:
     async def kept(self, place: Place) -> ModelRecord | None:
         """Return the model that trainings leave a channel; None: none, or one that not everybody there may use now."""
         choices = await self._servers.channel(place.channel_ids)
-        model = await self.current(Viewer(place.guild_id, place.channel_ids)) if choices.keep else None
-        return model if model is not None and choices.model == model.model_id else None
+        if not choices.keep or choices.model is None:
+            return None
+        models = await self.by_ids(Viewer(place.guild_id, place.channel_ids), [choices.model])
+        return next(iter(models), None)
 
     async def amend(
         self, model: ModelRecord, change: Callable[[ModelRecord], ModelRecord], *, numbered: bool = False

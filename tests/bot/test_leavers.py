@@ -100,6 +100,15 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
     assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
 
 
+async def test_a_damaged_record_keeps_no_other_servers_words(live: Live) -> None:
+    damaged, gone = 1_297_000_000_000_000_098, 1_297_000_000_000_000_099
+    await live.bot.redis.set(keys.guild_models(damaged), "of another type")
+    await live.bot.redis.hset(keys.consent(damaged + 5), "no number", "in")
+    await live.consents.agree(gone, ADA)
+    await cog(live.bot, Watch).on_ready()
+    await until(lambda: nothing_of(live, gone))
+
+
 async def test_a_server_that_was_forgotten_does_not_leave_again(live: Live) -> None:
     gone, left = 1_297_000_000_000_000_099, list[int]()
 

@@ -193,6 +193,7 @@ async def test_without_trainings_there_is_nothing(
     client: redis.asyncio.Redis, sync: redis.Redis, settings: Settings
 ) -> None:
     there(sync, "w1")
+    sync.zadd(keys.workers(TRAIN_QUEUE), {b"\xff, as no worker is called": time.time() + 60})
     snapshot = await Snapshots(client, settings).look()
     assert snapshot.trainings == ()
 

@@ -140,7 +140,7 @@ def test_a_training_whose_host_is_lost_goes_on_elsewhere_and_its_model_writes_on
     assert model.epochs >= before
     store = ModelStore(cluster.settings)
     assert ids(store) == [model.model_id]
-    cluster.until("no copy", lambda: store.names("checkpoints") == [])
+    cluster.until("no copy", lambda: store.names("checkpoints", "directory") == [])
     asked = generate_job(job_id="g-1", place=place(guild_id=1), model_id=model.model_id)
     cluster.submit(asked)
     assert 1 <= len(cluster.ended(asked.job_id, Generated).text) <= asked.length

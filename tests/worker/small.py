@@ -65,7 +65,7 @@ def model(
 
 def ids(store: ModelStore) -> list[str]:
     """The ids of all models in a store."""
-    return [name.removesuffix(SUFFIX) for name in store.names("") if name.endswith(SUFFIX)]
+    return [name.removesuffix(SUFFIX) for name in store.names("")]
 
 
 def content(store: ModelStore, model_id: str) -> bytes:

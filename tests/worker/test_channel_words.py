@@ -82,11 +82,14 @@ def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settin
         return folder
 
     remove_leftovers(settings, client)  # there is no such folder yet
+    strangers = Path(ModelStore(settings).where) / "checkpoints" / "README"
+    strangers.parent.mkdir(parents=True)
+    strangers.write_text("not ours", "utf-8")
     over, unknown, running = left("t-1"), left("t-2"), left("t-3")
     client.hset(keys.job("t-1"), mapping={"job": "{}", "state": "over"})
     client.hset(keys.job("t-3"), "job", "{}")
     remove_leftovers(settings, client)
-    assert (over.exists(), unknown.exists(), running.exists()) == (False, False, True)
+    assert (over.exists(), unknown.exists(), running.exists(), strangers.exists()) == (False, False, True, True)
 
 
 def test_words_go_from_the_disk_also_while_the_store_is_away(

@@ -57,7 +57,7 @@ def copy(settings: Settings, job: TrainJob, attempt: int = 1) -> TextFiles:
 
 
 def copied(settings: Settings) -> list[str]:
-    return ModelStore(settings).names("checkpoints")
+    return ModelStore(settings).names("checkpoints", "directory")
 
 
 def test_another_host_goes_on(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -120,13 +120,13 @@ def test_a_training_that_was_asked_to_end_enters_no_model_and_tells_its_end(clie
     assert log.is_over()
 
 
-@pytest.mark.parametrize("why", ["cancelled", "taken back", "overtaken"])
+@pytest.mark.parametrize("why", ["cancelled", "forgotten", "overtaken"])
 def test_no_model_is_entered_by_a_job_that_ended_otherwise(client: redis.Redis, why: str) -> None:
     log = lives.take(client, "t-1")
     match why:
         case "cancelled":
             client.hset(keys.job("t-1"), "state", "over")
-        case "taken back":
+        case "forgotten":
             client.delete(keys.job("t-1"))
         case _:
             later = lives.take(client, "t-1")
