@@ -216,13 +216,15 @@ def take_over(settings: Settings) -> None:
     gone: list[tuple[str, int, str]] = []
     host = f"@{socket.gethostname()}:"
     with _reaching_redis(settings, "redis_unreachable") as client:
-        for name in cast(list[bytes], client.hkeys(keys.ACTIVE)):
-            with contextlib.suppress(ValueError, redis.ResponseError):  # a damaged record
-                job_id = name.decode()
+        active = [name.decode(errors="replace") for name in cast(list[bytes], client.hkeys(keys.ACTIVE))]
+        for job_id in filter(is_id, active):
+            try:
                 fields = cast(list[bytes | None], client.hmget(keys.job(job_id), "state", "worker", "attempt", "nonce"))
                 state, worker, attempt, nonce = ((value or b"").decode() for value in fields)
-                if state == "begun" and host in worker and is_id(job_id):
+                if state == "begun" and host in worker:
                     begun.append((worker, (job_id, int(attempt), nonce)))
+            except (ValueError, redis.ResponseError) as error:  # a damaged record
+                log.error("job_not_understood", job_id=job_id, error=type(error).__name__)
         if begun:
             time.sleep(presence.EXPIRY_S)  # whichever of them is alive says so meanwhile
             alive = presence.alive(client, TRAIN_QUEUE)
