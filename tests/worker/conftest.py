@@ -17,6 +17,7 @@ from worker.app import app
 @pytest.fixture
 def client(settings: Settings) -> redis.Redis:
     app.conf.broker_url = settings.broker_url  # it was imported before there was this Redis
+    del app.amqp  # with its connections to the Redis of the test before
     return connect(settings)
 
 
