@@ -79,8 +79,8 @@ class Pace:
         return min(1.0, max(by_steps, at.seconds / self.limit_s))
 
     def rate(self) -> float:
-        """Return the learning rate: a linear warm-up, then a cosine to a hundredth at the planned end (Loshchilov &
-        Hutter 2017), times `rate_share`; or the same throughout, if the plan says so."""
+        """Return the learning rate now: the plan's, times `rate_share`. Unless the plan keeps it constant, it rises
+        linearly, then falls along a cosine to a hundredth at the planned end (Loshchilov & Hutter 2017)."""
         rate = self._plan.learning_rate * self.position.rate_share
         if self._plan.schedule == "constant":
             return rate

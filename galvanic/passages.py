@@ -21,10 +21,10 @@ def pick_passages(
 ) -> tuple[int, str, list[str]]:
     """Pick a real passage, and let the model write others, `written` in number.
 
-    Returns the number of the real passage's window, which is not one of `used`, the real passage, and the others. All
-    begin with a whole word, are cut alike, and have one space or line end for any blank space. None is `blocked`, and
-    nothing in the others is copied from a window (`copied_share`). Raises UserError if there are none, or not by
-    `until` (`time.monotonic`).
+    Returns the number of the real passage's window, the real passage, and the others. The number is none of `used`. All
+    passages begin with a whole word, are cut alike, and have single spaces or line ends. None is `blocked`, and nothing
+    in the others is copied from a window (`copied_share`). Raises UserError if the model can give none, or can't by the
+    time `until` (`time.monotonic`).
     """
     description, elsewhere = model.description, "Name another model of a book or a file."
     if description.readings or description.corpus.source == "channel":

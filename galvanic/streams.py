@@ -115,8 +115,8 @@ def _pad_gates(array: Floats) -> Floats:
 
 
 def _join(models: Sequence[tuple[Networks, float, Ids]]) -> Networks:
-    """Copy several models into one `Networks`. Each comes with its share, and with its id of each symbol of the mixture
-    (-1 if it lacks the symbol)."""
+    """Copy several models into one `Networks`. Each comes with its weight in the mixture, and with its own id of
+    each symbol of the mixture, or -1 if it lacks the symbol."""
     parts: list[npt.NDArray[np.int64]] = []
     offset = np.zeros(len(Part._fields), np.int64)
     for networks, _, _ in models:

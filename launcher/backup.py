@@ -78,7 +78,7 @@ def restore(file: str | None) -> int:
 
 
 def _settings_of_own_redis() -> Settings:
-    """Return the settings; from here on a signal that ends the command lets it tidy up. Raises UserError."""
+    """Read the settings, and let a signal end the command tidily. Raises UserError: Redis isn't the launcher's own."""
     settings = read_settings()
     if settings.redis_url is not None:
         remedy = "docs/operations.md says how to back up and restore such a Redis."

@@ -57,9 +57,9 @@ class Run:
         self._announced = False
 
     def run(self) -> int:
-        """Return 0 when told to stop.
+        """Start the parts, and keep them running until a signal ends the program; then stop them, and return 0.
 
-        Raises SystemExit: 78, a part's settings are wrong; 1, a vital part does not start. Everything is stopped then.
+        Raises SystemExit, after the parts are stopped: 78 if a part's settings are wrong, 1 if a vital one won't start.
         """
         signal.signal(signal.SIGINT, self._count_signal)
         signal.signal(signal.SIGTERM, self._count_signal)

@@ -44,7 +44,7 @@ def find_since(client: redis.Redis, moment: float, service: str) -> list[str]:
 
 
 def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -> Plan:
-    """Return the plan; `say` takes remarks for the person. Raises UserError: the port or Redis cannot be had."""
+    """Plan which processes to run. `say` prints a line. Raises UserError: the page's port or Redis can't be used."""
     environment = {"DATA_DIR": str(folders.data)}
     parts: list[Part] = []
     if settings.redis_url is None:
@@ -93,9 +93,9 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
 def _playground(
     settings: Settings, environment: dict[str, str], bots_own: Mapping[str, str], folders: Folders, say: Say
 ) -> tuple[Part, str]:
-    """Plan the playground; return it and the address that opens it.
+    """Plan the playground, our local Discord. Return it, and the address that opens its page.
 
-    `environment` gets what every part must know of it. `bots_own`: the environment that it and the bot share.
+    The playground's address is added to `environment`, which all parts get. `bots_own`: what only it and the bot get.
     """
     port = choose_port(settings, say)
     at = f"{HOST}:{port}"

@@ -130,7 +130,7 @@ class Interactions:
     def _options(
         self, channel_id: int, command: str, leaf: dict[str, Any], values: dict[str, Any]
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Return options as Discord sends them, and the files in them. Checks them by the command's declaration."""
+        """Return options as Discord sends them, and their files. Raises UserError: one isn't as the command says."""
         declared = {option["name"]: option for option in leaf.get("options") or []}
         missing = [name for name, option in declared.items() if option.get("required") and name not in values]
         unknown = [name for name in values if name not in declared]

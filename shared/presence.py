@@ -65,7 +65,7 @@ async def beat_async(client: redis.asyncio.Redis, service: str, name: str) -> No
 
 
 def add_beat(pipe: Pipeline | AsyncPipeline, service: str, name: str) -> None:
-    """Put into a pipeline that `name` is there, and that those long gone are forgotten."""
+    """Queue commands that note a process as alive, and that forget those long gone."""
     now = time.time()
     pipe.zadd(keys.workers(service), {name: now + EXPIRY_S})
     pipe.zremrangebyscore(keys.workers(service), "-inf", now - 60)

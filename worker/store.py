@@ -243,7 +243,7 @@ def _open_filesystem(settings: Settings) -> tuple[Any, str]:
 
 
 def _code(error: BaseException) -> str:
-    """Return S3's name of the error, else its type. Its message may hold more than is for a log."""
+    """Return S3's code of an error, else its type. Its message may hold more than should be logged."""
     response = getattr(error.__cause__, "response", None) or getattr(error, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
     if isinstance(code, str) and code.isalnum():

@@ -114,7 +114,7 @@ _PLAIN = re.compile(r"[A-Za-z']{1,15}+(?:[,.!?]{0,3} [A-Za-z']{1,15}+)*+[,.!?]{0
 
 
 def clean(text: str) -> str:
-    """A message as one stripped line; empty: nothing of it is to be learned."""
+    """Return a message as one line without Discord's marks, or an empty one if it must not be learned."""
     written = text.strip()
     if _PLAIN.fullmatch(written):
         return "" if _WORDS_THAT_LEAD.search(written) else _RUN.sub(r"\1" * LONGEST_RUN, written)

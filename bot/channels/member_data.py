@@ -86,9 +86,9 @@ class MemberDataService:
     async def servers_of(self, user: User, *, to_refuse: bool = False) -> list[int]:
         """Return the servers where something is stored of a person, or where their messages count.
 
-        With opt-out, Discord is asked in which servers the bot meets them. So it is if they are `to_refuse`: the no
-        must last should the operator change to opt-out. A server that Discord tells nothing of counts, so that a no is
-        kept.
+        With opt-out, these are all servers that the bot shares with them, as Discord says; with `to_refuse` also
+        otherwise, so that a refusal still holds if the operator changes to opt-out. If Discord does not answer for a
+        server, it counts.
         """
         servers = set(await self.consents.guilds_of(user.id))
         servers |= {*(await self.registry.notes.with_member(user.id)).values()}

@@ -243,9 +243,9 @@ class JobClient(Service):
         return True
 
     async def cancel(self, job_id: str) -> Cancelling:
-        """Ask for the end of a training: of the running one within a second, of a waiting one at once.
+        """Cancel a training. One that waits ends at once, one that runs within a second.
 
-        `cancelled`: it waited, and is over; `asked`: its worker will read the request; `over`: it was already.
+        Returns `cancelled` if it waited, `asked` if its worker will end it, `over` if it had ended before.
         """
         outcome = cast(Cancelling, (await self.run(lifecycle.cancel(job_id))).decode())
         if outcome == "cancelled":

@@ -184,7 +184,7 @@ class Delivery(Service):
     # ------------------------------------------------------------------ answers
 
     async def _deliver(self, job: Asked, send: Send, options: dict[str, Any]) -> None:
-        """Wait for a job's end and post it, for whoever asked just now; raises as `ask`."""
+        """Wait for the end of a job that somebody asked for just now, and post it with `send`. Raises as `ask`."""
         begun = time.monotonic()
         # An answer after a restart has the same one, so that Discord takes only one of the two (for a few minutes).
         options["nonce"] = job.job_id

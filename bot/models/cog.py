@@ -219,7 +219,7 @@ class ModelCommands(commands.Cog):
     @app_commands.describe(old=_NAME, new="Up to 32 of a-z, 0-9, - and _")
     @app_commands.rename(old="name")
     async def model_rename(self, ctx: Context, old: str, new: str) -> None:
-        """Give a model another name. For its owner and members with Manage Server."""
+        """Give a model another name. Only its owner and members with Manage Server may."""
         name = checks.model_name(new)
         actor, model = await self._named(ctx, old)
         sharing.require_owner(model, actor, "rename it")

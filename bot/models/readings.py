@@ -52,7 +52,7 @@ class ReadingNotes:
         self._redis = client
 
     def write(self, pipe: Pipeline, note: ReadingNote, members: Mapping[int, ReadingMember]) -> None:
-        """Queue a new note and its members."""
+        """Queue commands that store a new note, and the members whose words were read."""
         fields = {str(user_id): f"{member.number} {member.name or ''}".strip() for user_id, member in members.items()}
         pipe.hset(keys.READINGS, note.reading_id, str(note.guild_id))
         pipe.hset(keys.reading(note.reading_id), "note", note.model_dump_json(exclude=set(_MARKS)))

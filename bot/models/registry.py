@@ -346,7 +346,7 @@ def _keys_of(model_id: str) -> tuple[str, str]:
 
 
 def _record(model_id: str, facts: bytes | None, ownership: bytes | None) -> ModelRecord | None:
-    """Read a record from the values of its `_keys_of`; None: one is missing, damaged or another model's."""
+    """Read a model's record from its two values in Redis. Return None if one is missing, damaged or another model's."""
     if facts is None or ownership is None:
         return None
     worker_facts = read(ModelFacts, facts, "model_record_not_understood")

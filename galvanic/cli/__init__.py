@@ -19,7 +19,7 @@ Plugin = Callable[[Cli], None]
 
 
 def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = None, program: str = "galvanic") -> int:
-    """Run a command, and return its exit status (2: the person's own error). `plugins`: None: those installed."""
+    """Run a command; return its exit status, which is 2 for wrong input. `plugins`: by default those installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     cli = Cli(program)
     _add_engine(cli)
