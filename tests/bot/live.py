@@ -143,8 +143,13 @@ class Live:
         return await self.until(lambda: self.showing(words, channel=self.dm(person)), f"{words!r} as a direct message")
 
     async def handled(self) -> None:
-        """Wait until the bot has done with everything that was written before: it answers in turn."""
+        """Wait until the bot has done with everything that was written before, and with each reaction.
+
+        It answers in turn; what Discord tells it otherwise is handled in tasks of discord.py's.
+        """
         await self.ask("!help handled", channel="library")
+        handlers = (task for task in asyncio.all_tasks() if task.get_name().startswith("discord.py: on_raw_"))
+        await asyncio.gather(*handlers)
 
     @property
     def guild(self) -> discord.Guild:
