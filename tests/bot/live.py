@@ -148,8 +148,12 @@ class Live:
         It answers in turn; what Discord tells it otherwise is handled in tasks of discord.py's.
         """
         await self.ask("!help handled", channel="library")
-        handlers = (task for task in asyncio.all_tasks() if task.get_name().startswith("discord.py: on_raw_"))
-        await asyncio.gather(*handlers)
+        await self.events_handled("on_raw_")
+
+    async def events_handled(self, name: str) -> None:
+        """Wait for the handlers of Discord's events that began, by the beginning of their names."""
+        tasks = asyncio.all_tasks()
+        await asyncio.gather(*(task for task in tasks if task.get_name().startswith(f"discord.py: {name}")))
 
     @property
     def guild(self) -> discord.Guild:

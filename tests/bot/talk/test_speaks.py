@@ -63,6 +63,7 @@ async def hello(live: Live, worker: StandIn, **options: Any) -> bool:
 
 async def settled_or_asked(live: Live, worker: StandIn) -> None:
     await live.handled()
+    await live.events_handled("on_message")
     await live.until(lambda: worker.waiting() or not cog(live.bot, Speaks).speaker.tasks, "a job, or nothing to do")
 
 
