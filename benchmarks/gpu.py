@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import report, texts
 from galvanic.machine import self_check
-from galvanic.reading import slugify
+from galvanic.read.text import slugify
 
 ROOT = Path(__file__).resolve().parent
 TINY_CHARS = 20_000

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.keys import SUITE
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
-from galvanic.reading import decode_text
+from galvanic.read.text import decode_text
 from galvanic.text import prepare
 from shared.corpora.corpus import Corpus
 from shared.corpora.sources import resolve

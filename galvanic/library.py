@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, RecipeName, StopAt, TrainOptions, checked
-from galvanic.reading import of_memory, read_file
+from galvanic.read.text import of_memory, read_file
 from galvanic.request import WriteRequest
 
 if TYPE_CHECKING:

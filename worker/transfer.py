@@ -14,7 +14,7 @@ from galvanic.errors import UserError
 from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
 from galvanic.model_file import Description
 from galvanic.options import CorpusInfo
-from galvanic.reading import slugify
+from galvanic.read.text import slugify
 from galvanic.units import MEGABYTE
 from galvanic.verdict import verdict
 from shared import keys

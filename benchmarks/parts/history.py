@@ -4,7 +4,7 @@ import functools
 
 from benchmarks.measure import alternate, medians, repeated
 from benchmarks.record import Context
-from bot.channels.cleaning import clean as cleaned
+from galvanic.read.cleaning import clean as cleaned
 from tests.driver.history import small_talk
 
 MESSAGES = 20_000

@@ -14,9 +14,9 @@ from redis.asyncio.client import Pipeline
 
 from bot.background import redis_call
 from bot.channels.consent import Consents
-from bot.channels.pseudonyms import pseudonyms
 from bot.models.readings import ReadingMember
 from galvanic.options import ReadingId
+from galvanic.read.pseudonyms import pseudonyms
 from shared import keys
 from shared.jobs import AUTHOR_BYTES, Snowflake, TrainJob
 

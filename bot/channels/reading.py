@@ -31,7 +31,7 @@ from bot.jobs.client import ChannelText
 from bot.models.readings import ReadingNote, ReadingNotes
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
-from galvanic.reading import slugify
+from galvanic.read.text import slugify
 from galvanic.units import count
 from shared.corpora.corpus import LEAST_CHARS, pack
 from shared.events import Failed

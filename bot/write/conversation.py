@@ -9,7 +9,6 @@ import discord
 import structlog
 
 from bot.background import unless_refused
-from bot.channels.cleaning import clean
 from bot.channels.pages import line_by
 from bot.core import Core
 from bot.models.registry import Registry
@@ -18,6 +17,7 @@ from bot.servers.access import Actor
 from bot.write.changes import full_text
 from bot.write.generate import Generating
 from galvanic.errors import UserError
+from galvanic.read.cleaning import clean
 from shared.blocklist import MASK
 from shared.events import Generated
 from shared.jobs import MOST_CANDIDATES, GenerateJob, Piece, authors_of
@@ -29,7 +29,7 @@ MOST_CHARS = 400
 """Most characters of the seed. What lies more than 300 characters back changed no loss by 0.001 nats (decision 119)."""
 _MOST_FETCHED = 3  # messages, one request each; each comes with the one that it replies to
 _LOOKED_THROUGH = 30  # messages of a thread, in one request
-ME, STRANGER = "Echo", "Guest"  # names of no member: they are none of `bot.channels.pseudonyms.NAMES`
+ME, STRANGER = "Echo", "Guest"  # names of no member: they are none of `galvanic.read.pseudonyms.NAMES`
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from galvanic.errors import UserError
 from galvanic.options import DRAWN, CorpusInfo, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
-from galvanic.reading import read_file
+from galvanic.read.text import read_file
 
 Run = Callable[[argparse.Namespace], int]
 

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
-from galvanic.reading import Text, read
+from galvanic.read.text import Text, read
 from galvanic.units import MEGABYTE
 from shared.corpora.catalogue import CatalogueEntry
 from shared.settings import Settings

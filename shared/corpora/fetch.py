@@ -7,8 +7,8 @@ import aiohttp
 import structlog
 
 from galvanic.errors import UserError
-from galvanic.gutenberg import why_not_book
-from galvanic.reading import decode_text
+from galvanic.read.gutenberg import why_not_book
+from galvanic.read.text import decode_text
 from shared.corpora.catalogue import CatalogueEntry
 from shared.corpora.corpus import size_limit
 from shared.settings import Settings

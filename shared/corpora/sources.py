@@ -11,7 +11,7 @@ import structlog
 
 from galvanic.errors import UserError
 from galvanic.files import replacing
-from galvanic.reading import of_memory, slugify
+from galvanic.read.text import of_memory, slugify
 from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
 from shared.corpora.corpus import Corpus, check_size, checked, from_bytes, from_entry
 from shared.corpora.fetch import FetchError, fetch_book

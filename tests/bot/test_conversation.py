@@ -10,8 +10,8 @@ from simcord.backend import serializers
 from simcord.backend.models import Message
 
 from bot.channels.export import export
-from bot.channels.pseudonyms import NAMES
 from bot.write.conversation import ME, MOST_CHARS, MOST_TURNS, STRANGER
+from galvanic.read.pseudonyms import NAMES
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.connect import connect

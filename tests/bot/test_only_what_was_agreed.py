@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from bot.channels.cleaning import clean, leads_somewhere
+from galvanic.read.cleaning import clean, leads_somewhere
 from playground.places import GUILD_ID, USER_IDS, OldMessage
 from shared import keys
 from shared.jobs import AUTHOR_BYTES, TrainJob

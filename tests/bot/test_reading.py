@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bot.channels.consent import Mode
-from bot.channels.pseudonyms import NAMES, pseudonyms
 from bot.channels.sources import Source, Sources
+from galvanic.read.pseudonyms import NAMES, pseudonyms
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.settings import Settings
 from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, members_of, queued, talked, until

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from galvanic.errors import UserError
-from galvanic.reading import decode_text
+from galvanic.read.text import decode_text
 from galvanic.source import CHUNK
 from shared.corpora.corpus import check_size
 from shared.settings import Settings

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from galvanic import reading
 from galvanic.errors import UserError
-from galvanic.reading import decode_text, read_file
+from galvanic.read import text as reading
+from galvanic.read.text import decode_text, read_file
 
 SCRIPTS = "Ein „schöner“ Tag.\r\nUn café déjà vu €5\rПривет, мир! 漢字 👍🏽\n\n"
 RUSSIAN = "".join(random.Random(1).choices("абвгдежзиклмнопрстуфхцчшщыэюя     \n", k=3_000))

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from galvanic.gutenberg import find_book, why_not_book
+from galvanic.read.gutenberg import find_book, why_not_book
 from galvanic.source import chunks
 
 BODY = "THE TIN LIGHTHOUSE\n\nChapter 1\n\nThe lamp went out at nine,\nand nobody came to light it."

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from galvanic.errors import UserError
-from galvanic.reading import slugify
+from galvanic.read.text import slugify
 from shared.corpora import fetch
 from shared.corpora.catalogue import catalogue
 from shared.corpora.corpus import Corpus, from_upload

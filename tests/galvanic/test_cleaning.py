@@ -5,7 +5,7 @@ import base64
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from bot.channels.cleaning import clean, is_command, leads_somewhere
+from galvanic.read.cleaning import clean, is_command, leads_somewhere
 from tests.driver.history import small_talk
 
 ID = "123456789012345678"

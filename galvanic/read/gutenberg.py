@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from galvanic.refusals import HTML
+from galvanic.read.refusals import HTML
 
 # Every run is bounded. "*** START OF THE PROJECT GUTENBERG EBOOK FRANKENSTEIN ***"; over the years also THIS, ETEXT, no
 # spaces, and a title that runs over the line's end. The legal small print ended the header of the oldest files.

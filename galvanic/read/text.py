@@ -25,9 +25,9 @@ from pathlib import Path
 import charset_normalizer
 
 from galvanic.errors import UserError
-from galvanic.gutenberg import Book, find_book
 from galvanic.options import CorpusInfo, TextSource
-from galvanic.refusals import refuse, refuse_documents, refuse_formats
+from galvanic.read.gutenberg import Book, find_book
+from galvanic.read.refusals import refuse, refuse_documents, refuse_formats
 from galvanic.source import chunks, cleaned, decoded, opened
 from galvanic.units import MEGABYTE
 
