@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, RecipeName, StopAt, TrainOptions, checked
-from galvanic.read.text import of_memory, read_file
+from galvanic.read.chat import ChatOptions
+from galvanic.read.formats import read_paths
+from galvanic.read.text import of_memory
 from galvanic.request import WriteRequest
 
 if TYPE_CHECKING:
@@ -123,8 +126,13 @@ def load(path: str | Path) -> Model:
 
 
 def train(
-    text: str | Path,
+    text: str | Path | Sequence[Path],
     *,
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
+    speakers: bool = False,
+    text_column: str = "",
+    speaker_column: str = "",
     minutes: float | None = None,
     epochs: int | None = None,
     recipe: RecipeName | None = None,
@@ -143,8 +151,11 @@ def train(
     """Train a model on a text. An interrupt (Ctrl-C, or a notebook's stop) ends it early, with the best so far.
 
     Args:
-        text: the path of a text file, or a text of more than a line. The header and licence of a book of Project
-            Gutenberg are left out.
+        text: the path of a file or folder, several paths, or a text of more than a line. The header and licence of a
+            book of Project Gutenberg are left out.
+        only, without: names of the people whose messages of a chat are learned, or not.
+        speakers: begin each line of a chat with an invented name for its author.
+        text_column, speaker_column: the columns of a table, or the fields of JSON lines.
         minutes: time limit; without it and `epochs` it is 8 minutes, or 4 epochs for the recipe `classic`.
         epochs: how many times to read the text.
         recipe: "char" (character by character), "word", or "classic" (the tutorial's); None: "char", or the parent's.
@@ -169,7 +180,8 @@ def train(
     from galvanic.results import Hooks
 
     with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else nullcontext(Hooks()) as hooks:
-        source, corpus = _find_text(text, name, Path(folder))
+        whose = ChatOptions(tuple(only), tuple(without), speakers, text_column, speaker_column)
+        source, corpus = _find_text(text, name, Path(folder), whose)
         out = Path(folder) / f"model{model_file.SUFFIX}"
         result = training.train(
             source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE, quiet=True
@@ -177,10 +189,13 @@ def train(
         return Model(model_file.load(out), result)
 
 
-def _find_text(text: str | Path, name: str | None, workdir: Path) -> tuple[str | Path, CorpusInfo]:
+def _find_text(
+    text: str | Path | Sequence[Path], name: str | None, workdir: Path, options: ChatOptions
+) -> tuple[str | Path, CorpusInfo]:
     if isinstance(text, str) and (len(text) > _LONGEST_NAME or "\n" in text):
         return text, of_memory(text).info(name or "text", name or "text", "file")
-    if not Path(text).is_file():
+    paths = [Path(text)] if isinstance(text, str | Path) else list(text)
+    if not paths or not all(path.exists() for path in paths):
         raise UserError(f"There is no text file {text}.", "Give the path of a file, or a text of several lines.")
-    source, info = read_file(Path(text), workdir)
+    source, info, _ = read_paths(paths, workdir, options)
     return source, info.model_copy(update={"name": name}) if name else info

@@ -7,12 +7,14 @@ import codecs
 import io
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from galvanic.errors import UserError
 
 Source = str | os.PathLike[str]  # a text, or the path of one in UTF-8
+RawSource = bytes | Path | Callable[[], BinaryIO]  # a file in memory, on the disk, or one that is opened by a call
 CHUNK = 2**18  # bytes (of a file) or characters (of a text) read at once
 PIECE = 2**18  # longest piece, in characters
 
@@ -34,12 +36,14 @@ def cleaned(parts: Iterable[str]) -> Iterator[str]:
             yield text
 
 
-def opened(source: bytes | Path) -> io.BufferedIOBase:
-    """Open a file, in memory or on the disk, to read its bytes."""
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+def opened(source: RawSource) -> BinaryIO:
+    """Open a file to read its bytes."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    return source.open("rb") if isinstance(source, Path) else source()
 
 
-def decoded(source: bytes | Path, encoding: str, size: int = CHUNK, *, errors: str = "strict") -> Iterator[str]:
+def decoded(source: RawSource, encoding: str, size: int = CHUNK, *, errors: str = "strict") -> Iterator[str]:
     """Decode a file, and yield the text in parts, none of them empty. A last character that is cut off is left out.
 
     `size`: bytes decoded at once. For some encodings codecs take long, and let no other thread run meanwhile. Raises

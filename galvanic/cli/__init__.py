@@ -46,6 +46,10 @@ def _installed() -> Iterable[Plugin]:
         yield plugin
 
 
+def _names(typed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in typed.split(",") if name.strip())
+
+
 def _add_engine(cli: Cli) -> None:
     from galvanic.cli import commands
 
@@ -53,7 +57,7 @@ def _add_engine(cli: Cli) -> None:
         command.add_argument("--force", action="store_true", help="replace the model that is there")
 
     train = cli.add("train", "Train a model.", lambda options: commands.train(options, cli))
-    train.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
+    train.add_argument("text", metavar="TEXT", nargs="+", help="files or folders, or a name from the catalogue")
     train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write, NAME.safetensors")
     add_force(train)
     starts = "a model to start from, on its own text or another; starter: the English that I come with; none: nothing"
@@ -61,6 +65,14 @@ def _add_engine(cli: Cli) -> None:
         "--from", dest="parent", metavar="MODEL", help=f"{starts} (default: the starter where it helps the text)"
     )
     add_options(train, TrainOptions, "recipe", "epochs", "minutes", "name", "random_seed")
+    chat = train.add_argument_group("chats", "Whose messages of an exported chat are learned, and how.")
+    people = "whose messages are {}: names as in the chat, with commas between them"
+    chat.add_argument("--only", type=_names, default=(), metavar="NAMES", help=people.format("learned"))
+    chat.add_argument("--without", type=_names, default=(), metavar="NAMES", help=people.format("left out"))
+    chat.add_argument("--speakers", action="store_true", help="begin each line with an invented name of its author")
+    column = "the column of a table, or the field of JSON lines, that holds {}"
+    chat.add_argument("--text-column", default="", metavar="NAME", help=column.format("the text"))
+    chat.add_argument("--speaker-column", default="", metavar="NAME", help=column.format("who wrote it"))
     chosen = train.add_argument_group("network", "By default chosen by the text's size and the machine's speed.")
     network = ("layers", "units", "embedding", "dropout", "batch", "length", "learning_rate")
     add_options(chosen, TrainOptions, *network)

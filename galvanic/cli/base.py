@@ -3,13 +3,14 @@
 import argparse
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from galvanic.errors import UserError
 from galvanic.options import DRAWN, CorpusInfo, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
-from galvanic.read.text import read_file
+from galvanic.read.chat import ChatOptions
+from galvanic.read.formats import FileText, read_paths
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -41,19 +42,20 @@ class Cli:
         run: Run = options.run
         return run(options)
 
-    def find_text(self, name: str, workdir: Path | None) -> tuple[str | Path, CorpusInfo]:
-        """Find the text that a person names: a file, read by `read_file`, or a text of a plugin.
+    def find_text(self, names: Sequence[str], workdir: Path | None, options: ChatOptions | None = None) -> FileText:
+        """Find the text that a person names: files and folders, read by `read_paths`, or one text of a plugin.
 
-        Raises UserError if there is no such text, or the file is no text.
+        Raises UserError if there is no such text, or the files are no text.
         """
-        path = Path(name)
-        if path.is_file():
-            return read_file(path, workdir)
+        paths = [Path(name) for name in names]
+        if all(path.exists() for path in paths):
+            return read_paths(paths, workdir, options)
+        name = next(name for name, path in zip(names, paths, strict=True) if not path.exists())
         if "://" in name:
             raise UserError("Links are not fetched.", "Download the file, and give its path.")
-        if path.suffix or path.is_dir() or len(path.parts) > 1:
+        if len(paths) > 1 or Path(name).suffix or len(Path(name).parts) > 1:
             raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
-        return self.named(name)
+        return FileText(*self.named(name))
 
 
 def add_options(

@@ -12,6 +12,7 @@ from galvanic.errors import UserError
 from galvanic.model_file import STARTER_FILE, find_parent, path_for, path_of
 from galvanic.options import GenerateOptions, TrainOptions, checked
 from galvanic.progress import Bar
+from galvanic.read.chat import ChatOptions, preview
 from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.units import MEGABYTE, count, course
 from galvanic.verdict import verdict
@@ -32,7 +33,7 @@ def generate(options: argparse.Namespace, cli: Cli) -> int:
 def evaluate(options: argparse.Namespace, cli: Cli) -> int:
     from galvanic.generate import load_model
 
-    text, info = cli.find_text(options.text, None)
+    text, info, _ = cli.find_text([options.text], None)
     assert isinstance(text, str)  # without a folder every file is read into memory
     score = load_model(path_of(options.model)).score(text)
     notes = [*info.notes, *score.notes]
@@ -72,7 +73,10 @@ def train(options: argparse.Namespace, cli: Cli) -> int:
     out = _new_file(options.out.absolute(), options)
     workdir, checkpoint = out.with_name(f".{out.stem}.source"), out.with_name(f"{out.stem}.checkpoint")
     try:
-        text, info = cli.find_text(options.text, workdir)
+        chat_options = ChatOptions(**{name: getattr(options, name) for name in ChatOptions.__dataclass_fields__})
+        text, info, chat = cli.find_text(options.text, workdir, chat_options)
+        if chat is not None:
+            print("\n".join(preview(chat, chat_options)), file=sys.stderr)
         if options.name:
             info = info.model_copy(update={"name": options.name})
         parent, implied = find_parent(options.parent)

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from galvanic.errors import UserError
 
-_SAVE_AS_TEXT = "Save or export it as plain text (.txt) and send that."
+SAVE_AS_TEXT = "Save or export it as plain text (.txt) and send that."
 
 # File names in an archive are not compressed, so nothing is unpacked.
 _ZIP_KINDS = {
@@ -25,15 +25,15 @@ _PDF_WITHIN = 1024
 def refuse_documents(head: bytes, name: str) -> None:
     """Refuse a file that begins like a PDF, an office document or an archive. Raises UserError."""
     if b"%PDF-" in head[:_PDF_WITHIN]:
-        refuse(name, "a PDF", _SAVE_AS_TEXT)
+        refuse(name, "a PDF", SAVE_AS_TEXT)
     if head.startswith(b"PK\x03\x04"):
         kind = next((kind for kind, mark in _ZIP_KINDS.items() if mark in head), None)
-        remedy = _SAVE_AS_TEXT if kind else "Unpack it and send the .txt file that is inside."
+        remedy = SAVE_AS_TEXT if kind else "Unpack it and send the .txt file that is inside."
         refuse(name, kind or "a ZIP archive", remedy)
     if head.startswith(b"{\\rtf"):
-        refuse(name, "an RTF document", _SAVE_AS_TEXT)
+        refuse(name, "an RTF document", SAVE_AS_TEXT)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        refuse(name, "an old Microsoft Office document", _SAVE_AS_TEXT)
+        refuse(name, "an old Microsoft Office document", SAVE_AS_TEXT)
 
 
 def refuse(name: str, looks_like: str, remedy: str = "Only plain text (.txt) can be learned from.") -> NoReturn:

@@ -19,8 +19,9 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import charset_normalizer
 
@@ -28,11 +29,9 @@ from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
 from galvanic.read.gutenberg import Book, find_book
 from galvanic.read.refusals import refuse, refuse_documents, refuse_formats
-from galvanic.source import chunks, cleaned, decoded, opened
-from galvanic.units import MEGABYTE
+from galvanic.source import RawSource, chunks, cleaned, decoded, opened
 
-LIMIT = 2_000 * MEGABYTE  # of a file on this machine
-STREAM_ABOVE = 4 * MEGABYTE  # larger files are not read into memory
+STREAM_ABOVE = 4_000_000  # characters of a text; one that is larger is kept in a file, if there may be one
 MAX_NAME = 32
 _MAX_TITLE = 100
 _GUTENBERG_LICENCE = "From Project Gutenberg, gutenberg.org."
@@ -94,43 +93,28 @@ def of_memory(text: str) -> Text:
     return Text(text, len(text), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
 
 
-def read_file(path: Path, workdir: Path | None = None) -> tuple[str | Path, CorpusInfo]:
-    """Read a file on this machine. Returns its text with Unix line ends, and the facts about it.
-
-    With a `workdir`, which is made if necessary, the text of a large file is written there in UTF-8, and its path
-    returned. Raises UserError if the file cannot be read, or is too large, empty, damaged or no text.
-    """
-    try:
-        size = path.stat().st_size
-        if size > LIMIT:
-            raise UserError(
-                f"{path.name} is too large: {size / MEGABYTE:,.0f} MB, and the limit is {LIMIT / MEGABYTE:,.0f} MB.",
-                "Give a part of it.",
-            )
-        source = path if workdir is not None and size > STREAM_ABOVE else path.read_bytes()
-        text = read(source, path.name, workdir)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
-    return text.body, text.info(path.stem, path.name, "file")
-
-
-def read(source: bytes | Path, name: str, workdir: Path | None = None) -> Text:
+def read(source: RawSource, name: str, workdir: Path | None = None) -> Text:
     """Read a text by the rules at the top of this module, without Project Gutenberg's header and licence.
 
-    A path needs a `workdir`, where the text is written. `name`: for messages. Raises UserError if the file is empty,
-    damaged, no text, or data for programs; OSError.
+    `workdir`: a folder, made if necessary, where a large text is written; None: it stays in memory. `name`: for
+    messages. Raises UserError if the file is empty, damaged, no text, or data for programs; OSError.
     """
-    workdir = workdir if isinstance(source, Path) else None
     text = _decode(source, name, workdir)
     refuse_formats(next(chunks(text.body), ""), name)
     book = find_book(chunks(text.body))
     if book is None:
         return text
-    out = _Output(workdir and workdir / "book.txt")
-    body = out.take(book.only(chunks(text.body)))
+    only = collected(book.only(chunks(text.body)), workdir and workdir / "book.txt")
     if isinstance(text.body, Path):
         text.body.unlink()
-    return Text(body, out.chars, out.hash.hexdigest(), book, text.chars - out.chars)
+    return replace(only, book=book, left_out=text.chars - only.chars)
+
+
+def collected(parts: Iterable[str], path: Path | None) -> Text:
+    """Collect a text from its parts. `path`: where a large one is written; None: it stays in memory."""
+    out = _Output(path)
+    body = out.take(parts)
+    return Text(body, out.chars, out.hash.hexdigest())
 
 
 def decode_text(data: bytes, name: str) -> str:
@@ -140,14 +124,13 @@ def decode_text(data: bytes, name: str) -> str:
     return body
 
 
-def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    if not size:
-        raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
+def _decode(source: RawSource, name: str, workdir: Path | None) -> Text:
     with opened(source) as file:
         head = file.read(_SAMPLE)
+    if not head:
+        raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
     refuse_documents(head, name)
-    says_so, encodings = _encodings(head, size)
+    says_so, encodings = _encodings(head)
     for encoding in encodings:
         out = _Output(workdir and workdir / "corpus.txt")
         try:
@@ -168,7 +151,7 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
 
 
 class _Output:
-    """Collects a text, in a file at `path` or in memory, and counts what a binary file would show."""
+    """Collects a text in memory, or in a file at `path` if it is large, and counts what a binary file would show."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -186,32 +169,36 @@ class _Output:
     def take(self, parts: Iterable[str]) -> str | Path:
         """Collect all parts, of `CHUNK` characters or so, and return the text or its path."""
         kept: list[str] = []
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.nullcontext() if self._path is None else self._path.open("wb") as file:
+        with contextlib.ExitStack() as stack:
+            file: BinaryIO | None = None
             for part in parts:
-                data = part.encode("utf-8")
+                data = part.encode("utf-8", "surrogatepass")
                 self.hash.update(data)
                 self.chars += len(part)
                 self.controls += len(_CONTROL.findall(part))
                 self.blank = self.blank and not part.strip()
+                if file is None and self._path is not None and self.chars > STREAM_ABOVE:
+                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    file = stack.enter_context(self._path.open("wb"))
+                    file.write("".join(kept).encode("utf-8", "surrogatepass"))
+                    kept.clear()
                 if file is None:
                     kept.append(part)
                 else:
                     file.write(data)
-        return "".join(kept) if self._path is None else self._path
+            return self._path if file is not None and self._path is not None else "".join(kept)
 
 
-def _encodings(head: bytes, size: int) -> tuple[bool, tuple[str, ...]]:
+def _encodings(head: bytes) -> tuple[bool, tuple[str, ...]]:
     """Return whether the file itself says its encoding, and the encodings to try, in order."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return True, (encoding,)
-    return False, ("utf-8", *filter(None, [_not_latin(head, size)]), "cp1252", "latin-1")
+    return False, ("utf-8", *filter(None, [_not_latin(head)]), "cp1252", "latin-1")
 
 
-def _not_latin(sample: bytes, size: int) -> str | None:
-    if size > _SAMPLE and b"\n" in sample:  # a newline is never half a character in these encodings
+def _not_latin(sample: bytes) -> str | None:
+    if len(sample) == _SAMPLE and b"\n" in sample:  # a newline is never half a character in these encodings
         sample = sample[: sample.rindex(b"\n")]
     if sum(byte >= 0x80 for byte in sample) < len(sample) * _NOT_LATIN_SHARE:
         return None

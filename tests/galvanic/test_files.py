@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from galvanic.errors import UserError
-from galvanic.read import text as reading
-from galvanic.read.text import decode_text, read_file
+from galvanic.read import formats, text as reading
+from galvanic.read.formats import read_paths
+from galvanic.read.text import decode_text
 
 SCRIPTS = "Ein „schöner“ Tag.\r\nUn café déjà vu €5\rПривет, мир! 漢字 👍🏽\n\n"
 RUSSIAN = "".join(random.Random(1).choices("абвгдежзиклмнопрстуфхцчшщыэюя     \n", k=3_000))
@@ -47,8 +48,8 @@ def read(source: str | Path) -> str:
 def test_a_large_file_is_what_it_would_be_in_memory(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "My diary.txt"
     path.write_bytes(data)
-    text, info = read_file(path)
-    source, described = read_file(path, tmp_path / "work")
+    text, info, _ = read_paths([path])
+    source, described, _ = read_paths([path], tmp_path / "work")
     assert text == decode_text(data, path.name)
     assert isinstance(source, Path)
     assert read(source) == text
@@ -66,12 +67,12 @@ def test_any_file_gives_the_same_text_or_refusal_either_way(tmp_path: Path, data
     path = tmp_path / "a.txt"
     path.write_bytes(data)
     try:
-        text, info = read_file(path)
+        text, info, _ = read_paths([path])
     except UserError:
         with pytest.raises(UserError):
-            read_file(path, tmp_path / "work")
+            read_paths([path], tmp_path / "work")
         return
-    source, described = read_file(path, tmp_path / "work")
+    source, described, _ = read_paths([path], tmp_path / "work")
     assert described == info
     assert read(source).replace("\0", "") == text
 
@@ -83,8 +84,8 @@ def test_a_book_comes_without_its_header_and_licence(tmp_path: Path, encoding: s
     one = "The Project Gutenberg eBook of X\n\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n{}\n\n"
     one += "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n\nThe licence.\n"
     path.write_text(one.format("Words. " * 99_000), encoding)
-    text, info = read_file(path)
-    source, described = read_file(path, tmp_path / "work")
+    text, info, _ = read_paths([path])
+    source, described, _ = read_paths([path], tmp_path / "work")
     assert text == "Words. " * 98_999 + "Words."
     assert read(source) == text
     assert described == info
@@ -123,20 +124,21 @@ def test_what_is_made_for_programs_is_refused_by_what_is_in_it(tmp_path: Path, t
     path.write_text("\n " + text)
     for workdir in (None, tmp_path / "work"):
         with pytest.raises(UserError, match=problem) as caught:
-            read_file(path, workdir)
+            read_paths([path], workdir)
         assert caught.value.remedy
 
 
 def test_files_far_larger_than_an_upload_are_taken_up_to_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "large.txt"
     path.write_bytes(b"a line of words\n" * 300_000)
-    assert read_file(path, tmp_path)[0] == tmp_path / "corpus.txt"
-    os.truncate(path, reading.LIMIT + 1)  # sparse: nothing is written
-    with pytest.raises(UserError, match=r"2,000 MB, and the limit is 2,000 MB"):
-        read_file(path, tmp_path)
+    assert read_paths([path], tmp_path)[0] == tmp_path / "corpus.txt"
+    os.truncate(path, formats.LIMIT + 1)  # sparse: nothing is written
+    with pytest.raises(UserError, match=r"2,000 MB, and 2,000 MB is the most"):
+        read_paths([path], tmp_path)
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "none.txt", "No such file"), (tmp_path, "Is a directory")):
-        with pytest.raises(UserError, match=f"cannot be read: {reason}"):
-            read_file(path, tmp_path / "work")
+    with pytest.raises(UserError, match="cannot be read: No such file"):
+        read_paths([tmp_path / "none.txt"], tmp_path / "work")
+    with pytest.raises(UserError, match="There is no file to read"):
+        read_paths([tmp_path], tmp_path / "work")

@@ -1,0 +1,249 @@
+"""Chats: what readers of formats yield, and the lines that are learned of it.
+
+A reader yields `Message`s and counts what it leaves out itself. `Chat` cleans them, counts, and keeps a line of each,
+on the disk if they are many.
+"""
+
+import difflib
+import itertools
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import IO, BinaryIO, NamedTuple
+
+from galvanic.errors import UserError
+from galvanic.read.cleaning import clean, is_command
+from galvanic.read.files import Files
+from galvanic.read.pseudonyms import pseudonyms
+from galvanic.units import count
+
+MOST_SPEAKERS = 100_000
+MOST_NAME = 100  # characters of a speaker's name
+IN_MEMORY = 4_000_000  # bytes of lines that are kept in memory
+SHOWN = 10  # lines in a preview
+
+SYSTEM = "notices of the program (joins, calls, pins)"
+BOTS = "messages by bots"
+WORDLESS = "messages without words (pictures, voice, polls)"
+COMMANDS = "commands for bots"
+UNSAFE = "messages with a link, an address, a long number or a secret, or nothing but signs"
+DAMAGED = "entries that could not be read"
+OTHER_FILES = "files that hold no messages"
+
+
+class Origin(NamedTuple):
+    """The Discord server and channel that messages were exported from; ids are 0 where the file has none."""
+
+    guild_id: int = 0
+    guild: str = ""
+    channel_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as a chat's file has it.
+
+    Attributes:
+        author: the name that the chat shows.
+        text: as it was written, maybe in several lines.
+        day: when; None: the file doesn't say.
+        author_id: Discord's; 0: the file has none.
+        origin: where it was written, if that is a Discord server.
+    """
+
+    author: str
+    text: str
+    day: date | None = None
+    author_id: int = 0
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class ChatFormat:
+    """A format of chats of which each file stands alone.
+
+    Attributes:
+        name: for people, such as "a Telegram export".
+        recognises: whether a file has this format, by the text at its beginning (`HEAD` bytes).
+        messages: yields a file's messages in its order, and counts in the second argument what it leaves out. Raises
+            UserError: the file is damaged.
+    """
+
+    name: str
+    recognises: Callable[[str], bool]
+    messages: Callable[[BinaryIO, Counter[str]], Iterator[Message]]
+
+
+@dataclass(frozen=True)
+class FolderFormat:
+    """A format of chats whose files belong together; as `ChatFormat`, of paths and of all files.
+
+    Attributes:
+        own: all messages are one person's, whose data package it is.
+    """
+
+    name: str
+    recognises: Callable[[Collection[str]], bool]
+    messages: Callable[[Files, Counter[str]], Iterator[Message]]
+    own: bool = False
+
+
+@dataclass
+class Speaker:
+    """A person in a chat. `invented`: the name that stands before their lines if lines have names."""
+
+    name: str
+    author_id: int
+    messages: int = 0
+    invented: str = ""
+
+
+@dataclass(frozen=True)
+class ChatOptions:
+    """What a person wants of a chat.
+
+    Attributes:
+        only, without: names or ids of people whose messages are learned, or not; empty: all are learned.
+        speakers: begin each line with an invented name for its author.
+        text_column, speaker_column: names of the columns of a table, or of the fields of JSON lines.
+    """
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    speakers: bool = False
+    text_column: str = ""
+    speaker_column: str = ""
+
+
+@dataclass(eq=False, repr=False)
+class Chat:
+    """The lines of a chat, cleaned, each with its speaker.
+
+    Attributes:
+        format: what the files are, such as "a Telegram export".
+        own: all of it is one person's, as that person's data package.
+        speakers: the people by number, in the order of their first messages.
+        first, last: days of the earliest and the latest message; None: no message says when.
+        left_out: what is not learned and how often, in words for people.
+        origins: the Discord servers and channels that it is of.
+    """
+
+    format: str
+    own: bool = False
+    speakers: list[Speaker] = field(default_factory=list)
+    first: date | None = None
+    last: date | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
+    origins: set[Origin] = field(default_factory=set)
+    _file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
+
+    @property
+    def messages(self) -> int:
+        return sum(speaker.messages for speaker in self.speakers)
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Clean messages and keep their lines. Raises UserError: too many people; or as the reader."""
+        numbers = {(speaker.author_id or speaker.name): number for number, speaker in enumerate(self.speakers)}
+        for message in messages:
+            if (line := self._line(message)) == "":
+                continue
+            name = " ".join(message.author.split())[:MOST_NAME]
+            key = message.author_id or name
+            if (number := numbers.get(key)) is None:
+                number = numbers[key] = len(self.speakers)
+                self.speakers.append(Speaker(name, message.author_id))
+                if number == MOST_SPEAKERS:
+                    raise UserError(
+                        f"More than {MOST_SPEAKERS:,} people write there, which is no chat.",
+                        "If it is a table, name another column of speakers, or none.",
+                    )
+            self.speakers[number].messages += 1
+            self._file.write(f"{number} {line}\n".encode("utf-8", "replace"))
+            if message.origin is not None:
+                self.origins.add(message.origin)
+            if message.day is not None:
+                self.first = min(self.first or message.day, message.day)
+                self.last = max(self.last or message.day, message.day)
+
+    def _line(self, message: Message) -> str:
+        """Return a message as the line that is learned; empty: it is left out, and counted."""
+        if not message.text.strip():
+            self.left_out[WORDLESS] += 1
+        elif is_command(message.text, ()):
+            self.left_out[COMMANDS] += 1
+        elif line := clean(message.text):
+            return line
+        else:
+            self.left_out[UNSAFE] += 1
+        return ""
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield each line with its speaker's number."""
+        self._file.seek(0)
+        for data in self._file:
+            number, _, line = data.decode().rstrip("\n").partition(" ")
+            yield int(number), line
+
+    def chosen(self, options: ChatOptions) -> set[int]:
+        """Return the numbers of the people whose lines are to be learned. Raises UserError: nobody's, or unknown."""
+        chosen = self._numbers(options.only) if options.only else set(range(len(self.speakers)))
+        chosen -= self._numbers(options.without)
+        if not chosen:
+            raise UserError("Nothing of that chat would be left.", "Leave out `--only` or `--without`.")
+        return chosen
+
+    def text(self, chosen: Collection[int], *, speakers: bool) -> Iterator[str]:
+        """Yield the lines of some people as they are learned, with line ends. `speakers`: with invented names."""
+        if speakers and not any(speaker.invented for speaker in self.speakers):
+            for speaker, name in zip(self.speakers, pseudonyms(len(self.speakers)), strict=True):
+                speaker.invented = name
+        for number, line in self.lines():
+            if number in chosen:
+                yield f"{line_by(self.speakers[number].invented, line) if speakers else line}\n"
+
+    def _numbers(self, names: Sequence[str]) -> set[int]:
+        known: dict[str, set[int]] = {}
+        for number, speaker in enumerate(self.speakers):
+            known.setdefault(speaker.name.casefold(), set()).add(number)
+            known.setdefault(str(speaker.author_id or ""), set()).add(number)
+        numbers = set[int]()
+        for name in names:
+            key = name.strip().removeprefix("@").casefold()
+            if not known.get(key):
+                near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+                guess = f"Did you mean {' or '.join(near)}?" if near else "Write a name as the chat has it."
+                raise UserError(f"Nobody in that chat is called `{name.replace('`', '')[:MOST_NAME]}`.", guess)
+            numbers |= known[key]
+        return numbers
+
+
+def line_by(name: str, text: str) -> str:
+    """Return a line of a text with speakers."""
+    return f"{name}: {text}"
+
+
+def preview(chat: Chat, options: ChatOptions) -> list[str]:
+    """Return lines for people: what a chat is, what is left out, and some lines as they will be learned.
+
+    Raises UserError: nobody is left, or a name is unknown.
+    """
+    chosen = chat.chosen(options)
+    messages = sum(chat.speakers[number].messages for number in chosen)
+    people = "1 person" if len(chosen) == 1 else f"{len(chosen):,} people"
+    when = f", {chat.first} to {chat.last}" if chat.first is not None else ""
+    return [
+        f"{chat.format}: {count(messages, 'message')} by {people}{when}.",
+        *(f"Left out: {number:,} {what}." for what, number in chat.left_out.most_common()),
+        "Lines as they are learned:",
+        *sample_lines(chat, chosen, speakers=options.speakers),
+    ]
+
+
+def sample_lines(chat: Chat, chosen: Collection[int], *, speakers: bool) -> list[str]:
+    """Return up to `SHOWN` lines of some people, evenly from the whole chat, as they are learned."""
+    messages = sum(chat.speakers[number].messages for number in chosen)
+    step = max(1, messages // SHOWN)
+    lines = itertools.islice(chat.text(chosen, speakers=speakers), step // 2, None, step)
+    return [line.rstrip("\n") for line in itertools.islice(lines, SHOWN)]

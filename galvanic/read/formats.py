@@ -1,0 +1,132 @@
+"""Read files of any format: recognise each by its content, never by its name."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo
+from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, FolderFormat
+from galvanic.read.documents import DOCUMENTS
+from galvanic.read.files import ARCHIVES, Files
+from galvanic.read.lines import head_text
+from galvanic.read.tables import table
+from galvanic.read.text import Text, collected, read
+from galvanic.source import chunks
+from galvanic.units import MEGABYTE
+
+LIMIT = 2_000 * MEGABYTE  # of files on this machine
+CHATS: tuple[ChatFormat, ...] = ()
+FOLDERS: tuple[FolderFormat, ...] = ()
+
+
+class FileText(NamedTuple):
+    """A text of files. `source`: the text, or its path in UTF-8. `chat`: that it was made of, if it is one."""
+
+    source: str | Path
+    info: CorpusInfo
+    chat: Chat | None = None
+
+
+def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: ChatOptions | None = None) -> FileText:
+    """Read files and folders on this machine as one text, with Unix line ends.
+
+    `workdir`: a folder, made if necessary, where a large text is written; None: it stays in memory. Raises UserError if
+    they cannot be read, or are too large, empty, damaged or no text.
+    """
+    options = options or ChatOptions()
+    try:
+        size = sum(file.stat().st_size for path in paths for file in [path, *path.rglob("*")])
+        if size > LIMIT:
+            raise UserError(
+                f"{paths[0].name} is too large: {size / MEGABYTE:,.0f} MB, and {LIMIT / MEGABYTE:,.0f} MB is the most.",
+                "Give a part of it.",
+            )
+        content = read_files(Files.of_paths(paths), options, workdir)
+        chat = content if isinstance(content, Chat) else None
+        text = chat_text(content, options, workdir) if isinstance(content, Chat) else content
+    except OSError as error:
+        raise UserError(f"{paths[0]} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
+    info = text.info(paths[0].stem, paths[0].name, "file", hard_wrapped=False if chat else None)
+    return FileText(text.body, info, chat)
+
+
+def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) -> Text | Chat:
+    """Read files as one text, or as a chat, whose lines are yet to be chosen.
+
+    Raises UserError if they are empty, damaged, locked, no text or too large when unpacked; OSError.
+    """
+    if options.text_column:
+        return _read_tables(files, options)
+    for folder in FOLDERS:
+        if folder.recognises(files.paths):
+            chat = Chat(folder.name, own=folder.own)
+            chat.add(folder.messages(files, chat.left_out))
+            return chat
+    formats = {path: _format_of(files.head(path)) for path in files.paths}
+    if any(formats.values()):
+        return _read_chats(files, formats)
+    usable = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path))]
+    if not usable:
+        raise UserError("None of these files holds a text that I can read.", "Give a text, a book, or a chat.")
+    if len(usable) == 1:
+        return _read_text(files, usable[0], workdir)
+    return collected(_joined(files, usable, workdir), workdir and workdir / "texts.txt")
+
+
+def chat_text(chat: Chat, options: ChatOptions, workdir: Path | None = None) -> Text:
+    """Return the text of the people of a chat whom somebody chose. Raises UserError: nobody is left, or unknown."""
+    parts = chat.text(chat.chosen(options), speakers=options.speakers)
+    return collected(parts, workdir and workdir / "chat.txt")
+
+
+def _read_tables(files: Files, options: ChatOptions) -> Chat:
+    """Read all files as tables or JSON lines whose columns somebody named."""
+    chat = Chat("a table")
+    for path in files.paths:
+        with files.open(path) as file:
+            chat.add(table(file, options.text_column, options.speaker_column, chat.left_out))
+    return chat
+
+
+def _format_of(head: bytes) -> ChatFormat | None:
+    text = head_text(head)
+    return next((chat for chat in CHATS if chat.recognises(text)), None)
+
+
+def _read_chats(files: Files, formats: dict[str, ChatFormat | None]) -> Chat:
+    """Read all chats of some files as one, in the order of the files; other files are counted."""
+    chat = Chat(" and ".join(dict.fromkeys(form.name for form in formats.values() if form is not None)))
+    for path, form in formats.items():
+        if form is None:
+            chat.left_out[OTHER_FILES] += 1
+            continue
+        with files.open(path) as file:
+            chat.add(form.messages(file, chat.left_out))
+    return chat
+
+
+def _is_text(head: bytes) -> bool:
+    """Return whether a file among several may hold a text: it is a document, or no binary file."""
+    if any(document.recognises(head) for document in DOCUMENTS):
+        return True
+    return bool(head) and not head.startswith(tuple(ARCHIVES)) and b"\0\0\0" not in head
+
+
+def _read_text(files: Files, path: str, workdir: Path | None) -> Text:
+    head = files.head(path)
+    document = next((document for document in DOCUMENTS if document.recognises(head)), None)
+    if document is None:
+        return read(lambda: files.open(path), path, workdir)
+    text = collected(document.text(files.data(path), path), workdir and workdir / "document.txt")
+    if not text.chars:
+        raise UserError(f"`{path}` has no text in it.", "Pictures of pages can't be read: give a file with text.")
+    return text
+
+
+def _joined(files: Files, paths: Sequence[str], workdir: Path | None) -> Iterator[str]:
+    """Yield the texts of several files, an empty line between them."""
+    for number, path in enumerate(paths):
+        if number:
+            yield "\n\n"
+        yield from chunks(_read_text(files, path, workdir).body)

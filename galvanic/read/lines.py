@@ -1,0 +1,40 @@
+"""Read files of lines: logs, tables and chats that are plain text."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_LONGEST = 1_000_000  # characters of a line that are read at once; the rest comes as lines of its own
+
+
+def encoding_of(head: bytes) -> str:
+    """Return the encoding of a chat's file by its first bytes: as its mark says, else UTF-8, else cp1252."""
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut off
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def head_text(head: bytes) -> str:
+    """Return the text at a file's beginning with Unix line ends; what can't be decoded is replaced."""
+    return head.decode(encoding_of(head), "replace").replace("\r\n", "\n").replace("\0", "")
+
+
+def text_file(file: BinaryIO) -> io.TextIOWrapper:
+    """Return a file of bytes as a file of text; what can't be decoded is replaced."""
+    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
+    head = buffered.peek(4_096)
+    return io.TextIOWrapper(buffered, encoding_of(head), "replace")
+
+
+def lines(file: BinaryIO) -> Iterator[str]:
+    """Yield the lines of a file, without line ends and NULs."""
+    text = text_file(file)
+    while line := text.readline(_LONGEST):
+        yield line.rstrip("\n").replace("\0", "")
