@@ -49,7 +49,7 @@ class Message:
         author: the name that the chat shows.
         text: as it was written, maybe in several lines.
         day: when; None: the file doesn't say.
-        author_id: Discord's; 0: the file has none.
+        author_id, message_id: Discord's; 0: the file has none.
         origin: where it was written, if that is a Discord server.
     """
 
@@ -58,6 +58,7 @@ class Message:
     day: date | None = None
     author_id: int = 0
     origin: Origin | None = None
+    message_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,14 @@ class FolderFormat:
     recognises: Callable[[Collection[str]], bool]
     messages: Callable[[Files, Counter[str]], Iterator[Message]]
     own: bool = False
+
+
+class ChatLine(NamedTuple):
+    """A message as it is learned. `speaker`: its author's number; `message_id`: Discord's, 0: the file has none."""
+
+    speaker: int
+    message_id: int
+    text: str
 
 
 @dataclass
@@ -160,7 +169,7 @@ class Chat:
                         "If it is a table, name another column of speakers, or none.",
                     )
             self.speakers[number].messages += 1
-            self._file.write(f"{number} {line}\n".encode("utf-8", "replace"))
+            self._file.write(f"{number} {message.message_id} {line}\n".encode("utf-8", "replace"))
             if message.origin is not None:
                 self.origins.add(message.origin)
             if message.day is not None:
@@ -179,12 +188,12 @@ class Chat:
             self.left_out[UNSAFE] += 1
         return ""
 
-    def lines(self) -> Iterator[tuple[int, str]]:
-        """Yield each line with its speaker's number."""
+    def lines(self) -> Iterator[ChatLine]:
+        """Yield each line, in the order of the messages."""
         self._file.seek(0)
         for data in self._file:
-            number, _, line = data.decode().rstrip("\n").partition(" ")
-            yield int(number), line
+            number, message_id, line = data.decode().rstrip("\n").split(" ", 2)
+            yield ChatLine(int(number), int(message_id), line)
 
     def chosen(self, options: ChatOptions) -> set[int]:
         """Return the numbers of the people whose lines are to be learned. Raises UserError: nobody's, or unknown."""
@@ -199,7 +208,7 @@ class Chat:
         if speakers and not any(speaker.invented for speaker in self.speakers):
             for speaker, name in zip(self.speakers, pseudonyms(len(self.speakers)), strict=True):
                 speaker.invented = name
-        for number, line in self.lines():
+        for number, _, line in self.lines():
             if number in chosen:
                 yield f"{line_by(self.speakers[number].invented, line) if speakers else line}\n"
 
