@@ -10,15 +10,17 @@ _LONGEST = 1_000_000  # characters of a line that are read at once; the rest com
 
 
 def encoding_of(head: bytes) -> str:
-    """Return the encoding of a chat's file by its first bytes: as its mark says, else UTF-8, else cp1252."""
+    """Return the encoding of a chat's file by its first bytes: as its mark says, else UTF-8 or cp1252.
+
+    A few damaged bytes don't make a file cp1252: it is, if more of its characters beyond ASCII are no UTF-8 than are.
+    """
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut off
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(head)  # the last character may be cut off
+    wrong = text.count("\ufffd")
+    right = 0 if text.isascii() else sum(map("\x7f".__lt__, text)) - wrong
+    return "cp1252" if wrong > right else "utf-8"
 
 
 def head_text(head: bytes) -> str:
