@@ -16,6 +16,7 @@ from galvanic.read.lines import text_file
 
 _CHUNK = 2**20  # characters that are read at once
 _LARGEST = 2**24  # characters of an entry; one that is longer is damaged
+_HEX_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*+)\\x")  # Telegram Desktop writes control characters so, which is no JSON
 _BETWEEN = re.compile(r"[\s,]*+")
 
 
@@ -51,8 +52,9 @@ class _Window:
     def __init__(self, file: BinaryIO) -> None:
         self._file = text_file(file)
         self._decoder = json.JSONDecoder(strict=False)
-        self._text = self._file.read(_CHUNK)
+        self._text = ""
         self._position = 0
+        self._read_on(0)
 
     def next_array(self, begin: re.Pattern[str]) -> str | None:
         """Go into the next array that begins so; return the text before it, or None: there is none."""
@@ -83,4 +85,6 @@ class _Window:
         kept = self._text[position:]
         text = self._file.read(max(_CHUNK, len(kept)))
         self._text, self._position = kept + text, 0
+        if r"\x" in self._text:
+            self._text = _HEX_ESCAPE.sub(r"\1\\u00", self._text)
         return text != ""
