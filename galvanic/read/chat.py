@@ -26,6 +26,7 @@ SHOWN = 10  # lines in a preview
 
 SYSTEM = "notices of the program (joins, calls, pins)"
 BOTS = "messages by bots"
+FORWARDED = "forwarded messages"
 WORDLESS = "messages without words (pictures, voice, polls)"
 COMMANDS = "commands for bots"
 UNSAFE = "messages with a link, an address, a long number or a secret, or nothing but signs"

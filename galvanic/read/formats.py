@@ -11,12 +11,13 @@ from galvanic.read.documents import DOCUMENTS
 from galvanic.read.files import ARCHIVES, Files
 from galvanic.read.lines import head_text
 from galvanic.read.tables import table
+from galvanic.read.telegram import TELEGRAM
 from galvanic.read.text import Text, collected, read
 from galvanic.source import chunks
 from galvanic.units import MEGABYTE
 
 LIMIT = 2_000 * MEGABYTE  # of files on this machine
-CHATS: tuple[ChatFormat, ...] = ()
+CHATS: tuple[ChatFormat, ...] = (TELEGRAM,)
 FOLDERS: tuple[FolderFormat, ...] = ()
 
 
@@ -56,16 +57,11 @@ def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) 
 
     Raises UserError if they are empty, damaged, locked, no text or too large when unpacked; OSError.
     """
-    if options.text_column:
-        return _read_tables(files, options)
-    for folder in FOLDERS:
-        if folder.recognises(files.paths):
-            chat = Chat(folder.name, own=folder.own)
-            chat.add(folder.messages(files, chat.left_out))
-            return chat
-    formats = {path: _format_of(files.head(path)) for path in files.paths}
-    if any(formats.values()):
-        return _read_chats(files, formats)
+    if (chat := _read_chat(files, options)) is not None:
+        if not chat.speakers:
+            reasons = ", ".join(f"{number:,} {what}" for what, number in chat.left_out.most_common())
+            raise UserError(f"There is no message to learn in {chat.format}.", reasons and f"Left out: {reasons}.")
+        return chat
     usable = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path))]
     if not usable:
         raise UserError("None of these files holds a text that I can read.", "Give a text, a book, or a chat.")
@@ -78,6 +74,19 @@ def chat_text(chat: Chat, options: ChatOptions, workdir: Path | None = None) -> 
     """Return the text of the people of a chat whom somebody chose. Raises UserError: nobody is left, or unknown."""
     parts = chat.text(chat.chosen(options), speakers=options.speakers)
     return collected(parts, workdir and workdir / "chat.txt")
+
+
+def _read_chat(files: Files, options: ChatOptions) -> Chat | None:
+    """Read files as a chat; None: they are none."""
+    if options.text_column:
+        return _read_tables(files, options)
+    for folder in FOLDERS:
+        if folder.recognises(files.paths):
+            chat = Chat(folder.name, own=folder.own)
+            chat.add(folder.messages(files, chat.left_out))
+            return chat
+    formats = {path: _format_of(files.head(path)) for path in files.paths}
+    return _read_chats(files, formats) if any(formats.values()) else None
 
 
 def _read_tables(files: Files, options: ChatOptions) -> Chat:
