@@ -10,6 +10,7 @@ from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, Folde
 from galvanic.read.documents import DOCUMENTS
 from galvanic.read.files import ARCHIVES, Files
 from galvanic.read.lines import head_text
+from galvanic.read.slack import SLACK
 from galvanic.read.tables import table
 from galvanic.read.telegram import TELEGRAM
 from galvanic.read.text import Text, collected, read
@@ -18,7 +19,7 @@ from galvanic.units import MEGABYTE
 
 LIMIT = 2_000 * MEGABYTE  # of files on this machine
 CHATS: tuple[ChatFormat, ...] = (TELEGRAM,)
-FOLDERS: tuple[FolderFormat, ...] = ()
+FOLDERS: tuple[FolderFormat, ...] = (SLACK,)
 
 
 class FileText(NamedTuple):

@@ -1,0 +1,146 @@
+"""Exports of Slack.
+
+Their layout: https://slack.com/help/articles/220556107-How-to-read-Slack-data-exports; the marks in a message:
+https://api.slack.com/reference/surfaces/formatting; the fields of a user: https://api.slack.com/types/user.
+"""
+
+import datetime
+import io
+import json
+import zipfile
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from galvanic.errors import UserError
+from galvanic.read.chat import BOTS, DAMAGED, SYSTEM, WORDLESS, Chat, ChatOptions
+from galvanic.read.files import Files
+from galvanic.read.formats import read_files
+from galvanic.read.lines import head_text
+from galvanic.read.slack import messages, recognises
+
+USERS = [
+    {"id": "U1", "name": "ada.l", "deleted": False, "is_bot": False, "profile": {"display_name": "Ada"}},
+    {"id": "U2", "name": "ben", "deleted": True, "profile": {"display_name": "", "real_name": "Ben Smith"}},
+    {"id": "U3", "name": "cleo", "real_name": "", "profile": None},
+    {"id": "B1", "name": "helper", "is_bot": True, "profile": {"real_name": "Helper"}},
+]
+
+
+def sent(text: Any, user: Any = "U1", **fields: Any) -> dict[str, Any]:
+    return {"type": "message", "user": user, "text": text, "ts": "1577880000.000100", **fields}
+
+
+def archive(days: dict[str, Any], users: Any = USERS, root: str = "") -> bytes:
+    """An export as it comes: a ZIP file."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as file:
+        file.writestr(f"{root}channels.json", json.dumps([{"id": "C1", "name": "general", "members": ["U1"]}]))
+        file.writestr(f"{root}users.json", json.dumps(users))
+        for path, entries in days.items():
+            file.writestr(root + path, json.dumps(entries, indent=4))
+    return data.getvalue()
+
+
+def read(data: bytes) -> Chat:
+    chat = read_files(Files.of_memory([("export.zip", data)]), ChatOptions())
+    assert isinstance(chat, Chat)
+    assert chat.format == "a Slack export"
+    return chat
+
+
+def lines(chat: Chat) -> list[str]:
+    return [f"{chat.speakers[line.speaker].name}: {line.text}" for line in chat.lines()]
+
+
+@pytest.mark.parametrize("root", ["", "Example Slack export Jan 1 2020 - Feb 1 2020/"])
+def test_an_export_is_what_people_wrote_in_its_channels(root: str) -> None:
+    days = {
+        "random/2020-01-03.json": [sent("See you", "U3"), sent("From elsewhere", "U9", user_profile={"name": "dan"})],
+        "general/2020-01-02.json": [
+            sent("<@U2> has joined the channel", subtype="channel_join"),
+            sent("Good day", "U2"),
+            sent("I am a bot", None, subtype="bot_message", bot_id="B7", username="bot"),
+            sent("So am I", "B1"),
+            sent("A reminder", "USLACKBOT"),
+            sent("", files=[{"id": "F1"}]),
+            sent("An answer", subtype="thread_broadcast", thread_ts="1577880000.000100"),
+        ],
+        "general/2020-01-01.json": [sent("Happy new year", user_profile={"name": "other"}), sent("Hm", "U404")],
+    }
+    chat = read(archive(days, root=root))
+    assert lines(chat) == [
+        "Ada: Happy new year",
+        "U404: Hm",
+        "Ben Smith: Good day",
+        "Ada: An answer",
+        "cleo: See you",
+        "dan: From elsewhere",
+    ]
+    assert chat.left_out == {BOTS: 3, SYSTEM: 1, WORDLESS: 1}
+    assert (chat.first, chat.last) == (datetime.date(2020, 1, 1), datetime.date(2020, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("<@U2> and <@U3|cleo>, look", "someone and someone, look"),
+        ("it is in <#C1|general>", "it is in the channel"),
+        ("<!here> and <!subteam^S1|@team> come", "everyone and everyone come"),
+        ("until <!date^1392734382^{date}|Feb 18, 2014>", "until then"),
+        ("read <https://example.org/a?b=1|this page> first", "read this page first"),
+        ("read <https://example.org/>", None),
+        ("write to <mailto:ada@example.org|ada@example.org>", None),
+        ("salt &amp; pepper &lt;3 &amp;lt;", "salt & pepper <3 &lt;"),
+        ("*bold* and _it_ :wave:", "bold and it :wave:"),
+        ("&gt; what they said\nno", "no"),
+    ],
+)
+def test_the_marks_of_a_message_become_words(text: str, line: str | None) -> None:
+    chat = read(archive({"general/2020-01-01.json": [sent("Hello"), sent(text)]}))
+    assert [line.text for line in chat.lines()][1:] == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [[], 5, None, "x", sent(5), sent({}), sent("hi", None), sent("hi", ["U1"]), {"type": "message"}],
+)
+def test_entries_that_are_no_messages_are_counted(entry: Any) -> None:
+    chat = read(archive({"general/2020-01-01.json": [entry, sent("after it")], "x/2020-99-99.json": [sent("undated")]}))
+    assert lines(chat)[-2:] == ["Ada: after it", "Ada: undated"]
+    assert chat.left_out == {DAMAGED: 1}
+
+
+def test_users_may_be_nonsense() -> None:
+    users = [None, {}, {"id": ["U1"], "profile": 5}, {"id": "U1", "name": {"a": 1}, "profile": {"real_name": 5}}]
+    assert lines(read(archive({"general/2020-01-01.json": [sent("hi")]}, users))) == ["U1: hi"]
+
+
+def test_a_damaged_day_is_counted_or_refused() -> None:
+    files = [("users.json", b"[]"), ("general/2020-01-01.json", json.dumps([sent("hi"), sent("ho")]).encode()[:-9])]
+    left_out = Counter[str]()
+    assert [message.text for message in messages(Files.of_memory(files), left_out)] == ["hi"]
+    assert left_out == {DAMAGED: 1}
+    with pytest.raises(UserError):
+        list(messages(Files.of_memory([*files, ("general/2020-01-02.json", b"[" * 9_999)]), left_out))
+
+
+def test_only_days_beside_a_list_of_users_are_an_export() -> None:
+    assert recognises(["a/users.json", "a/general/2020-01-01.json"])
+    assert not recognises(["users.json", "2020-01-01.json", "a/b/2020-01-01.json", "general/canvas.json"])
+    assert not recognises(["general/2020-01-01.json"])
+    assert not recognises(["a/users.json", "b/general/2020-01-01.json"])
+
+
+@given(st.integers(0, 500), st.binary(max_size=3))
+def test_no_damage_gives_a_line_that_is_not_in_the_file(place: int, damage: bytes) -> None:
+    data = json.dumps([sent("The <https://example.org|lamp> burns."), sent("Good &amp; night", "U2")]).encode()
+    data = data[:place] + damage + data[place + len(damage) :]
+    files = Files.of_memory([("users.json", json.dumps(USERS).encode()), ("general/2020-01-01.json", data)])
+    try:
+        for message in messages(files, Counter()):
+            assert all(word in head_text(data) for word in message.text.replace("\0", " ").split())
+    except UserError:
+        pass
