@@ -28,15 +28,24 @@ def head_text(head: bytes) -> str:
     return head.decode(encoding_of(head), "replace").replace("\r\n", "\n").replace("\0", "")
 
 
+def peekable(file: BinaryIO) -> io.BufferedReader:
+    """Return a file whose beginning can be looked at without reading it."""
+    return file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[arg-type]
+
+
 def text_file(file: BinaryIO) -> io.TextIOWrapper:
     """Return a file of bytes as a file of text; what can't be decoded is replaced."""
-    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
-    head = buffered.peek(4_096)
-    return io.TextIOWrapper(buffered, encoding_of(head), "replace")
+    buffered = peekable(file)
+    return io.TextIOWrapper(buffered, encoding_of(buffered.peek(4_096)), "replace")
+
+
+def lines_with_ends(file: BinaryIO) -> Iterator[str]:
+    """Yield the lines of a file with their ends, without NULs."""
+    text = text_file(file)
+    while line := text.readline(_LONGEST):
+        yield line.replace("\0", "")
 
 
 def lines(file: BinaryIO) -> Iterator[str]:
     """Yield the lines of a file, without line ends and NULs."""
-    text = text_file(file)
-    while line := text.readline(_LONGEST):
-        yield line.rstrip("\n").replace("\0", "")
+    return (line.rstrip("\n") for line in lines_with_ends(file))

@@ -4,9 +4,11 @@ Pictures, sounds and programs need no signature here: `galvanic.read.text` refus
 """
 
 import re
+from collections.abc import Iterable
 from typing import NoReturn
 
 from galvanic.errors import UserError
+from galvanic.read.fields import first_fields
 
 SAVE_AS_TEXT = "Save or export it as plain text (.txt) and send that."
 
@@ -20,6 +22,8 @@ _ZIP_KINDS = {
 }
 # A PDF may have other bytes before its header, but only in its first kilobyte.
 _PDF_WITHIN = 1024
+_LONGEST_NAME = 60  # characters of a name that are shown
+_MOST_NAMES = 12
 
 
 def refuse_documents(head: bytes, name: str) -> None:
@@ -39,6 +43,19 @@ def refuse_documents(head: bytes, name: str) -> None:
 def refuse(name: str, looks_like: str, remedy: str = "Only plain text (.txt) can be learned from.") -> NoReturn:
     """Raise the UserError that refuses a file."""
     raise UserError(f"`{name}` looks like {looks_like}.", remedy)
+
+
+def code(name: str) -> str:
+    """Return a name from a file as it stands in a message: in one line, as code, so that Discord shows no marks."""
+    shown = " ".join(name.replace("`", "'").encode("utf-8", "replace").decode().split())
+    return f"`{shown if len(shown) <= _LONGEST_NAME else shown[:_LONGEST_NAME] + '…'}`"
+
+
+def codes(names: Iterable[str]) -> str:
+    """Return some names from a file, as `code`, and how many there are besides."""
+    shown = list(names)
+    more = f" and {len(shown) - _MOST_NAMES:,} more" if len(shown) > _MOST_NAMES else ""
+    return ", ".join(map(code, shown[:_MOST_NAMES])) + more
 
 
 HEAD = 60_000  # characters at the beginning of a text that `refuse_formats` reads
@@ -63,9 +80,12 @@ def refuse_formats(text: str, name: str) -> None:
     if _DISCORD.match(head):
         raise UserError(f"`{name}` looks like messages that were exported from Discord.", _CHANNELS)
     if _JSON.match(head):
+        fields = first_fields(head)
         raise UserError(
             f"`{name}` looks like data (JSON), not like a text.",
-            f"JSON and the chats of other programs can't be read yet. {_CHANNELS}",
+            f"Say which field holds the texts: `--text-column NAME`. Its fields: {codes(fields)}."
+            if fields
+            else "Of JSON, only chats, JSON lines and arrays of objects can be read.",
         )
     if HTML.match(head):
         raise UserError(
