@@ -10,15 +10,23 @@ from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, Folde
 from galvanic.read.documents import DOCUMENTS
 from galvanic.read.files import ARCHIVES, Files
 from galvanic.read.lines import head_text
+from galvanic.read.logs import IRC, SIGNAL
 from galvanic.read.slack import SLACK
 from galvanic.read.tables import table
 from galvanic.read.telegram import TELEGRAM
 from galvanic.read.text import Text, collected, read
+from galvanic.read.whatsapp import WHATSAPP
 from galvanic.source import chunks
 from galvanic.units import MEGABYTE
 
 LIMIT = 2_000 * MEGABYTE  # of files on this machine
-CHATS: tuple[ChatFormat, ...] = (TELEGRAM,)
+CHATS: tuple[ChatFormat, ...] = (
+    TELEGRAM,
+    # Logs come last; the first format that recognises a file reads it.
+    IRC,
+    SIGNAL,
+    WHATSAPP,
+)
 FOLDERS: tuple[FolderFormat, ...] = (SLACK,)
 
 

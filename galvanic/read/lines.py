@@ -2,11 +2,16 @@
 
 import codecs
 import io
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
+
+from galvanic.read.chat import DAMAGED, SYSTEM
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LONGEST = 1_000_000  # characters of a line that are read at once; the rest comes as lines of its own
+_LONGEST_ENTRY = 65_536  # characters, as of WhatsApp's messages
 
 
 def encoding_of(head: bytes) -> str:
@@ -49,3 +54,29 @@ def lines_with_ends(file: BinaryIO) -> Iterator[str]:
 def lines(file: BinaryIO) -> Iterator[str]:
     """Yield the lines of a file, without line ends and NULs."""
     return (line.rstrip("\n") for line in lines_with_ends(file))
+
+
+def log_entries(
+    file: BinaryIO, header: Callable[[str], re.Match[str] | None], left_out: Counter[str]
+) -> Iterator[tuple[re.Match[str], str]]:
+    """Yield a log's entries: the match of each one's header, and its text, which may go on in lines without a header.
+
+    Lines before the first header count as notices, those beyond the end of a very long entry as damaged.
+    """
+    begun: re.Match[str] | None = None
+    parts = list[str]()
+    length = 0
+    for line in lines(file):
+        if (match := header(line)) is not None:
+            if begun is not None:
+                yield begun, "\n".join(parts)
+            begun, parts, length = match, [line[match.end() :]], 0
+        elif begun is None:
+            left_out[SYSTEM] += bool(line.strip())
+        elif length > _LONGEST_ENTRY:
+            left_out[DAMAGED] += 1
+        else:
+            parts.append(line)
+        length += len(line)
+    if begun is not None:
+        yield begun, "\n".join(parts)
