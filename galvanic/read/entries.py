@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from galvanic.errors import UserError
 from galvanic.read.chat import DAMAGED
 from galvanic.read.files import HEAD
 from galvanic.read.lines import text_file
@@ -24,26 +23,24 @@ def entries(file: BinaryIO, left_out: Counter[str], key: str = "") -> Iterator[t
     """Yield each object in each array that stands under `key`, and the text before its array.
 
     `key`: empty: the file is one array. Entries that are no objects count as damaged. The first mistake ends the file,
-    and counts as damaged. Raises UserError: nothing can be read.
+    and counts as damaged, as does a file without such an array.
     """
     begin = re.compile(rf'"{key}"\s*+:\s*+\[' if key else r"\A\s*+\[")
     window = _Window(file)
-    before, any_read = window.next_array(begin), False
+    before = window.next_array(begin)
+    if before is None:
+        left_out[DAMAGED] += 1
     while before is not None:
         try:
             for entry in window.rest_of_array():
-                any_read = True
                 if isinstance(entry, dict):
                     yield before, entry
                 else:
                     left_out[DAMAGED] += 1
         except ValueError:
             left_out[DAMAGED] += 1
-            break
-        any_read = True
+            return
         before = window.next_array(begin) if key else None
-    if not any_read:
-        raise UserError("Nothing in that JSON file can be read: it is damaged or cut off.", "Export it again.")
 
 
 class _Window:

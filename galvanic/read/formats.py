@@ -7,6 +7,7 @@ from typing import NamedTuple
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
 from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, FolderFormat
+from galvanic.read.discord import DISCORD_EXPORTS, DISCORD_PACKAGE
 from galvanic.read.documents import DOCUMENTS
 from galvanic.read.files import ARCHIVES, Files
 from galvanic.read.lines import head_text
@@ -21,13 +22,14 @@ from galvanic.units import MEGABYTE
 
 LIMIT = 2_000 * MEGABYTE  # of files on this machine
 CHATS: tuple[ChatFormat, ...] = (
+    *DISCORD_EXPORTS,
     TELEGRAM,
     # Logs come last; the first format that recognises a file reads it.
     IRC,
     SIGNAL,
     WHATSAPP,
 )
-FOLDERS: tuple[FolderFormat, ...] = (SLACK,)
+FOLDERS: tuple[FolderFormat, ...] = (DISCORD_PACKAGE, SLACK)
 
 
 class FileText(NamedTuple):

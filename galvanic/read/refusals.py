@@ -66,19 +66,17 @@ _JSON = re.compile(
 )
 # With atomic groups: a page of comments could be split into comments in countless ways.
 HTML = re.compile(r"\s*+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE | re.DOTALL)
-# DiscordChatExporter's formats (text, CSV, JSON, HTML), and the tables of the data package that Discord sends.
-_DISCORD = re.compile(
-    r"\s*+(?:=+\nGuild: .*\nChannel: |\"?AuthorID\"?,\"?Author\"?,\"?Date\"?,\"?Content\b"
-    r"|\"?ID\"?,\"?Timestamp\"?,\"?Contents\"?,|\{\s*+\"guild\":\s*+\{\s*+\"id\":|<!DOCTYPE html>[^\0]*?\.chatlog__)"
-)
-_CHANNELS = "The bot learns a channel with `/train source:#channel`: what members wrote there who agreed."
+_PACKAGE_TABLE = re.compile(r"\s*+\"?ID\"?,\"?Timestamp\"?,\"?Contents\"?,")  # a file of Discord's data package
 
 
 def refuse_formats(text: str, name: str) -> None:
-    """Refuse JSON, web pages and exports of Discord's messages, by the first `HEAD` characters. Raises UserError."""
+    """Refuse JSON, web pages and tables of messages, by the first `HEAD` characters of a text. Raises UserError."""
     head = text[:HEAD]
-    if _DISCORD.match(head):
-        raise UserError(f"`{name}` looks like messages that were exported from Discord.", _CHANNELS)
+    if _PACKAGE_TABLE.match(head):
+        raise UserError(
+            f"`{name}` looks like a part of Discord's data package.",
+            "Give the whole package, or name the column: `--text-column Contents`.",
+        )
     if _JSON.match(head):
         fields = first_fields(head)
         raise UserError(

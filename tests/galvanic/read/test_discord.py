@@ -1,0 +1,310 @@
+"""Exports of Discord's messages.
+
+The layouts are those of DiscordChatExporter's `JsonMessageWriter.cs`, `CsvMessageWriter.cs` and
+`PlainTextMessageWriter.cs` (github.com/Tyrrrz/DiscordChatExporter), and of the data package as the code and issue 105
+of github.com/Androz2091/discord-data-package-explorer and issue 1459 of DiscordChatExporter have it.
+"""
+
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from galvanic.errors import UserError
+from galvanic.read import formats
+from galvanic.read.chat import BOTS, DAMAGED, SYSTEM, UNSAFE, WORDLESS, Chat, ChatOptions, Message, Origin
+from galvanic.read.files import Files
+from galvanic.read.lines import head_text, text_file
+
+ADA, BEN = 10**17 + 1, 10**17 + 2
+ORIGIN = Origin(81384788765712384, "The Annex", 381870553235193857)
+
+
+def user(number: int, name: str, **more: Any) -> dict[str, Any]:
+    names = {"id": str(number), "name": name.lower(), "discriminator": "0000", "nickname": name, "color": None}
+    return names | {"isBot": False, "roles": [], "avatarUrl": "https://cdn.discordapp.com/embed/avatars/0.png"} | more
+
+
+def entry(content: str, author: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "1000000000000000007",
+        "type": "Default",
+        "timestamp": "2024-02-29T23:59:01.5+00:00",
+        "timestampEdited": None,
+        "callEndedTimestamp": None,
+        "isPinned": False,
+        "content": content,
+        "author": author or user(ADA, "Ada"),
+        **{key: [] for key in ("attachments", "embeds", "stickers", "reactions", "mentions", "inlineEmojis")},
+        **more,
+    }
+
+
+def export(*messages: Any) -> bytes:
+    head = {
+        "guild": {"id": str(ORIGIN.guild_id), "name": ORIGIN.guild, "iconUrl": "https://cdn.discordapp.com/i.png"},
+        "channel": {"id": str(ORIGIN.channel_id), "type": "GuildTextChat", "categoryId": "1", "name": "lab"},
+        "dateRange": {"after": None, "before": None},
+        "exportedAt": "2026-01-01T00:00:00+00:00",
+        "messages": messages,
+        "messageCount": len(messages),
+    }
+    return json.dumps(head, indent=2, ensure_ascii=False).encode()
+
+
+TABLE = (
+    "AuthorID,Author,Date,Content,Attachments,Reactions\r\n"
+    f'"{ADA}","ada","2024-02-29T23:59:01.0000000+00:00","two lines,\nof ""words""","","👍 (2)"\r\n'
+    f'"{BEN}","ben#0001","29-Feb-24 11:59 PM","Joined the server.","",""\r\n'
+    f'"{BEN}","ben#0001","1/3/2024 12:05 AM","hello","https://cdn.discordapp.com/a.png",""\r\n'
+).encode()
+RULE = "=" * 62
+TEXT = f"""{RULE}
+Guild: The Annex
+Channel: Text / lab
+Topic: what we do
+{RULE}
+
+[2024-02-29 23:59] ada
+first line
+
+after an empty one
+
+{{Reactions}}
+👍 (2)
+
+[29.02.2024 23:59] ben#0001 (pinned)
+
+
+{{Attachments}}
+https://cdn.discordapp.com/a.png
+
+{{Embed}}
+not a member's words
+
+[2/29/2024 11:59 PM] ada
+Pinned a message.
+
+
+[2024-03-01 00:05] ben#0001
+the last
+
+
+{RULE}
+Exported 4 message(s)
+{RULE}
+""".encode()
+
+
+def messages(data: bytes) -> tuple[list[Message], Counter[str]]:
+    """The messages of a file as its reader yields them."""
+    head = head_text(data)
+    (reader,) = (chat for chat in formats.CHATS if chat.recognises(head))
+    left_out = Counter[str]()
+    return list(reader.messages(io.BytesIO(data), left_out)), left_out
+
+
+def chat(**files: bytes) -> Chat:
+    content = formats.read_files(Files.of_memory(files.items()), ChatOptions())
+    assert isinstance(content, Chat)
+    return content
+
+
+def test_json_gives_what_members_wrote_with_their_ids() -> None:
+    read = chat(
+        export=export(
+            entry("Hello there"),
+            entry("Joined the server.", type="GuildMemberJoin"),
+            entry("beep", user(5, "Robot", isBot=True), type="20"),
+            entry("", forwardedMessage={"content": "somebody else's words"}),
+            entry("a reply", user(BEN, "Ben"), type="Reply", id="1000000000000000009"),
+            entry("by an older exporter", user(BEN, "Ben", nickname=None), type=0),
+            entry("mail me: ben@example.org"),
+        )
+    )
+    assert [(person.name, person.author_id, person.messages) for person in read.speakers] == [
+        ("Ada", ADA, 1),
+        ("Ben", BEN, 2),
+    ]
+    assert list(read.lines()) == [
+        (0, 1000000000000000007, "Hello there"),
+        (1, 1000000000000000009, "a reply"),
+        (1, 1000000000000000007, "by an older exporter"),
+    ]
+    assert read.left_out == {SYSTEM: 1, BOTS: 1, WORDLESS: 1, UNSAFE: 1}
+    assert read.origins == {ORIGIN}
+    assert read.first == read.last == date(2024, 2, 29)
+
+
+def test_custom_emoji_and_members_are_written_as_discord_has_them() -> None:
+    emoji = [
+        {"id": "123456789012345678", "name": "kettle", "code": "kettle", "isAnimated": False},
+        {"id": "123456789012345679", "name": "hop", "code": "hop", "isAnimated": True},
+        {"id": "", "name": "🙂", "code": "slight_smile", "isAnimated": False},
+    ]
+    people = [user(ADA, "Ann"), user(BEN, "Ann (the other)")]
+    written = {
+        ":kettle::hop: 🙂 at 12:30:pot:": "<:kettle:123456789012345678><a:hop:123456789012345679> 🙂 at 12:30:pot:",
+        "<:kettle:123456789012345678> <a:hop:1>": "<:kettle:123456789012345678> <a:hop:1>",
+        "@Ann (the other) and @Ann, hi @Eve": f"<@{BEN}> and <@{ADA}>, hi @Eve",
+    }
+    read, _ = messages(export(*(entry(content, inlineEmojis=emoji, mentions=people) for content in written)))
+    assert [message.text for message in read] == list(written.values())
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "no object",
+        {"type": "Default"},
+        entry("x") | {"author": [["Ada"]]},
+        entry("x") | {"content": {"text": "x"}},
+    ],
+)
+def test_json_without_words_or_author_is_counted(damaged: object) -> None:
+    read, left_out = messages(export(damaged, entry("hello")))
+    assert [message.text for message in read] == ["hello"]
+    assert left_out == {DAMAGED: 1}
+
+
+def test_nonsense_in_a_message_is_no_id_no_date_and_no_name() -> None:
+    deep: Any = []
+    for _ in range(200):
+        deep = [deep]
+    author = user(0, "") | {"id": "-7", "name": deep, "nickname": {}}
+    (message,), left_out = messages(export(entry("hi", author, id=10**30, timestamp=deep, inlineEmojis=5, mentions=7)))
+    assert message == Message("", "hi", None, 0, ORIGIN, 0)
+    assert not left_out
+
+
+def test_a_file_that_does_not_say_its_server_is_refused() -> None:
+    data = export(entry("hello")).replace(b'"channel"', b'"chanel"')
+    with pytest.raises(UserError, match="doesn't say which server"):
+        chat(export=data)
+
+
+@given(st.integers(0, len(export(entry("one"), entry("two")))))
+def test_json_that_is_cut_off_gives_what_was_before(size: int) -> None:
+    whole = export(entry("one"), entry("two"))
+    if not any(reader.recognises(head_text(whole[:size])) for reader in formats.CHATS):
+        return
+    read, left_out = messages(whole[:size])
+    assert [message.text for message in read] == ["one", "two"][: len(read)]
+    assert left_out[DAMAGED] == (size <= whole.rindex(b"]"))
+
+
+def test_the_table_gives_ids_but_no_server() -> None:
+    read, left_out = messages(TABLE)
+    assert read == [
+        Message("ada", 'two lines,\nof "words"', date(2024, 2, 29), ADA, Origin()),
+        Message("ben#0001", "hello", None, BEN, Origin()),
+    ]
+    assert left_out == {SYSTEM: 1}
+    cut, damaged = messages(TABLE[: TABLE.index(b"of")])
+    assert (cut, damaged) == ([], {DAMAGED: 1})
+    lone = TABLE + b'"7","eve","","' + b"an open quote\n" * 30_000 + TABLE[TABLE.index(b"\n") + 1 :]
+    assert messages(lone)[1][DAMAGED] > 0
+
+
+def test_the_text_gives_names_and_the_server_name() -> None:
+    read, left_out = messages(TEXT)
+    origin = Origin(0, "The Annex", 0)
+    assert read == [
+        Message("ada", "first line\n\nafter an empty one", date(2024, 2, 29), 0, origin),
+        Message("ben#0001", "", None, 0, origin),
+        Message("ben#0001", "the last", date(2024, 3, 1), 0, origin),
+    ]
+    assert left_out == {SYSTEM: 1}
+    _, cut = messages(TEXT[:-140])
+    assert cut == {SYSTEM: 1, DAMAGED: 1}
+
+
+def test_the_page_is_refused_by_the_name_of_a_format_that_can_be_read() -> None:
+    page = b"<!DOCTYPE html>\n<html lang=en><head><style>.chatlog__message{margin:0}</style></head><body>hello</body>"
+    with pytest.raises(UserError) as caught:
+        chat(page=page)
+    assert "JSON" in caught.value.remedy
+
+
+def test_nothing_but_bots_is_refused_with_the_reason() -> None:
+    with pytest.raises(UserError) as caught:
+        chat(export=export(*[entry("beep", user(5, "Robot", isBot=True))] * 2))
+    assert f"2 {BOTS}" in caught.value.remedy
+
+
+def package(**files: object) -> Files:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as out:
+        for path, content in files.items():
+            out.writestr(path, content if isinstance(content, str) else json.dumps(content))
+    return Files.of_memory([("package.zip", archive.getvalue())])
+
+
+ACCOUNT = {"id": str(ADA), "username": "ada", "global_name": "Ada", "relationships": [{"id": "2", "user": {}}]}
+CHANNEL = {"id": "381870553235193857", "type": "GUILD_TEXT", "name": "lab"}
+GUILD = {"guild": {"id": "81384788765712384", "name": "The Annex"}}
+WRITTEN = [{"ID": 1000000000000000007, "Timestamp": "2024-03-01 10:00:00", "Contents": "hi", "Attachments": ""}]
+
+
+def test_a_data_package_is_read_whatever_its_year_and_language() -> None:
+    files = package(
+        **{
+            "Konto/user.json": ACCOUNT,
+            "Server/index.json": {},
+            "Nachrichten/index.json": {"381870553235193857": "lab in The Annex", "2": None},
+            "Nachrichten/c381870553235193857/channel.json": CHANNEL | GUILD,
+            "Nachrichten/c381870553235193857/messages.json": WRITTEN,
+            "Messages/C1000000000000000001/Channel.json": {"id": "1000000000000000001", "recipients": ["1", "2"]},
+            "Messages/C1000000000000000001/Messages.json": [*WRITTEN, {"ID": 8, "Contents": None}],
+            "messages/381870553235193858/channel.json": "[" * 100_000,
+            "messages/381870553235193858/messages.csv": "ID,Timestamp,Contents,Attachments\r\n"
+            '8,2020-01-01 12:00:00.123000+00:00,"old, but said",\r\n',
+            "messages/c381870553235193859/channel.json": CHANNEL,
+            "messages/c381870553235193859/messages.json": "",
+            "messages/c381870553235193850/channel.json": CHANNEL,
+        }
+    )
+    read = formats.read_files(files, ChatOptions())
+    assert isinstance(read, Chat)
+    assert read.own
+    assert [(person.name, person.author_id, person.messages) for person in read.speakers] == [("Ada", ADA, 3)]
+    assert [line.text for line in read.lines()] == ["hi", "hi", "old, but said"]
+    assert [line.message_id for line in read.lines()] == [1000000000000000007, 1000000000000000007, 8]
+    assert read.origins == {ORIGIN, Origin(0, "", 1000000000000000001), Origin()}
+    assert (read.first, read.last) == (date(2020, 1, 1), date(2024, 3, 1))
+    assert read.left_out == {DAMAGED: 3}
+
+
+@pytest.mark.parametrize("account", ["{", [1], ACCOUNT | {"id": "Ada"}, {"id": [str(ADA)]}])
+def test_a_data_package_with_a_damaged_account_is_by_nobody_known(account: object) -> None:
+    channel = "messages/c381870553235193857"
+    files = package(
+        **{"account/user.json": account, f"{channel}/channel.json": CHANNEL, f"{channel}/messages.json": WRITTEN}
+    )
+    read = formats.read_files(files, ChatOptions())
+    assert isinstance(read, Chat)
+    assert [(person.name, person.author_id) for person in read.speakers] == [("me", 0)]
+
+
+EXPORT = export(entry("one thing"), entry("another", user(BEN, "Ben")), entry("a third", type="Reply"))
+CHANGES = st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 40), st.binary(max_size=9)), max_size=4)
+
+
+@given(st.sampled_from([EXPORT, TABLE, TEXT]), CHANGES)
+def test_no_damage_makes_a_message_that_is_not_in_the_file(data: bytes, changes: list[tuple[int, int, bytes]]) -> None:
+    (reader,) = (chat for chat in formats.CHATS if chat.recognises(head_text(data)))
+    for start, length, inserted in changes:
+        place = start % len(data)
+        data = data[:place] + inserted.replace(b"\\", b"") + data[place + length :]
+    text = text_file(io.BytesIO(data)).read().replace("\0", "").replace('"', "")
+    try:
+        for message in reader.messages(io.BytesIO(data), Counter()):
+            assert message.text.replace("\0", "").replace('"', "") in text
+    except UserError:
+        pass
