@@ -118,13 +118,12 @@ def test_users_may_be_nonsense() -> None:
     assert lines(read(archive({"general/2020-01-01.json": [sent("hi")]}, users))) == ["U1: hi"]
 
 
-def test_a_damaged_day_is_counted_or_refused() -> None:
+def test_damaged_days_are_counted() -> None:
     files = [("users.json", b"[]"), ("general/2020-01-01.json", json.dumps([sent("hi"), sent("ho")]).encode()[:-9])]
     left_out = Counter[str]()
+    files.append(("general/2020-01-02.json", b"[" * 9_999))
     assert [message.text for message in messages(Files.of_memory(files), left_out)] == ["hi"]
-    assert left_out == {DAMAGED: 1}
-    with pytest.raises(UserError):
-        list(messages(Files.of_memory([*files, ("general/2020-01-02.json", b"[" * 9_999)]), left_out))
+    assert left_out == {DAMAGED: 2}
 
 
 def test_only_days_beside_a_list_of_users_are_an_export() -> None:
@@ -139,8 +138,9 @@ def test_no_damage_gives_a_line_that_is_not_in_the_file(place: int, damage: byte
     data = json.dumps([sent("The <https://example.org|lamp> burns."), sent("Good &amp; night", "U2")]).encode()
     data = data[:place] + damage + data[place + len(damage) :]
     files = Files.of_memory([("users.json", json.dumps(USERS).encode()), ("general/2020-01-01.json", data)])
+    text = head_text(data).replace("&amp;", "&").replace(">", "")
     try:
         for message in messages(files, Counter()):
-            assert all(word in head_text(data) for word in message.text.replace("\0", " ").split())
+            assert all(word in text for word in message.text.replace("\0", " ").replace(">", "").split())
     except UserError:
         pass
