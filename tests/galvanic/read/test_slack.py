@@ -7,6 +7,7 @@ https://api.slack.com/reference/surfaces/formatting; the fields of a user: https
 import datetime
 import io
 import json
+import re
 import zipfile
 from collections import Counter
 from typing import Any
@@ -134,13 +135,13 @@ def test_only_days_beside_a_list_of_users_are_an_export() -> None:
 
 
 @given(st.integers(0, 500), st.binary(max_size=3))
-def test_no_damage_gives_a_line_that_is_not_in_the_file(place: int, damage: bytes) -> None:
-    data = json.dumps([sent("The <https://example.org|lamp> burns."), sent("Good &amp; night", "U2")]).encode()
+def test_no_damage_gives_a_word_that_is_not_in_the_file(place: int, damage: bytes) -> None:
+    data = json.dumps([sent("The lamp burns."), sent("Good &amp; night", "U2")]).encode()
     data = data[:place] + damage + data[place + len(damage) :]
     files = Files.of_memory([("users.json", json.dumps(USERS).encode()), ("general/2020-01-01.json", data)])
-    text = head_text(data).replace("&amp;", "&").replace(">", "")
+    text = re.sub("[<>|]", "", head_text(data))
     try:
         for message in messages(files, Counter()):
-            assert all(word in text for word in message.text.replace("\0", " ").replace(">", "").split())
+            assert all(word in text for word in re.findall(r"\w+", message.text))
     except UserError:
         pass
