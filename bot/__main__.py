@@ -16,7 +16,9 @@ from bot import gateway, intents
 from bot.admin.metrics import RedisFigures
 from bot.app import Galvanic
 from bot.lock import AnotherBot
+from galvanic.errors import UserError
 from shared import presence
+from shared.corpora.catalogue import catalogue
 from shared.logging import configure_logging
 from shared.metrics import serve
 from shared.settings import Settings, SettingsError, read_settings
@@ -46,6 +48,10 @@ def main(arguments: Sequence[str] = ()) -> int:
         return _refuse(str(error))
     if "health" in arguments:
         return presence.health_command(settings, presence.BOT)
+    try:
+        catalogue(settings.corpora_dir)
+    except UserError as error:
+        return _refuse(f"{error.problem} {error.remedy}")
     configure_logging("bot", settings)
     if settings.discord_token is None:
         return _refuse(

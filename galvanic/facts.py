@@ -1,5 +1,6 @@
 """Facts about a model from its file, in plain words, and safe to show: the file may come from anybody."""
 
+from galvanic.languages import language_name
 from galvanic.model_file import Description
 from galvanic.units import count, course
 from galvanic.verdict import Verdict, verdict
@@ -27,6 +28,7 @@ def facts_of(description: Description) -> Facts:
         "Losses": _losses(judgement),
         "Network": ", ".join(filter(None, (_network(description), because))),
         "Vocabulary": f"{size:,} {'words and signs' if description.recipe == 'word' else 'characters'}",
+        "Language": language_name(description.corpus.language),
         "Training": course(training.epochs, training.seconds, training.stopped, training.epochs_before),
         "Goes back to": _lineage(description),
         "Rights": one_line(description.corpus.licence, MOST_LICENCE),

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from galvanic.errors import UserError
+from galvanic.languages import language_name
+from galvanic.units import count
 
 RecipeName = Literal["char", "word", "classic"]
 RECIPE_WORDS: dict[RecipeName, str] = {  # each recipe's way to read a text, in plain words
@@ -48,6 +50,12 @@ class CorpusInfo(_Frozen):
     hard_wrapped: bool | None = None  # whether lines are broken at a fixed width, to be joined; None: find out
     reading: ReadingId | None = None  # of a channel's messages
     left_out: int = Field(0, ge=0)  # characters of Project Gutenberg's header and licence
+    language: str = Field("", pattern=r"^([a-z]{2})?$")  # code of ISO 639-1; empty: not known
+
+    @property
+    def extent(self) -> str:
+        """Return the length and the language in words, as in `419,335 characters, English`."""
+        return ", ".join(filter(None, [count(self.chars, "character"), language_name(self.language)]))
 
     @property
     def notes(self) -> tuple[str, ...]:

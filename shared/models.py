@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.options import CorpusInfo, ReadingId, RecipeName, TrainOptions
+from galvanic.units import count
 from galvanic.verdict import Verdict
 from shared.jobs import ImportJob, ModelId, ModelRef, ReadingRef, Scope, Snowflake, TrainJob
 
@@ -48,6 +49,11 @@ class ModelFacts(BaseModel):
     def is_private(self) -> bool:
         """Return whether nobody but its author may know of it."""
         return bool(self.author_id)
+
+    @property
+    def corpus_extent(self) -> str:
+        """Return the length and the language of the text in words."""
+        return self.corpus.extent if self.corpus is not None else count(self.corpus_chars, "character")
 
     @property
     def entry(self) -> str:

@@ -69,8 +69,7 @@ def model_info(
     origin = "imported" if model.imported else "trained"
     lines = [
         f"**{plain(model.corpus_title[:200])}**",
-        f"{count(model.corpus_chars, 'character')}, {RECIPE_WORDS[model.recipe]}, "
-        f"{origin} <t:{int(model.created_at)}:R>",
+        f"{model.corpus_extent}, {RECIPE_WORDS[model.recipe]}, {origin} <t:{int(model.created_at)}:R>",
     ]
     if current:
         lines.append(f"▶️ This channel's model.{KEPT if kept else ''}")

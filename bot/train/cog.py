@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import discord
@@ -22,11 +23,22 @@ from bot.train.start import Trainings, TrainRequest
 from bot.types import Context, hybrid_command
 from bot.words import as_typed, code
 from galvanic.errors import UserError
+from galvanic.languages import language_name
 from galvanic.options import STARTS
-from shared.corpora.catalogue import catalogue
+from shared.corpora.catalogue import CatalogueEntry, catalogue
 from shared.corpora.corpus import check_size, from_upload
 from shared.corpora.sources import names as text_names, resolve
 from shared.models import ModelRecord
+
+
+def _by_language(entries: Sequence[CatalogueEntry]) -> list[str]:
+    """Return a line for each text below its language, English first."""
+    lines = list[str]()
+    for text in sorted(entries, key=lambda text: (text.language != "en", language_name(text.language), text.name)):
+        if (heading := f"**{language_name(text.language)}**") not in lines:
+            lines.append(heading)
+        lines.append(f"`{text.name}` {text.full_title}" + (f" ({text.note})" if text.note else ""))
+    return lines
 
 
 @dataclass(eq=False, repr=False)
@@ -148,12 +160,13 @@ class Training(commands.Cog):
     @hybrid_command("catalogue", about="The texts I can fetch by name", heading="Training", direct=True)
     async def catalogue(self, ctx: Context) -> None:
         """List the texts that `train` knows by name."""
-        entries = catalogue()
-        lines = [f"`{text.name}` - {text.full_title}" + (f" ({text.note})" if text.note else "") for text in entries]
+        entries = catalogue(self.core.settings.corpora_dir)
+        lines = _by_language(entries)
         names = await asyncio.to_thread(text_names, self.core.settings)
         if own := sorted(set(names) - {text.name for text in entries}):
-            lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
-        embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=words.BLURPLE)
+            lines.insert(0, "On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
+        text = words.listed(lines, "… and {} more.")
+        embed = discord.Embed(title="Catalogue", description=text, colour=words.BLURPLE)
         prefix = await self.core.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
         how = as_typed(prefix, "train", "source", "NAME")
-        await ctx.send(embed=embed.set_footer(text=f"{how}, or attach a .txt file"))
+        await ctx.send(embed=embed.set_footer(text=f"{how}, or attach a file"))

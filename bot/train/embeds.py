@@ -86,8 +86,8 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
         )
     else:
         embed = _unfinished(job, state, context)
-    chars = "" if job.is_unread else count(job.corpus.chars, "character")
-    return embed.set_footer(text=", ".join(filter(None, [job.options.recipe, chars, f"job {job.job_id}"])))
+    extent = "" if job.is_unread else job.corpus.extent
+    return embed.set_footer(text=", ".join(filter(None, [job.options.recipe, extent, f"job {job.job_id}"])))
 
 
 def _learned(job: TrainJob, text: str) -> discord.Embed:
@@ -154,7 +154,7 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
         _add_progress(embed, job.options, progress, state.samples, ending=context.control is not None)
     embed.add_field(name="How", value=how(job, context.most_minutes), inline=False)
     if progress is None:
-        add_fields(embed, {"Text": "\n".join([count(job.corpus.chars, "character"), *job.corpus.notes])})
+        add_fields(embed, {"Text": "\n".join([job.corpus.extent, *job.corpus.notes])})
     if state.samples and context.quotable:
         sample = state.samples[-1]
         text = quote(context.blocked.mask(sample.text))

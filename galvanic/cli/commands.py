@@ -81,7 +81,7 @@ def train(options: argparse.Namespace, cli: Cli) -> int:
             info = info.model_copy(update={"name": options.name})
         parent, implied = find_parent(options.parent)
         chosen = checked(TrainOptions, {**implied, **typed_options(TrainOptions, options)})
-        for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
+        for line in (f"{info.title}: {info.extent}, recipe {chosen.recipe}", *info.notes):
             print(line, file=sys.stderr)
 
         from galvanic import training

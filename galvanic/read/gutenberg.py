@@ -1,6 +1,7 @@
 """Texts of Project Gutenberg: find the book between header and licence, and check a download."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -75,11 +76,11 @@ def _title(header: str) -> str:
     return f"{fields['Title']}, by {fields['Author']}" if "Author" in fields else fields["Title"]
 
 
-def why_not_book(text: str, number: int, title: str) -> str:
+def why_not_book(text: str, number: int, title: str, author: str) -> str:
     """Return why a download is not this complete book, in words that follow "it sent"; empty if it is.
 
-    Both marks must be there, so that no error page and no half of a book passes. The header must name the number, or
-    the title if it names no number.
+    Both marks must be there, so that no error page and no half of a book passes. The header must name the number, and
+    the title or the author's last name; if it names no number, the title. Only letters and digits are compared.
     """
     if HTML.match(text):
         return "a web page instead of the book"
@@ -89,7 +90,11 @@ def why_not_book(text: str, number: int, title: str) -> str:
     if not _END.search(text, max(start.end(), len(text) - _LONGEST)):
         return "only a part of the book"
     header = text[: start.end()]
-    numbers = _NUMBER.findall(header)
-    if numbers:
-        return "" if str(number) in numbers else "another book"
-    return "" if title.casefold() in " ".join(header.split()).casefold() else "another book"
+    numbers, letters = _NUMBER.findall(header), _letters(header)
+    is_named = _letters(title) in letters or (bool(numbers) and _letters(author.split()[-1]) in letters)
+    return "" if is_named and (not numbers or str(number) in numbers) else "another book"
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of a text alone, without accents and capitals."""
+    return "".join(sign for sign in unicodedata.normalize("NFKD", text).casefold() if sign.isalnum())

@@ -28,6 +28,7 @@ import charset_normalizer
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
 from galvanic.read.gutenberg import Book, find_book
+from galvanic.read.language import language_of
 from galvanic.read.refusals import refuse, refuse_documents, refuse_formats
 from galvanic.source import RawSource, chunks, cleaned, decoded, opened
 
@@ -67,7 +68,10 @@ class Text:
     def info(
         self, name: str, title: str, source: TextSource, licence: str = "", hard_wrapped: bool | None = None
     ) -> CorpusInfo:
-        """Return the facts about the text. If it is a book of Project Gutenberg, title and licence are the book's."""
+        """Return the facts about the text. If it is a book of Project Gutenberg, title and licence are the book's.
+
+        Raises OSError.
+        """
         if self.book is not None:
             title, licence = self.book.title or title, _GUTENBERG_LICENCE
         return CorpusInfo(
@@ -79,6 +83,7 @@ class Text:
             licence=licence,
             hard_wrapped=hard_wrapped,
             left_out=self.left_out,
+            language=language_of(self.body),
         )
 
 

@@ -1,12 +1,17 @@
 """A text together with what is known of it; and how it travels through Redis: UTF-8, compressed."""
 
+import tempfile
 import zlib
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
+from galvanic.read.chat import Chat, ChatOptions
+from galvanic.read.files import Files
+from galvanic.read.formats import chat_text, read_files
 from galvanic.read.text import Text, read
+from galvanic.source import chunks
 from galvanic.units import MEGABYTE
 from shared.corpora.catalogue import CatalogueEntry
 from shared.settings import Settings
@@ -35,7 +40,7 @@ class Corpus:
 
 
 def check_size(n_bytes: int, settings: Settings) -> None:
-    """Check the size of a text file. Raises UserError: it is over `CORPUS_MAX_MB`, in megabytes of a million bytes."""
+    """Check the size of a file or a text, in bytes or characters. Raises UserError: over `CORPUS_MAX_MB` millions."""
     if n_bytes > size_limit(settings):
         raise UserError(
             f"The file is too large: {n_bytes / MEGABYTE:.1f} MB, and the limit is {settings.corpus_max_mb:g} MB.",
@@ -52,13 +57,34 @@ def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource) -> Corpus
 
 
 def from_bytes(data: bytes, filename: str, source: TextSource, settings: Settings, *, licence: str) -> Corpus:
-    """Read any file. Raises UserError: too large, empty, not a text, or too short."""
+    """Read any file. Raises UserError: too large, or as `from_files`."""
     check_size(len(data), settings)
     # Only the last part of a path counts, whichever system it comes from. In messages it stands between backticks.
     base = PurePosixPath(filename.replace("\\", "/")).name or "text"
-    stem = PurePosixPath(base).stem
-    text = read(data, " ".join(base.split()).replace("`", "'"))
-    return checked(text, text.info(stem, stem, source, licence))
+    files = Files.of_memory([(" ".join(base.split()).replace("`", "'"), data)])
+    return from_files(files, PurePosixPath(base).stem, source, settings, licence=licence)
+
+
+def from_files(files: Files, name: str, source: TextSource, settings: Settings, *, licence: str) -> Corpus:
+    """Read files of any format as one text. `name`: its name and title, unless it is a book that has one.
+
+    Raises UserError: damaged, empty, no text, too short or too long, or words of a Discord server, whose members were
+    not asked; OSError.
+    """
+    options = ChatOptions()
+    with tempfile.TemporaryDirectory() as folder:
+        content = read_files(files, options, Path(folder))
+        if isinstance(content, Chat) and content.origins:
+            raise UserError(
+                "That is an export from Discord, and nobody there was asked.",
+                "Attach it to the command `train`: it learns from members who agreed.",
+            )
+        text = chat_text(content, options, Path(folder)) if isinstance(content, Chat) else content
+        check_size(text.chars, settings)
+        info = text.info(name, name, source, licence, hard_wrapped=False if isinstance(content, Chat) else None)
+        if isinstance(text.body, Path):
+            text = replace(text, body="".join(chunks(text.body)))
+        return checked(text, info)
 
 
 def from_upload(filename: str, data: bytes, settings: Settings) -> Corpus:
@@ -68,7 +94,7 @@ def from_upload(filename: str, data: bytes, settings: Settings) -> Corpus:
 
 def checked(text: Text, info: CorpusInfo) -> Corpus:
     """Join a text and its description. Raises UserError: too short."""
-    assert isinstance(text.body, str)  # what comes from memory stays there
+    assert isinstance(text.body, str)
     if text.chars < LEAST_CHARS:
         raise UserError(
             f"The text is too short: {text.chars:,} characters, and at least {LEAST_CHARS:,} are needed.",

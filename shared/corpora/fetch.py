@@ -72,4 +72,4 @@ def _why_not(data: bytes, entry: CatalogueEntry) -> str:
         text = decode_text(data, entry.name)
     except UserError:
         return "something that is not a text"
-    return why_not_book(text, entry.gutenberg_number, entry.title)
+    return why_not_book(text, entry.gutenberg_number, entry.title, entry.author)

@@ -11,9 +11,11 @@ import structlog
 
 from galvanic.errors import UserError
 from galvanic.files import replacing
+from galvanic.read.files import UNPACKED_LIMIT, Files
 from galvanic.read.text import of_memory, slugify
-from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
-from shared.corpora.corpus import Corpus, check_size, checked, from_bytes, from_entry
+from galvanic.units import MEGABYTE
+from shared.corpora.catalogue import OWN_LIST, PYTHON_DOCS, CatalogueEntry, catalogue, find
+from shared.corpora.corpus import Corpus, check_size, checked, from_entry, from_files
 from shared.corpora.fetch import FetchError, fetch_book
 from shared.settings import Settings
 
@@ -31,7 +33,7 @@ class UnknownText(UserError):
 
 def names(settings: Settings) -> list[str]:
     """Return every name that `resolve` knows, sorted. Reads the folder `CORPORA_DIR`."""
-    return sorted({entry.name for entry in catalogue()} | set(_folder(settings)))
+    return sorted({entry.name for entry in catalogue(settings.corpora_dir)} | set(_folder(settings)))
 
 
 async def resolve(name: str, settings: Settings) -> Corpus:
@@ -46,7 +48,7 @@ async def resolve(name: str, settings: Settings) -> Corpus:
     key = _key(name)
     if (path := (await asyncio.to_thread(_folder, settings)).get(key)) is not None:
         return await asyncio.to_thread(_from_folder, path, key, settings)
-    entry = find(key)
+    entry = find(key, settings.corpora_dir)
     if entry is None:
         raise await asyncio.to_thread(_unknown, name, key, settings)
     if entry.name == PYTHON_DOCS:
@@ -66,7 +68,7 @@ async def _fetched(entry: CatalogueEntry, cached: Path, settings: Settings) -> b
     except FetchError as error:
         raise UserError(
             f"{entry.full_title} {error}.",
-            f"Without a network I can learn `{PYTHON_DOCS}`, a book that I fetched before, or a .txt file that you "
+            f"Without a network I can learn `{PYTHON_DOCS}`, a book that I fetched before, or a file that you "
             f"attach. The bot's operator can put {entry.name}.txt into CORPORA_DIR.",
         ) from error
     try:
@@ -89,25 +91,32 @@ def _folder(settings: Settings) -> dict[str, Path]:
     if settings.corpora_dir is None:
         return {}
     try:
-        paths = [path for path in settings.corpora_dir.iterdir() if path.suffix.lower() == ".txt" and path.is_file()]
+        paths = [path for path in settings.corpora_dir.iterdir() if _may_be_text(path)]
     except OSError as error:
         log.warning("CORPORA_DIR cannot be read", reason=error.strerror)
         return {}
-    return {_key(path.name): path for path in sorted(paths, reverse=True)}  # of two with one name the first counts
+    return {_key(path.stem): path for path in sorted(paths, reverse=True)}  # of two with one name the first counts
+
+
+def _may_be_text(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and path.name != OWN_LIST
 
 
 def _from_folder(path: Path, key: str, settings: Settings) -> Corpus:
+    licence = "Provided by the bot's operator; rights unknown."
     try:
-        check_size(path.stat().st_size, settings)
-        data = path.read_bytes()
+        size = path.stat().st_size
+        if (entry := find(key, settings.corpora_dir)) is not None and path.suffix.lower() == ".txt":
+            check_size(size, settings)
+            return from_entry(path.read_bytes(), entry, "corpora-dir")
+        if size > UNPACKED_LIMIT:
+            most = f"{UNPACKED_LIMIT / MEGABYTE:.0f} MB"
+            raise UserError(f"The file of `{key}` has more than {most}.", "Train on it with `galvanic train`.")
+        return from_files(Files.of_paths([path]), path.stem, "corpora-dir", settings, licence=licence)
     except OSError as error:
         raise UserError(
             f"The file of `{key}` cannot be read: {error.strerror}.", "Ask the bot's operator to look at CORPORA_DIR."
         ) from error
-    if (entry := find(key)) is not None:
-        return from_entry(data, entry, "corpora-dir")
-    licence = "Provided by the bot's operator; rights unknown."
-    return from_bytes(data, path.name, "corpora-dir", settings, licence=licence)
 
 
 def _unknown(name: str, key: str, settings: Settings) -> UnknownText:
@@ -116,7 +125,7 @@ def _unknown(name: str, key: str, settings: Settings) -> UnknownText:
     guess = f"Did you mean {' or '.join(f'`{each}`' for each in near)}? " if near else ""
     return UnknownText(
         f"There is no text called `{shown.replace('`', '')}`.",
-        f"{guess}`/catalogue` lists every name; or attach a .txt file.",
+        f"{guess}`/catalogue` lists every name; or attach a file.",
     )
 
 

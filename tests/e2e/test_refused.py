@@ -46,6 +46,13 @@ def test_a_setting_that_is_missing_or_cannot_be_read(tmp_path: Path, settings: d
     assert words in last
 
 
+def test_a_wrong_list_of_books(tmp_path: Path) -> None:
+    (tmp_path / "catalogue.json").write_text('[{"name": "lamp", "title": "The Lamp", "author": "Nobody"}]')
+    status, last = run_bot(tmp_path, None, DISCORD_TOKEN="any-token", CORPORA_DIR=str(tmp_path))
+    assert status == EX_CONFIG
+    assert "entry 1, `gutenberg_number`" in last
+
+
 @pytest.mark.parametrize("number", [str(DATA_VERSION + 1), "x", ""])
 def test_data_of_another_version(server: Server, tmp_path: Path, redis_url: str, number: str) -> None:
     with redis.Redis.from_url(redis_url) as client:

@@ -112,7 +112,21 @@ def test_what_people_wrote_about_a_book_remains() -> None:
     ],
 )
 def test_whether_it_is_the_book(text: str, reason: str) -> None:
-    assert why_not_book(text, 90001, "The Tin Lighthouse") == reason
+    assert why_not_book(text, 90001, "The tin lighthouse", "A. Nobody") == reason
+
+
+@pytest.mark.parametrize(
+    ("title", "author", "reason"),
+    [
+        ("L'été à Cœur-sec", "Émile Oßner", ""),
+        ("Un été", "Emile Ossner", ""),
+        ("Un été", "Zoë Müller", "another book"),
+    ],
+)
+def test_a_header_names_the_title_or_the_author(title: str, author: str, reason: str) -> None:
+    header = "Title: L’été à Cœur-Sec: roman\n\nAuthor: Émile Oßner\n\n"
+    text = f"{header}{NUMBER}Language: French\n\n{START}\n\n{BODY}\n\n{END}{FOOTER}"
+    assert why_not_book(text, 90001, title, author) == reason
 
 
 @given(
@@ -129,5 +143,5 @@ def test_parts_of_any_length_give_the_same_text(lines: list[str], data: st.DataO
 
 
 def test_a_page_of_comments_is_told_apart_without_trying_all_ways_to_divide_it() -> None:
-    assert "not a Project Gutenberg text" in why_not_book("<!---->" * 1_000, 90001, "The Tin Lighthouse")
-    assert "a web page" in why_not_book("<!---->" * 1_000 + "<html>", 90001, "The Tin Lighthouse")
+    assert "not a Project Gutenberg text" in why_not_book("<!---->" * 1_000, 90001, "The Tin Lighthouse", "A. Nobody")
+    assert "a web page" in why_not_book("<!---->" * 1_000 + "<html>", 90001, "The Tin Lighthouse", "A. Nobody")

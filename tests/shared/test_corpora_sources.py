@@ -1,8 +1,11 @@
 """From a name to its text: the folder, the cache, Python, and mirrors played by a server of our own."""
 
 import asyncio
+import gzip
 import hashlib
+import json
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -201,8 +204,64 @@ async def test_the_folder_comes_first(make_settings: MakeSettings, tmp_path: Pat
     listed = names(settings)
     assert "my-diary" in listed
     assert "frankenstein" in listed
-    assert not {"notes", "folder"} & set(listed)
+    assert "notes" in listed
+    assert "folder" not in listed
     assert listed == sorted(set(listed))
+
+
+async def test_the_folder_may_hold_archives_and_chats_but_no_export_from_discord(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """The fields are those that Telegram Desktop and DiscordChatExporter write."""
+    (tmp_path / "diary.txt.gz").write_bytes(gzip.compress(BODY.encode()))
+    messages = [{"type": "message", "from": "Ada", "text": f"The lamp went out, {n} times."} for n in range(20)]
+    chat = {"name": "Lamps", "type": "personal_chat", "id": 1, "messages": messages}
+    (tmp_path / "lamps.json").write_text(json.dumps(chat), "utf-8")
+    settings = make_settings(corpora_dir=tmp_path)
+    assert (await resolve("diary", settings)).text == BODY
+    lamps = await resolve("lamps", settings)
+    assert lamps.text.startswith("The lamp went out, 0 times.\nThe lamp went out, 1 times.")
+    assert titles(lamps) == ("lamps", "corpora-dir", False)
+
+    author = {"id": "400000000000000001", "name": "ada", "isBot": False}
+    said = [{"id": str(n), "type": "Default", "content": message["text"]} for n, message in enumerate(messages, 1)]
+    export = {
+        "guild": {"id": "200000000000000001", "name": "Lamps"},
+        "channel": {"id": "300000000000000001", "name": "general"},
+        "messages": [{**each, "timestamp": "2024-01-01T10:00:00+00:00", "author": author} for each in said],
+    }
+    (tmp_path / "server.json").write_text(json.dumps(export), "utf-8")
+    with pytest.raises(UserError):
+        await resolve("server", settings)
+
+
+async def test_an_operator_s_own_list_is_fetched_and_checked_as_ours(
+    mirrors: Mirrors, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    entry = {"name": "lamp", "title": "Frankenstein", "author": "Nobody", "gutenberg_number": 7, "language": "de"}
+    (tmp_path / "catalogue.json").write_text(json.dumps([entry]))
+    settings = make_settings(corpora_dir=tmp_path, gutenberg_mirrors=(mirrors.url("good"),))
+    assert "lamp" in names(settings)
+    assert "catalogue" not in names(settings)
+    assert (await resolve("lamp", settings)).info.title == "Frankenstein, by Nobody"
+    with pytest.raises(UserError, match="another book"):
+        await resolve("dracula", settings)
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ('[{"name": "lamp"}]', r"entry 1, `title`: "),
+        ('[{"name": "lamp", "title": "T", "author": "A"}]', r"entry 1, `gutenberg_number`: "),
+        ('[{"name": "a b", "title": "T", "author": "A", "gutenberg_number": 1}]', r"entry 1, `name`: "),
+        ('[{"name": "dracula", "title": "T", "author": "A", "gutenberg_number": 1}]', "the name `dracula` is taken"),
+        ("{", "wrong: Invalid JSON"),
+    ],
+)
+def test_a_wrong_own_list_is_refused_with_the_entry(tmp_path: Path, entries: str, reason: str) -> None:
+    (tmp_path / "catalogue.json").write_text(entries)
+    with pytest.raises(UserError, match=reason):
+        catalogue(tmp_path)
 
 
 async def test_a_name_in_another_script_works(make_settings: MakeSettings, tmp_path: Path) -> None:
@@ -267,6 +326,8 @@ def test_the_catalogue_is_in_order() -> None:
     entries = catalogue()
     assert [entry.name for entry in entries] == sorted({entry.name for entry in entries})
     assert all(slugify(entry.name) == entry.name for entry in entries)
+    languages = Counter(entry.language for entry in entries)
+    assert all(languages[code] >= 5 for code in ("en", "de", "fr", "es", "it", "pt", "fi"))
     numbers = [entry.gutenberg_number for entry in entries if entry.gutenberg_number is not None]
     assert len(numbers) == len(set(numbers)) == len(entries) - 1 >= 15
     assert {"frankenstein": 84, "shakespeare-sonnets": 1041}.items() <= {
