@@ -5,7 +5,7 @@ on the disk if they are many.
 """
 
 import difflib
-import itertools
+import io
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -17,12 +17,15 @@ from galvanic.errors import UserError
 from galvanic.read.cleaning import clean, is_command
 from galvanic.read.files import Files
 from galvanic.read.pseudonyms import pseudonyms
+from galvanic.read.refusals import code
 from galvanic.units import count
 
 MOST_SPEAKERS = 100_000
 MOST_NAME = 100  # characters of a speaker's name
+NAMELESS = "unnamed"
 IN_MEMORY = 4_000_000  # bytes of lines that are kept in memory
 SHOWN = 10  # lines in a preview
+_COMPARED = 2_000  # names that a mistyped one is compared with
 
 SYSTEM = "notices of the program (joins, calls, pins)"
 BOTS = "messages by bots"
@@ -156,10 +159,11 @@ class Chat:
     def add(self, messages: Iterable[Message]) -> None:
         """Clean messages and keep their lines. Raises UserError: too many people; or as the reader."""
         numbers = {(speaker.author_id or speaker.name): number for number, speaker in enumerate(self.speakers)}
+        self._file.seek(0, io.SEEK_END)
         for message in messages:
             if (line := self._line(message)) == "":
                 continue
-            name = " ".join(message.author.split())[:MOST_NAME]
+            name = _shown_name(message.author) or NAMELESS
             key = message.author_id or name
             if (number := numbers.get(key)) is None:
                 number = numbers[key] = len(self.speakers)
@@ -214,19 +218,30 @@ class Chat:
                 yield f"{line_by(self.speakers[number].invented, line) if speakers else line}\n"
 
     def _numbers(self, names: Sequence[str]) -> set[int]:
+        """Return the numbers of people by their names, however these are capitalised, or ids."""
         known: dict[str, set[int]] = {}
         for number, speaker in enumerate(self.speakers):
-            known.setdefault(speaker.name.casefold(), set()).add(number)
-            known.setdefault(str(speaker.author_id or ""), set()).add(number)
+            for key in {speaker.name.casefold(), str(speaker.author_id or speaker.name.casefold())}:
+                known.setdefault(key, set()).add(number)
         numbers = set[int]()
         for name in names:
-            key = name.strip().removeprefix("@").casefold()
-            if not known.get(key):
-                near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
-                guess = f"Did you mean {' or '.join(near)}?" if near else "Write a name as the chat has it."
-                raise UserError(f"Nobody in that chat is called `{name.replace('`', '')[:MOST_NAME]}`.", guess)
-            numbers |= known[key]
+            key = _shown_name(name).casefold()
+            if (wanted := known.get(key) or known.get(key.removeprefix("@"))) is None:
+                shown = {speaker.name.casefold(): speaker.name for speaker in reversed(self.speakers[:_COMPARED])}
+                near = difflib.get_close_matches(key, shown, n=3, cutoff=0.5)
+                raise UserError(
+                    f"Nobody in that chat is called {code(name)}.",
+                    f"Did you mean {' or '.join(code(shown[match]) for match in near)}?"
+                    if near
+                    else "Write a name as the chat has it.",
+                )
+            numbers |= wanted
         return numbers
+
+
+def _shown_name(name: str) -> str:
+    """Return a name in one line, without characters that can't be seen or written."""
+    return "".join(filter(str.isprintable, " ".join(name.split())))[:MOST_NAME].strip()
 
 
 def line_by(name: str, text: str) -> str:
@@ -254,6 +269,6 @@ def preview(chat: Chat, options: ChatOptions) -> list[str]:
 def sample_lines(chat: Chat, chosen: Collection[int], *, speakers: bool) -> list[str]:
     """Return up to `SHOWN` lines of some people, evenly from the whole chat, as they are learned."""
     messages = sum(chat.speakers[number].messages for number in chosen)
-    step = max(1, messages // SHOWN)
-    lines = itertools.islice(chat.text(chosen, speakers=speakers), step // 2, None, step)
-    return [line.rstrip("\n") for line in itertools.islice(lines, SHOWN)]
+    places = {place * messages // SHOWN for place in range(SHOWN)}
+    lines = enumerate(chat.text(chosen, speakers=speakers))
+    return [line.rstrip("\n") for place, line in lines if place in places]
