@@ -1,6 +1,6 @@
 """Read Discord's messages: the files of DiscordChatExporter, and the data package that Discord sends an account."""
 
-import csv
+import calendar
 import json
 import re
 from collections import Counter
@@ -13,6 +13,7 @@ from galvanic.read.chat import BOTS, DAMAGED, SYSTEM, ChatFormat, FolderFormat, 
 from galvanic.read.entries import entries
 from galvanic.read.files import Files
 from galvanic.read.lines import lines
+from galvanic.read.tables import csv_rows
 
 _SPEECH = {"Default", "Reply", "0", "19"}  # types of messages that a member wrote
 _ID = re.compile(r"[0-9]{1,19}")
@@ -33,6 +34,8 @@ _HTML = re.compile(r"\s*+<!DOCTYPE html>[^\0]*?\.chatlog__", re.IGNORECASE)
 _HEADING = re.compile(r"\[(?=[^\]]{11})([^\[\]]{1,30}\d[:.]\d\d[^\[\]]{0,15})\] (.{1,100}?)(?: \(pinned\))?")
 _BLOCK = re.compile(r"\n\n\{(?:Attachments|Embed|Stickers|Reactions)\}(?:\n|\Z)")
 _END = re.compile(r"\n={9,}+\nExported [^\n]{1,40}\n={9,}+\s*+\Z")
+_DATE = re.compile(r"(\d{1,4})[/.-] ?(\d{1,2}|[A-Z][a-z]{2})[/.-] ?(\d{1,4})(?:,? \d\d?:\d\d [AP](M)\b)?")
+_MONTHS = {name: number for number, name in enumerate(calendar.month_abbr)}
 
 _CHANNEL = re.compile(r"(?:.*/)?c?(\d{16,32})/channel\.json", re.IGNORECASE)
 _USER = re.compile(r"(?:.*/)?[^/]+/user\.json", re.IGNORECASE)
@@ -85,7 +88,7 @@ def _with_mentions(content: str, entry: dict[str, Any]) -> str:
 
 
 def _csv_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
-    for row in _rows(file, left_out):
+    for row in csv_rows(file, "Content", left_out):
         author_id, text = _id(row.get("AuthorID")), row.get("Content", "")
         if not author_id:
             left_out[DAMAGED] += 1
@@ -93,23 +96,6 @@ def _csv_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
             left_out[SYSTEM] += 1
         else:
             yield Message(row.get("Author", ""), text, _day(row.get("Date")), author_id, Origin())
-
-
-def _rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table by the names in its first row; rows that lack a column are counted."""
-    rows = csv.DictReader(f"{line}\n" for line in lines(file))
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error:
-            left_out[DAMAGED] += 1
-            continue
-        if None in row.values():
-            left_out[DAMAGED] += 1
-        else:
-            yield row
 
 
 def _text_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
@@ -168,7 +154,7 @@ def _package_messages(files: Files, left_out: Counter[str]) -> Iterator[Message]
             continue
         with files.open(path) as file:
             table = path.lower().endswith(".csv")
-            rows = _rows(file, left_out) if table else (entry for _, entry in entries(file, left_out))
+            rows = csv_rows(file, "Contents", left_out) if table else (entry for _, entry in entries(file, left_out))
             for row in rows:
                 if isinstance(text := row.get("Contents"), str):
                     yield Message(name, text, _day(row.get("Timestamp")), author_id, origin, _id(row.get("ID")))
@@ -220,8 +206,15 @@ def _id(value: object) -> int:
 
 
 def _day(value: object) -> date | None:
+    """Return the day of a time, in ISO's form or as an export has it in many languages; None: it is none of these."""
+    if (match := _DATE.match(_word(value))) is None:
+        return None
+    first, second, third, american = match.groups()
+    year, month, day = (first, second, third) if len(first) == 4 else (third, second, first)
+    if american and "/" in match[0] and len(first) < 4:
+        month, day = day, month
     try:
-        return date.fromisoformat(_word(value)[:10])
+        return date(int(year) + 2_000 * (len(year) == 2), _MONTHS.get(month) or int(month), int(day))
     except ValueError:
         return None
 

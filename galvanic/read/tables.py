@@ -44,7 +44,7 @@ def _rows(file: BinaryIO, text_column: str, left_out: Counter[str]) -> Iterator[
     start = head_text(buffered.peek(4_096)).lstrip()[:1]
     if start == "[":
         return (entry for _, entry in entries(buffered, left_out))
-    return _json_lines(buffered, left_out) if start == "{" else _csv_rows(buffered, text_column, left_out)
+    return _json_lines(buffered, left_out) if start == "{" else csv_rows(buffered, text_column, left_out)
 
 
 def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
@@ -59,7 +59,7 @@ def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, An
             left_out[DAMAGED] += 1
 
 
-def _csv_rows(file: BinaryIO, text_column: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
+def csv_rows(file: BinaryIO, text_column: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV file under the names in its first line; rows of another length count as damaged."""
     text_lines = lines_with_ends(file)
     first = next(filter(str.strip, text_lines), "")

@@ -203,7 +203,7 @@ def test_the_table_gives_ids_but_no_server() -> None:
     read, left_out = messages(TABLE)
     assert read == [
         Message("ada", 'two lines,\nof "words"', date(2024, 2, 29), ADA, Origin()),
-        Message("ben#0001", "hello", None, BEN, Origin()),
+        Message("ben#0001", "hello", date(2024, 1, 3), BEN, Origin()),
     ]
     assert left_out == {SYSTEM: 1}
     cut, damaged = messages(TABLE[: TABLE.index(b"of")])
@@ -217,12 +217,34 @@ def test_the_text_gives_names_and_the_server_name() -> None:
     origin = Origin(0, "The Annex", 0)
     assert read == [
         Message("ada", "first line\n\nafter an empty one", date(2024, 2, 29), 0, origin),
-        Message("ben#0001", "", None, 0, origin),
+        Message("ben#0001", "", date(2024, 2, 29), 0, origin),
         Message("ben#0001", "the last", date(2024, 3, 1), 0, origin),
     ]
     assert left_out == {SYSTEM: 1}
     _, cut = messages(TEXT[:-140])
     assert cut == {SYSTEM: 1, DAMAGED: 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        ("2024-02-29T23:59:01.5+00:00", date(2024, 2, 29)),
+        ("29-Feb-24 11:59 PM", date(2024, 2, 29)),
+        ("2/3/2024 11:59 PM", date(2024, 2, 3)),
+        ("2/3/2024 11:59 pm", date(2024, 3, 2)),
+        ("02/03/2024 23:59", date(2024, 3, 2)),
+        ("2.3.24 23:59", date(2024, 3, 2)),
+        ("2024. 2. 3. 11:59", date(2024, 2, 3)),
+        ("2024/02/03 11:59 PM", date(2024, 2, 3)),
+        ("31/31/2024 23:59", None),
+        ("99-Foo-9999 9:99 PM", None),
+    ],
+)
+def test_days_are_read_in_the_forms_of_many_languages(written: str, day: date | None) -> None:
+    text = TEXT.decode().replace("2024-02-29 23:59", written)
+    table = f"AuthorID,Author,Date,Content,Attachments,Reactions\n{ADA},ada,{written},hello,,\n"
+    message, (row,) = messages(text.encode())[0][0], messages(table.encode())[0]
+    assert message.day == row.day == day
 
 
 def test_the_page_is_refused_by_the_name_of_a_format_that_can_be_read() -> None:
