@@ -15,6 +15,7 @@ from bot.responder import Responder, Typing
 from bot.routing import Routing
 from bot.servers.access import Access
 from bot.servers.settings import GuildSettingsStore
+from bot.words import Fit, server_emoji
 from shared.settings import Settings
 
 
@@ -43,6 +44,11 @@ class Core:
         self.chores = Chores("chores")
         # Started in this order once Discord is ready, and stopped in the reverse order.
         self.services: list[Service] = [self.chores, self.delivery]
+
+    async def fit(self, guild_id: int) -> Fit:
+        """Return what makes models' texts fit for a server. Raises as `GuildSettingsStore.get`."""
+        blocklist, guild = await self.servers.blocklist(guild_id), self.bot.get_guild(guild_id)
+        return lambda text: blocklist.mask(server_emoji(text, guild))
 
     async def add(self, *cogs: commands.Cog) -> None:
         for cog in cogs:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,9 +10,12 @@ import discord
 from discord.utils import escape_mentions
 
 from galvanic import units
+from galvanic.emoji import EMOJI, before_emoji, named
 from shared.jobs import TrainJob
 
 _D = TypeVar("_D")
+Fit = Callable[[str], str]
+"""Makes a model's text fit to be shown in a server: without what the server blocks, and with its custom emoji."""
 MOST = 25  # Discord's limit on autocomplete choices, on a menu's options, and on what is chosen of them
 LABEL_LIMIT = 100  # characters of a choice, of an option's label and of its description
 DESCRIPTION_LIMIT = 4_096
@@ -35,6 +38,7 @@ _MARK = re.compile(r"[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{1,64}:)")
 _LINE_MARK = re.compile(r"(?<![^\n\r])([^\S\n\r]*)([#>]|[-+](?=[\s#]))")
 # What a cut has left of a word, and the space between it and the others.
 _FIRST_WORD, _LAST_WORD = re.compile(r"\A\S*\s+(?=\S)"), re.compile(r"(?<=\S)\s+\S+\Z")
+_EMOJI = re.compile(f"({EMOJI.pattern})")
 _NUMBER = re.compile(r"(?<![^\n\r])([^\S\n\r]*\d+)([.)])(?=\s)")
 
 
@@ -47,12 +51,31 @@ def plain(text: str) -> str:
     return escape_mentions(_NUMBER.sub(r"\1\\\2", _LINE_MARK.sub(r"\1\\\2", _MARK.sub(r"\\\g<0>", text))))
 
 
+def plain_with_emoji(text: str) -> str:
+    """Escape a text that a model wrote, as `plain` does, but for the custom emoji that `server_emoji` has chosen."""
+    return "".join(part if number % 2 else plain(part) for number, part in enumerate(_EMOJI.split(text)))
+
+
+def server_emoji(text: str, guild: discord.Guild | None) -> str:
+    """Write each custom emoji as one that the server has, by its id or else by its name, or else as `:name:`."""
+    own: dict[str, str] = {}
+    for emoji in guild.emojis if guild is not None and "<" in text else ():
+        if emoji.is_usable():
+            own |= {f":{emoji.name}:": str(emoji), str(emoji.id): str(emoji)}
+
+    def shown(match: re.Match[str]) -> str:
+        name = named(match[0])
+        return own.get(match[0][:-1].rpartition(":")[2]) or own.get(name) or name
+
+    return EMOJI.sub(shown, text)
+
+
 def shorten(text: str, limit: int) -> str:
-    """Cut a text so that it takes at most `limit` characters once escaped by `plain`."""
+    """Cut a text so that it takes at most `limit` characters once escaped by `plain`, and not within an emoji."""
     short = text[: max(0, limit)]
     while short and len(plain(short)) > limit:
         short = short[: -max(1, (len(plain(short)) - limit) // 2)]
-    return short
+    return short[: before_emoji(text, len(short))]
 
 
 def shorten_words(text: str, limit: int) -> str:
@@ -67,7 +90,10 @@ def _whole(text: str, short: str) -> str:
 
 def tail(text: str, most: int) -> str:
     """Return at most so many of a text's last characters, from a whole word on if words have spaces between them."""
-    return text if len(text) <= most else _FIRST_WORD.sub("", text[-most:])
+    start = max(0, len(text) - most)
+    if before_emoji(text, start) < start:
+        start = text.index(">", start) + 1
+    return text[start:] if start == 0 or text[start - 1].isspace() else _FIRST_WORD.sub("", text[start:])
 
 
 def clipped(text: str, limit: int) -> str:
@@ -77,7 +103,7 @@ def clipped(text: str, limit: int) -> str:
 
 def code(typed: object, limit: int = 40) -> str:
     """The beginning of what somebody typed, in code style: shown as it is, in one line."""
-    text = " ".join(str(typed).split()).replace("`", "'")
+    text = named(" ".join(str(typed).split()).replace("`", "'"))
     return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"
 
 
@@ -199,8 +225,8 @@ def bits(nats: float | None) -> str:
 def quote(text: str) -> str:
     """A sample as a block quote that fits an embed field."""
     text = text.strip()
-    short = _whole(text, text[:SAMPLE_CHARS]).rstrip()
-    lines = [plain(line) for line in short.splitlines() if line.strip()] or ["…"]
+    short = _whole(text, text[: before_emoji(text, SAMPLE_CHARS)]).rstrip()
+    lines = [plain_with_emoji(line) for line in short.splitlines() if line.strip()] or ["…"]
     return "\n".join(f"> {line}" for line in lines)[:FIELD_LIMIT]
 
 

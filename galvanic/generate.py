@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from galvanic import model_file
 from galvanic.companion import Companion
+from galvanic.emoji import before_emoji
 from galvanic.errors import UserError
 from galvanic.model_file import Description, load
 from galvanic.options import RecipeName, checked
@@ -198,7 +199,8 @@ class Author(ABC):
         start = line_break
         if "\n" in self.vocabulary.symbols and probabilities("\n")[0] >= _PARAGRAPHS:
             start = np.append(start, self.vocabulary.encode("\n"))
-        letters = [symbol for symbol in self.vocabulary.symbols if symbol.isupper() or symbol.islower()]
+        characters = (symbol for symbol in self.vocabulary.symbols if len(symbol) == 1)
+        letters = [symbol for symbol in characters if symbol.isupper() or symbol.islower()]
         likely = probabilities(letters)
         likely[likely < _UNLIKELY * max(likely, default=0)] = 0
         for chosen in likely * [letter.isupper() for letter in letters], likely:
@@ -208,7 +210,8 @@ class Author(ABC):
 
     def _text_of(self, window: Ids) -> str:
         """Return the text of a window, at most its last `_MOST_SEED` characters."""
-        return self.vocabulary.decode(window)[-_MOST_SEED:]
+        text = self.vocabulary.decode(window)
+        return text[before_emoji(text, max(0, len(text) - _MOST_SEED)) :]
 
     def _sampling(self, request: WriteRequest) -> Sampling:
         """Return how to sample for a request: its options over what suits the model's recipe and loss."""
@@ -338,7 +341,7 @@ _starter = functools.lru_cache(1)(load_model)  # the starter then stays in memor
 
 
 class Mixture(Author):
-    """The weighted mean of several models' predictions, over all characters that any of them has.
+    """The weighted mean of several models' predictions, over all symbols that any of them has.
 
     All models read each character that is sampled; one that lacks it keeps its state, as if it had not come.
     Temperature and filters act on the mean. Threads may share it. All are of the recipe `char`, as the bot checks; the
@@ -350,11 +353,10 @@ class Mixture(Author):
     def __init__(self, parts: Sequence[tuple[TextModel, float]]) -> None:
         self._parts = parts
         self.loss = sum(weight * model.loss for model, weight in parts) / sum(weight for _, weight in parts)
-        self.vocabulary = CharVocabulary(sorted({char for model, _ in parts for char in model.vocabulary.symbols}))
-        union = "".join(self.vocabulary.symbols)
+        self.vocabulary = CharVocabulary(sorted({symbol for model, _ in parts for symbol in model.vocabulary.symbols}))
         self.predictor = Streams.mixed(
             [
-                (streams, weight, model.vocabulary.encode(union))
+                (streams, weight, model.vocabulary.ids_of(self.vocabulary.symbols))
                 for model, weight in parts
                 if isinstance(streams := model.predictor, Streams)  # as all of `char` are
             ]

@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import itertools
+import math
 import secrets
 import threading
 import time
@@ -9,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from galvanic import emoji
 from galvanic.errors import UserError
 from galvanic.facts import facts_of
 from galvanic.model_file import describe
@@ -186,23 +189,30 @@ def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tupl
 
 
 _MOST_NAMED = 5
+_EMOJI_DRAWN = "☺"  # in a picture, for any custom emoji
 _POSTED_WITHIN_S = 7_200  # a picture is posted within an hour, or never
 _drawing = threading.Lock()  # matplotlib is not made for several threads at once
 
 
 def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
-    """Draw how expected each character is to a model. Raises UserError: it cannot read the text, or is gone."""
+    """Draw how expected each character is to a model; a custom emoji counts as one.
+
+    Raises UserError: it cannot read the text, or is gone.
+    """
     from galvanic.pictures import surprise_map
 
     started = time.monotonic()
     score = context.models.use(
         job.place.guild_id, job.model.model_id, lambda model: model.score(job.text, context.until)
     )
-    context.job_events.attach(SURPRISE_FILE, surprise_map(job.text, score.nats), _POSTED_WITHIN_S)
-    ranked = sorted(zip(job.text, score.nats, strict=True), key=lambda pair: -pair[1])
+    signs, each = emoji.signs(job.text), iter(score.nats)
+    nats = [math.fsum(itertools.islice(each, len(sign))) for sign in signs]
+    drawn = "".join(sign if len(sign) == 1 else _EMOJI_DRAWN for sign in signs)
+    context.job_events.attach(SURPRISE_FILE, surprise_map(drawn, nats), _POSTED_WITHIN_S)
+    ranked = sorted(zip(signs, nats, strict=True), key=lambda pair: -pair[1])
     return Surprised(
-        nats_per_char=score.nats_per_char,
-        chars=score.chars,
+        nats_per_char=math.fsum(nats) / len(nats),
+        chars=len(nats),
         most=tuple(ranked[:_MOST_NAMED]),
         notes=score.notes,
         seconds=time.monotonic() - started,

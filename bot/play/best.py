@@ -73,8 +73,8 @@ class Best:
             if message is None or number <= 0 or (job_id := await self.generating.job_of(message)) is None:
                 await redis_call(self.core.redis.zrem(keys.best(actor.guild_id), member))
             elif (names := await self._models(actor, job_id)) is not None:
-                blocked = await self.core.servers.blocklist(actor.guild_id)
-                text = blocked.mask(" ".join(message_text(message).split()))
+                fit = await self.core.fit(actor.guild_id)
+                text = fit(" ".join(message_text(message).split()))
                 favourites.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
         return sorted(favourites, key=lambda favourite: -favourite.number)
 

@@ -144,9 +144,8 @@ class Quiz:
             await redis_call(pipe.execute())
 
     async def _passages(self, job: QuizJob, event: Quizzed) -> list[str]:
-        """Return the passages, masked by the blocklist as it is now."""
-        blocked = await self.core.servers.blocklist(job.place.guild_id)
-        return [blocked.mask(passage) for passage in event.passages]
+        """Return the passages as they may be shown now."""
+        return list(map(await self.core.fit(job.place.guild_id), event.passages))
 
     async def _pressed(self, press: Press) -> None:
         actor, channel_id, letter = press.actor, press.actor.place.channel_id, int(press["letter"])

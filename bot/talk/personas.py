@@ -157,7 +157,7 @@ class Personas(Service):
         if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(actor)):
             return ""
         try:
-            text = chatted(masked(event, blocklist))
+            text = chatted(masked(event, blocklist, self.core.bot.get_guild(guild_id)))
             posted = await self._post(actor.channel, persona, text, f"{actor.request_id}-{turn or 0}")
         except DISCORD_ERRORS as error:
             if not is_transient(error) and code_of(error) not in CLOSED:

@@ -19,6 +19,7 @@ from bot.options.decoding import to_bot
 from bot.servers.access import Actor, Viewer, channel_ids, lacking, may_send
 from bot.talk.rooms import Rooms
 from bot.talk.speaking import Speaking, describe
+from bot.write.changes import masked
 from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
 from galvanic.errors import UserError
@@ -131,14 +132,15 @@ class Speaker(Service):
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"
         await self.registry.require_may_use(job.place, [job.model_id])
-        own = await self.core.servers.get(guild_id)
-        if event.masked or any(Blocklist(entries).hits(event.text) for entries in (job.blocked, own.blocked)):
+        blocklist = await self.core.servers.blocklist(guild_id)
+        if event.masked or Blocklist(job.blocked).hits(event.text) or blocklist.hits(event.text):
             return "blocklist"
         if (utcnow() - message.created_at).total_seconds() > LATE_S:
             return "late"
         if (against := await self._against(channel)) is not None:  # nothing is waited for from here to the post
             return against[0]
-        posted = await channel.send(chatted(event), suppress_embeds=True, nonce=job.job_id)
+        text = chatted(masked(event, blocklist, message.guild))
+        posted = await channel.send(text, suppress_embeds=True, nonce=job.job_id)
         await self.rooms.put(room_id, spoke=posted.id, heard=0)
         await self.core.jobs.note_shown(posted.id, job.job_id)
         return ""

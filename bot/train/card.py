@@ -73,7 +73,7 @@ class TrainingCards:
         kept = await self.registry.kept(job.place) if state.finished is not None else None
         shown = embeds.CardContext(
             prefix=await self.core.servers.prefix(guild_id),
-            blocked=await self.core.servers.blocklist(guild_id),
+            fit=await self.core.fit(guild_id),
             quotable=not job.is_private
             and self.audience.may_quote(job, job.place.channel_ids)
             and await self.samples_stand(job),

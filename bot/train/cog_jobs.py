@@ -177,7 +177,7 @@ class Jobs(commands.Cog):
             if state.over:
                 raise UserError("There are no samples.", "The training ended without one.")
             raise UserError("There are no samples yet.", "The first one comes soon, on its card.")
-        return embeds.samples(job, state, await self.core.servers.blocklist(guild_id))
+        return embeds.samples(job, state, await self.core.fit(guild_id))
 
     async def _load(self, job_id: str, guild_id: int, user: User) -> tuple[TrainJob, TrainingState]:
         stored = await self.core.jobs.load(job_id) if is_id(job_id) else None

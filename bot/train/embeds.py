@@ -17,6 +17,7 @@ from bot.words import (
     RED,
     TITLE_LIMIT,
     Estimate,
+    Fit,
     add_fields,
     as_typed,
     bar,
@@ -31,7 +32,6 @@ from bot.words import (
 from galvanic.options import RECIPE_WORDS, STARTER, TrainOptions
 from galvanic.results import Difficulty, Doing
 from galvanic.units import count, course, duration, written
-from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, TrainJob
 
@@ -53,7 +53,6 @@ _DOING: dict[Doing, str] = {
     "finishing": "🏁 **Finishing**: I measure the model, have it write its samples, and save it.",
 }
 MOST_SAMPLES = 7
-_NOTHING_BLOCKED = Blocklist(())
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class CardContext:
     begins: Estimate | None = None  # None: nobody can say
     most_minutes: float = math.inf  # the longest that any training may learn
     control: str | None = None  # what somebody asked of it while it runs: `finish` or `cancel`
-    blocked: Blocklist = _NOTHING_BLOCKED
+    fit: Fit = str
     quotable: bool = True  # all who read the card could have read what is learned; else it shows nothing of a model's
     off: bool = False  # the operator has turned off what it learns from
     kept: str | None = None  # the model that its channel keeps; if another one, the new one isn't the channel's
@@ -157,7 +156,7 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
         add_fields(embed, {"Text": "\n".join([job.corpus.extent, *job.corpus.notes])})
     if state.samples and context.quotable:
         sample = state.samples[-1]
-        text = quote(context.blocked.mask(sample.text))
+        text = quote(context.fit(sample.text))
         embed.add_field(name=f"Sample {_when(sample, job)}", value=text, inline=False)
     return embed
 
@@ -244,8 +243,8 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     add_fields(embed, {measured_on: loss}, inline=False)
     add_fields(embed, {**dict(others), "Training": went, "Started from": start})
     samples = end.samples[:2] if context.quotable else ()
-    below = {f"Sample {number}": quote(context.blocked.mask(text)) for number, text in enumerate(samples, start=1)}
-    notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)
+    below = {f"Sample {number}": quote(context.fit(text)) for number, text in enumerate(samples, start=1)}
+    notes = clipped(context.fit("\n".join(end.notes)).strip(), FIELD_LIMIT)
     add_fields(embed, {**below, "Worth knowing": notes}, inline=False)
     return embed.set_image(url=f"attachment://{LOSS_FILE}")
 
@@ -273,12 +272,12 @@ def how(job: TrainJob, most_minutes: float) -> str:
     return " · ".join(filter(None, parts))
 
 
-def samples(job: TrainJob, state: TrainingState, blocked: Blocklist) -> discord.Embed:
+def samples(job: TrainJob, state: TrainingState, fit: Fit) -> discord.Embed:
     """Show the first sample, the newest, and some between, as many as fit."""
     learning = "How it learned" if state.over else "Learning"
     embed = discord.Embed(title=f"{learning} to write like {short_title(job)}", colour=BLURPLE)
     for most in range(MOST_SAMPLES, 1, -1):
-        embed.description = "\n\n".join(_sample(sample, job, blocked) for sample in spread(state.samples, most))
+        embed.description = "\n\n".join(_sample(sample, job, fit) for sample in spread(state.samples, most))
         if len(embed.description) <= DESCRIPTION_LIMIT:
             break
     counted = count(len(state.samples), "sample") + ("" if state.over else " so far")
@@ -296,8 +295,8 @@ def _when(sample: Sample, job: TrainJob) -> str:
     return written(sample.epoch, sample.by, job.parent.name if job.parent is not None else "the starter")
 
 
-def _sample(sample: Sample, job: TrainJob, blocked: Blocklist) -> str:
+def _sample(sample: Sample, job: TrainJob, fit: Fit) -> str:
     loss = sample.heldout_loss if sample.heldout_loss is not None else sample.train_loss
     after = "" if loss is None else f" · {bits(loss)}"
     when = _when(sample, job)
-    return f"**{when[0].upper()}{when[1:]}**{after}\n{quote(blocked.mask(sample.text))}"
+    return f"**{when[0].upper()}{when[1:]}**{after}\n{quote(fit(sample.text))}"

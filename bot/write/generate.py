@@ -21,6 +21,7 @@ from bot.types import Send
 from bot.words import DESCRIPTION_LIMIT, as_typed
 from bot.write import changes, embeds
 from bot.write.changes import E
+from galvanic.emoji import named
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared.events import Compared, Event, Generated, Surprised
@@ -199,7 +200,8 @@ class Generating:
         The place may have been opened to others since it was asked for, above all when the answer comes late.
         """
         await self.registry.require_may_use(job.place, model_ids)
-        return changes.masked(event, await self.core.servers.blocklist(job.place.guild_id))
+        guild_id = job.place.guild_id
+        return changes.masked(event, await self.core.servers.blocklist(guild_id), self.core.bot.get_guild(guild_id))
 
     async def _no_model(self, place: Place, model_id: str) -> str | None:
         """Say why the starter writes if the channel has no model; None: it has one."""
@@ -230,7 +232,7 @@ class Generating:
         if len(embed.description or "") > DESCRIPTION_LIMIT:
             embed = embeds.generated(job, event, learn, beginning=True)
             name = "-".join(part.name for part in job.mix)[:60] or job.model_name
-            options["file"] = discord.File(io.BytesIO((event.seed + event.text).encode()), f"{name}.txt")
+            options["file"] = discord.File(io.BytesIO(named(event.seed + event.text).encode()), f"{name}.txt")
         await send(embed=embed, view=embeds.text_buttons(job, event), **options)
 
     async def post_comparison(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:

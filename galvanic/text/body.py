@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from galvanic.emoji import named
 from galvanic.errors import UserError
 from galvanic.options import RecipeName
 from galvanic.source import Source, clean, pieces
@@ -109,7 +110,7 @@ class CharRecipe(Recipe):
         return body
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        cleaned = clean(seed)
+        cleaned = named(clean(seed), vocabulary.emoji)
         if not cleaned:
             raise UserError("The seed is empty.", "Give a few words to continue.")
         return known_seed(in_known_signs(cleaned, vocabulary).text, vocabulary)
@@ -131,7 +132,7 @@ class CharRecipe(Recipe):
             notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")
             body, side = joined, side + cost / len(text)
         ids = vocabulary.encode(body)
-        lengths = np.where(ids >= 0, vocabulary.lengths[ids], 1)
+        lengths = np.where(ids >= 0, vocabulary.widths[ids], 1)
         ends = np.cumsum(lengths)
         starts, ends = in_signs.starts[ends - lengths], in_signs.ends[ends - 1]
         return ScoringText(ids, side, starts, ends - starts, tuple(notes))
@@ -148,8 +149,8 @@ class WordRecipe(CharRecipe):
     name = "word"
 
     def symbols(self, body: Body, characters: int) -> list[str]:
-        """Return all characters, and the frequent words of the part to learn from."""
-        return [*body.alphabet, *_words(body, characters)]
+        """Return all characters and custom emoji, and the frequent words of the part to learn from."""
+        return [*super().symbols(body, characters), *_words(body, characters)]
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
         """Turn a seed into ids, without a space at its end: the model's words bring their own."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from galvanic.emoji import EMOJI
 from galvanic.errors import UserError
 from galvanic.source import Source, clean
 from galvanic.text.recipe import Body, Recipe, ScoringText, Seed, known_seed
@@ -15,10 +16,13 @@ LEAST_PATTERNS = 100
 
 
 def words_only(text: str) -> str:
-    r"""Apply the tutorial's pipeline: lower case, NLTK's tokens of `\w+`, no stop words, joined by single spaces."""
+    r"""Apply the tutorial's pipeline: lower case, NLTK's tokens of `\w+`, no stop words, joined by single spaces.
+
+    Custom emoji are left out.
+    """
     from galvanic.text import tokens
 
-    return " ".join(tokens.words(text.lower()))
+    return " ".join(tokens.words(EMOJI.sub(" ", text).lower()))
 
 
 def _words_of(pieces: Iterator[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import regex
 
+from galvanic.emoji import before_emoji
 from galvanic.options import StopAt
 
 LONGEST = 60  # most characters of a line that a text begins with: they set the tone, and the model writes the rest
@@ -35,7 +36,7 @@ _OPENING = r"""[\s\p{Ps}\p{Pi}"']*"""
 _LEFT_OPEN = regex.compile(rf"(?:\A|[\s\p{{Ps}}]){_OPENING}(?:(?:{_TITLES})\.?{_OPENING})?\Z")
 """Blank space, and brackets, quotes and titles that begin something. Right after a word, “ and « may close."""
 _ANNOUNCED = regex.compile(  # a name or a heading at the end, on its own line or, with a colon, after a sentence
-    r"\n\s*(?:"
+    r"\n\s*(?!<a?:)(?:"
     r"[^\n.!?…。！？:：]+[:：]"  # a speaker's name
     r"|(?:[^\p{L}\n!?]*\p{Lu}){2,}[^\p{L}\n!?]*"  # a name in capitals, or a heading
     r"|(?:Chapter|Letter|Book|Part|Act|Scene|Canto|Volume|Stave)(?:\s+(?:[IVXLCDM]+|\d+)\b[^\n]*)?"
@@ -56,7 +57,8 @@ def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = Tr
 
     It ends with its last sentence (closing quotes included) or line if `stop` asks for that. Else, if `at_words`, it
     ends with the last sentence or line that ends after the first quarter, or with the last word. If nothing would be
-    left, it has `most` characters. `text` should have `LOOK` characters more, which show whether a word ends there.
+    left, it has `most` characters. It ends within no custom emoji, for which it may be shorter or empty. `text` should
+    have `LOOK` characters more, which show whether a word ends there.
     """
     seen = text[: most + LOOK]
     sentences = [match.end() for match in _SENTENCE_END.finditer(seen) if match.end() <= most]
@@ -66,8 +68,8 @@ def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = Tr
     if asked is None and at_words:
         asked = [end for end in (max([*sentences, *lines], default=0),) if end > early]
     ends = [*(asked or ()), *(_word_ends(seen, most) if at_words else ())]
-    pieces = (_closed(text[:end]) for end in ends)
-    return next((piece for piece in pieces if piece), text[:most])
+    pieces = (_closed(text[: before_emoji(text, end)]) for end in ends)
+    return next((piece for piece in pieces if piece), text[: before_emoji(text, most)])
 
 
 def _closed(text: str) -> str:
@@ -145,4 +147,4 @@ def _ended(text: str) -> str:
         return line.rstrip()
     # The window may end in the middle of a word.
     head, space, _ = line[: LONGEST + 1].rpartition(" ")
-    return head.rstrip() if space else line[:_SHORT]
+    return head.rstrip() if space else line[: before_emoji(line, _SHORT)]

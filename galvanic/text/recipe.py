@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.emoji import EMOJI, named
 from galvanic.errors import UserError
 from galvanic.options import RecipeName
 from galvanic.source import Source, pieces
@@ -103,8 +105,15 @@ class ScoringText:
     notes: tuple[str, ...] = ()  # reasons for `side_nats`, in plain words
 
 
+MOST_EMOJI = 500  # custom emoji of a text that are symbols; rarer ones are read as `:name:`
+_MOST_COUNTED = 300_000  # different ones that are counted at once
+
+
 class Body:
     """A text after a recipe's changes, in parts; it can be read several times.
+
+    `characters`: how many it has; a custom emoji counts as one. `alphabet`: each character once, by code point; those
+    of custom emoji do not count. `emoji`: custom emoji that are symbols, sorted.
 
     `through`: turns the pieces of the text into these parts. Those of a text in memory are kept. It reads the text once
     at the beginning, to count characters. Raises UserError if the file cannot be read.
@@ -117,15 +126,32 @@ class Body:
         self._through = through
         self._kept = list(through(pieces(source))) if isinstance(source, str) else None
         self.unwrapped = unwrapped
+        self._symbols: frozenset[str] | None = None  # custom emoji that are not read as `:name:`; None: all
+        counts = self._look_through()
+        if len(counts) > MOST_EMOJI:
+            self._symbols = frozenset(sorted(counts, key=lambda emoji: (-counts[emoji], emoji))[:MOST_EMOJI])
+            counts = self._look_through()
+        self.emoji = sorted(counts)
+
+    def _look_through(self) -> Counter[str]:
+        """Set `characters` and `alphabet`. Return how often each custom emoji comes, of very many the frequent ones."""
+        seen, counts = np.zeros(0x110000, bool), Counter[str]()
         self.characters = 0
-        seen = np.zeros(0x110000, bool)
         for part in self:
-            seen[to_points(part)] = True
-            self.characters += len(part)
-        self.alphabet = to_text(np.flatnonzero(seen))  # each character once, by code point
+            emoji = EMOJI.findall(part)
+            counts.update(emoji)
+            if len(counts) > _MOST_COUNTED:
+                counts = Counter(dict(counts.most_common(_MOST_COUNTED // 2)))
+            rest = EMOJI.sub("", part) if emoji else part
+            seen[to_points(rest)] = True
+            self.characters += len(rest) + len(emoji)
+        self.alphabet = to_text(np.flatnonzero(seen))
+        return counts
 
     def __iter__(self) -> Iterator[str]:
-        return self._through(pieces(self._source)) if self._kept is None else iter(self._kept)
+        parts = self._through(pieces(self._source)) if self._kept is None else iter(self._kept)
+        symbols = self._symbols
+        return parts if symbols is None else (named(part, symbols) for part in parts)
 
 
 class Recipe(ABC):
@@ -162,7 +188,7 @@ class Recipe(ABC):
 
     def symbols(self, body: Body, characters: int) -> list[str]:  # noqa: ARG002
         """Return the symbols of a text, by id. `characters`: how many of them are learned from."""
-        return list(body.alphabet)
+        return [*body.alphabet, *body.emoji]
 
     @abstractmethod
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
@@ -213,8 +239,8 @@ def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
     ids = vocabulary.encode(seed)
     if (ids >= 0).all():
         return Seed(ids)
-    # Every character of a vocabulary's text is a symbol of it.
-    unknown = sorted(set(seed) - set(vocabulary.symbols))
+    # Every character and custom emoji of a vocabulary's text is a symbol of it.
+    unknown = sorted(set(EMOJI.sub("", seed)) - set(vocabulary.symbols))
     named = " ".join(char if char.isprintable() else f"U+{ord(char):04X}" for char in unknown[:10])
     more = " and others" if len(unknown) > 10 else ""
     if not (ids >= 0).any():

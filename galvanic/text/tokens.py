@@ -9,6 +9,8 @@ from nltk import data, redos
 from nltk.corpus import stopwords
 from nltk.tokenize import RegexpTokenizer, WordPunctTokenizer
 
+from galvanic.emoji import EMOJI
+
 _OURS = Path(__file__).parent / "nltk_data"
 data.path.append(str(_OURS))  # last in the list: a full NLTK data folder on this machine comes first
 # NLTK ends a call after five seconds, against hostile patterns. Ours are linear, and a computer may sleep meanwhile.
@@ -40,8 +42,17 @@ def words(text: str) -> list[str]:
 
 
 def with_spaces(text: str) -> list[str]:
-    """Split a text into words and punctuation, each with the space before it, and all other blank space, a character
-    each: joined, they are the text."""
+    """Split a text into words and punctuation, each with the space before it, custom emoji, and all other blank space,
+    a character each: joined, they are the text."""
+    parts: list[str] = []
+    behind = 0
+    for emoji in EMOJI.finditer(text):
+        parts += [*_words_with_spaces(text[behind : emoji.start()]), emoji[0]]
+        behind = emoji.end()
+    return parts + _words_with_spaces(text[behind:])
+
+
+def _words_with_spaces(text: str) -> list[str]:
     parts: list[str] = []
     behind = 0
     for start, end in _TOKENS.span_tokenize(text):

@@ -9,6 +9,7 @@ from unicodedata import category
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.emoji import EMOJI
 from galvanic.errors import UserError
 
 Ids = npt.NDArray[np.int32]  # as a model reads them; those of a text are stored in fewer bytes (`id_type`)
@@ -53,8 +54,9 @@ def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
 class Vocabulary(ABC):
     """The symbols of a model, each a piece of text, by id.
 
-    `lengths`: characters of each symbol, [symbols]. `signs`: ids of punctuation and blank space. Raises ValueError if a
-    symbol occurs twice or is empty, or there is none; UserError if there are too many, or too long ones.
+    `widths`: characters of each symbol as it is written, [symbols]. `lengths`: the same, but a custom emoji counts as
+    one. `emoji`: ids of custom emoji, by their text. `signs`: ids of punctuation and blank space. Raises ValueError if
+    a symbol occurs twice or is empty, or there is none; UserError if there are too many, or too long ones.
     """
 
     signs: tuple[int, ...] = ()
@@ -63,11 +65,14 @@ class Vocabulary(ABC):
         self.symbols = tuple(symbols)
         if not self.symbols or "" in self.symbols or len(set(self.symbols)) != len(self.symbols):
             raise ValueError("a vocabulary needs symbols, each of them once")
-        self.lengths = np.fromiter(map(len, self.symbols), np.int64, len(self.symbols))
+        self.emoji = {symbol: number for number, symbol in enumerate(self.symbols) if EMOJI.fullmatch(symbol)}
+        self.widths = np.fromiter(map(len, self.symbols), np.int64, len(self.symbols))
+        self.lengths = self.widths.copy()
+        self.lengths[list(self.emoji.values())] = 1
         for what, number, most in (
             ("{:,} symbols", len(self.symbols), MOST_SYMBOLS),
-            ("a symbol of {:,} characters", int(self.lengths.max()), MOST_SYMBOL_CHARS),
-            ("symbols of {:,} characters in all", int(self.lengths.sum()), MOST_CHARS),
+            ("a symbol of {:,} characters", int(self.widths.max()), MOST_SYMBOL_CHARS),
+            ("symbols of {:,} characters in all", int(self.widths.sum()), MOST_CHARS),
         ):
             if number > most:
                 raise UserError(
@@ -83,33 +88,49 @@ class Vocabulary(ABC):
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ids. Raises IndexError if an id is not of this vocabulary."""
 
+    def ids_of(self, symbols: Iterable[str]) -> Ids:
+        """Return the id of each symbol of another vocabulary, `UNKNOWN` for those that this one lacks."""
+        ids = {symbol: number for number, symbol in enumerate(self.symbols)}
+        return np.array([ids.get(symbol, UNKNOWN) for symbol in symbols], np.int32)
+
     def __len__(self) -> int:
         return len(self.symbols)
 
 
 class CharVocabulary(Vocabulary):
-    """A vocabulary of single characters. Raises ValueError also if a symbol is longer."""
+    """A vocabulary of single characters and custom emoji. Raises ValueError also if a symbol is anything else."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(symbols)
-        text = "".join(self.symbols)
-        if len(text) != len(self.symbols):
-            raise ValueError("each symbol must be one character")
-        self._points = to_points(text)
+        single = {symbol: number for number, symbol in enumerate(self.symbols) if len(symbol) == 1}
+        if len(single) + len(self.emoji) != len(self.symbols):
+            raise ValueError("each symbol must be one character or a custom emoji")
+        self._points = to_points("".join(single))
         # One entry more than the greatest code point: all beyond are clipped to it.
-        self._table = np.full(int(self._points.max()) + 2, UNKNOWN, np.int32)
-        self._table[self._points] = np.arange(len(text), dtype=np.int32)
-        self.signs = tuple(i for i, sign in enumerate(self.symbols) if category(sign)[0] in "PZ" or sign in "\n\t")
+        self._table = np.full(int(self._points.max(initial=0)) + 2, UNKNOWN, np.int32)
+        self._table[self._points] = list(single.values())
+        self.signs = tuple(i for sign, i in single.items() if category(sign)[0] in "PZ" or sign in "\n\t")
 
     def encode(self, text: str) -> Ids:
-        return np.take(self._table, to_points(text), mode="clip")
+        """Return the ids of a text; a custom emoji that is no symbol is spelled out."""
+        ids = np.take(self._table, to_points(text), mode="clip")
+        if not self.emoji or "<" not in text:
+            return ids
+        kept = np.ones(len(ids), bool)
+        for match in EMOJI.finditer(text):
+            if (number := self.emoji.get(match[0])) is not None:
+                ids[match.start()] = number
+                kept[match.start() + 1 : match.end()] = False
+        return ids[kept]
 
     def decode(self, ids: Iterable[int]) -> str:
+        if self.emoji:
+            return "".join(map(self.symbols.__getitem__, _numbers(ids).tolist()))
         return to_text(self._points[_numbers(ids)])
 
 
 class WordVocabulary(Vocabulary):
-    """A vocabulary of words and punctuation, with the space before them, and of single characters for all else."""
+    """A vocabulary of words and punctuation, with the space before them, custom emoji, and single characters."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(symbols)

@@ -53,7 +53,7 @@ async def test_notes_are_covered_too(live: Live) -> None:
 
 def test_notes_of_a_training_are_covered_too() -> None:
     view = TrainingState.of([finished(notes=(NOTE,))])
-    embed = embeds.training(train_job(), view, embeds.CardContext(blocked=Blocklist(("damn",))))
+    embed = embeds.training(train_job(), view, embeds.CardContext(fit=Blocklist(("damn",)).mask))
     assert "████ it" in str(embed.to_dict())
     assert "damn" not in str(embed.to_dict())
 

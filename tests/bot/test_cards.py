@@ -218,10 +218,10 @@ def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned
 
 
 def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:
-    blocked = Blocklist(("whale",))
-    live = card(view_of(progress(), Sample(epoch=1, text="a whale")), blocked=blocked)
-    end = card(view_of(finished(samples=("the whale", "x", "y"))), blocked=blocked)
-    all_of_it = embeds.samples(train_job(), view_of(Sample(epoch=1, text="whale!")), blocked)
+    fit = Blocklist(("whale",)).mask
+    live = card(view_of(progress(), Sample(epoch=1, text="a whale")), fit=fit)
+    end = card(view_of(finished(samples=("the whale", "x", "y"))), fit=fit)
+    all_of_it = embeds.samples(train_job(), view_of(Sample(epoch=1, text="whale!")), fit)
     for embed in (live, end, all_of_it):
         assert "whale" not in str(embed.to_dict())
         assert "█████" in str(embed.to_dict())
@@ -229,7 +229,7 @@ def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:
 
 def test_samples_are_first_newest_and_some_between() -> None:
     view = view_of(*(Sample(epoch=n, text=f"text {n}.", heldout_loss=2.0) for n in range(1, 40)))
-    said = embeds.samples(train_job(), view, Blocklist(())).description or ""
+    said = embeds.samples(train_job(), view, str).description or ""
     assert said.startswith("**After epoch 1** · 2.89 bits per character\n> text 1")
     assert said.count("**After epoch") == 7
     assert said.endswith("> text 39.")
@@ -237,7 +237,7 @@ def test_samples_are_first_newest_and_some_between() -> None:
 
 def test_samples_fit_discord_however_long_they_are() -> None:
     view = view_of(*(Sample(epoch=n, text="*" * 3_000) for n in range(1, 40)))
-    said = embeds.samples(train_job(), view, Blocklist(())).description or ""
+    said = embeds.samples(train_job(), view, str).description or ""
     assert len(said) <= 4_096
     assert "**After epoch 1**" in said
     assert "**After epoch 39**" in said

@@ -14,7 +14,6 @@ from bot.words import TITLE_LIMIT, clipped, plain, shorten, shorten_words, tail
 from bot.write import embeds as write_embeds
 from bot.write.changes import BUTTONS, hotter, temperatures_around
 from playground.markdown import render, render_inline
-from shared.blocklist import Blocklist
 from shared.events import Compared, ComparedText, Sample, Started, Surprised
 from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob
 from tests.factories import (
@@ -96,7 +95,7 @@ def test_what_others_call_things_or_write_breaks_out_of_no_card(evil: str) -> No
     ]
     embeds = [
         *(train_embeds.training(job, at, train_embeds.CardContext()) for at in (running, done)),
-        train_embeds.samples(job, running, Blocklist(())),
+        train_embeds.samples(job, running, str),
         model_embeds.model_list([model], None, 0, "!"),
         model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", evil),), no_picture=evil),
         model_embeds.delete_question(model, 1, "!"),

@@ -1,0 +1,133 @@
+"""Custom emoji in models' texts: the server's own where it has them, and nothing else that Discord would draw."""
+
+import re
+
+import discord
+import pytest
+from hypothesis import given, strategies as st
+
+from bot.train import embeds
+from bot.train.state import TrainingState
+from bot.words import code, plain, plain_with_emoji, quote, shorten, tail
+from bot.write import embeds as write_embeds
+from galvanic.emoji import EMOJI
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
+from shared.connect import connect
+from shared.events import Compared, ComparedText, Event, Quizzed, Sample, Surprised
+from shared.jobs import Asked, ModelRef, QuizJob, SurpriseJob
+from tests.bot.live import Live, text_of
+from tests.bot.stand_in import StandIn, bens_text
+from tests.factories import comparison, finished, generate_job, generated, place, record, train_job
+from tests.registered import register
+
+LAB = CHANNEL_IDS["lab"]
+GONE, GONE_SEEN = "<:gone_:123456789012345678>", r"\:gone\_:"
+HOSTILE = st.lists(
+    st.sampled_from([GONE, "<a:x:12345678901234567>", "<@1>", "@everyone", *"<:>*_`# \n\\1.a", "](", "<:a:1>", ":a:"]),
+    max_size=40,
+).map("".join)
+
+
+@pytest.fixture
+async def pog(live: Live) -> discord.Emoji:
+    """A custom emoji of the server, which the bot knows."""
+    number = live.world.create_emoji(GUILD_ID, "pog", BOT_ID).id
+    return await live.until(lambda: live.guild.get_emoji(number), "the bot to know the emoji")
+
+
+async def test_a_text_shows_the_servers_emoji(live: Live, worker: StandIn, pog: discord.Emoji) -> None:
+    moved = "<a:pog:999999999999999999>"
+    message = await bens_text(live, worker, f" {pog} {moved} {GONE} <@1> {GONE[:-1]}")
+    assert f"{pog} {pog} {GONE_SEEN} " in text_of(message)
+    assert "covered" not in text_of(message)
+    assert EMOJI.findall(text_of(message)) == [str(pog), str(pog)]
+    assert not re.search(r"(?<!\\)<(?!:pog:)", text_of(message))
+
+
+async def test_an_emoji_that_cannot_be_used_is_its_name(live: Live, worker: StandIn, pog: discord.Emoji) -> None:
+    live.world.edit_emoji(GUILD_ID, pog.id, {"available": False})
+    await live.until(lambda: not (found := live.guild.get_emoji(pog.id)) or not found.available, "the bot to know")
+    assert r"\:pog:" in text_of(await bens_text(live, worker, f" {pog}"))
+    live.world.delete_emoji(GUILD_ID, pog.id)
+    await live.until(lambda: live.guild.get_emoji(pog.id) is None, "the bot to know")
+    assert r"\:pog:" in text_of(await bens_text(live, worker, f" {pog} again"))
+
+
+async def test_a_seed_may_have_emoji(live: Live, worker: StandIn, pog: discord.Emoji) -> None:
+    sent = live.send(f"!generate {pog} hello")
+    job = await worker.answer(live, " there")
+    assert job["seed"] == f"{pog} hello"
+    assert f"**{pog} hello** there" in text_of(await live.answered(sent))
+
+
+async def test_the_blocklist_covers_emoji_by_name(live: Live, worker: StandIn, pog: discord.Emoji) -> None:
+    await live.core.servers.change(GUILD_ID, blocklist=("pog",))
+    said = text_of(await bens_text(live, worker, f" one {pog} two"))
+    assert "pog" not in said.replace("blocklist", "")
+    assert "are covered" in said
+
+
+async def test_all_other_answers_show_them(live: Live, pog: discord.Emoji) -> None:
+    register(connect(live.bot.settings), record(guild_id=GUILD_ID))
+    where = place(guild_id=GUILD_ID, channel_id=LAB)
+    model = ModelRef(model_id="m1", name="third")
+    text = f"words {pog} {GONE} end"
+    job, compared = comparison(text, text, where=where)
+    surprise = SurpriseJob(job_id="s-1", place=where, model=model, text=text)
+    quiz = QuizJob(job_id="q-1", place=where, model=model, passages=2, seconds=600)
+    answers: list[tuple[Asked, Event]] = [
+        (generate_job(place=where, shown=0), generated(seed="", text=text)),
+        (job, compared),
+        (surprise, Surprised(nats_per_char=1, chars=2, most=((str(pog), 9), (GONE, 8)), seconds=1)),
+        (quiz, Quizzed(passages=(text, text), real=0, window=1)),
+    ]
+    before = len(live.world.messages[LAB])
+    for asked, event in answers:
+        await live.core.delivery.post(asked, event, live.bot.get_partial_messageable(LAB).send)
+    messages = list(live.world.messages[LAB].values())[before:]
+    assert len(messages) == len(answers)
+    for message in messages:
+        assert set(EMOJI.findall(text_of(message))) == {str(pog)}, text_of(message)
+        assert GONE_SEEN in text_of(message)
+
+
+async def test_samples_of_a_training_show_them(live: Live, pog: discord.Emoji) -> None:
+    fit = await live.core.fit(GUILD_ID)
+    text = f"words {pog} {GONE}"
+    running = TrainingState.of([Sample(epoch=1, text=text, train_loss=1.0)])
+    done = TrainingState.of([finished(samples=(text,) * 3)])
+    context = embeds.CardContext(fit=fit)
+    for embed in (
+        *(embeds.training(train_job(), state, context) for state in (running, done)),
+        embeds.samples(train_job(), running, fit),
+    ):
+        shown = str(embed.to_dict())
+        assert str(pog) in shown
+        assert GONE not in shown
+
+
+@given(HOSTILE, st.integers(0, 300))
+def test_no_emoji_is_cut_and_no_other_mark_is_left(text: str, limit: int) -> None:
+    short = shorten(text, limit)
+    for shown in (short, tail(text, limit), quote(text).removesuffix("…")):
+        assert EMOJI.sub("", shown).count("12345678901234567") == 0
+    shown = plain_with_emoji(short)
+    assert len(shown) <= len(plain(short)) <= limit
+    assert EMOJI.findall(shown) == EMOJI.findall(short)
+    assert "<" not in re.sub(r"\\.", "", EMOJI.sub("", shown), flags=re.DOTALL)
+    assert "@everyone" not in shown
+
+
+def test_a_long_answer_of_emoji_fits() -> None:
+    answer = write_embeds.generated(generate_job(), generated(seed=GONE * 500, text=GONE * 500), beginning=True)
+    assert len(answer) <= 6_000
+    assert len(answer.description or "") <= 4_096
+    assert EMOJI.sub("", write_embeds.chatted(generated(text=GONE * 500))) == ""
+    texts = (ComparedText(model_name="m1", temperature=1, text=GONE * 200),) * 4
+    compared = Compared(seed=GONE * 100, texts=texts, random_seed=1, seconds=1)
+    embed = write_embeds.compared(comparison("", "")[0], compared)
+    assert all(EMOJI.sub("", field.value or "").strip(" …") == "" for field in embed.fields)
+
+
+def test_code_has_names() -> None:
+    assert code(f"{GONE} hi") == "`:gone_: hi`"
