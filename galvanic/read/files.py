@@ -7,8 +7,8 @@ import lzma
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from galvanic.errors import UserError
@@ -30,19 +30,21 @@ Opener = Callable[[], BinaryIO]
 
 
 class Files:
-    """Files by path; those in archives instead of the archives.
-
-    Attributes:
-        left_out: what readers left out and how often, in words for people.
-    """
+    """Files by path; those in archives instead of the archives."""
 
     def __init__(self, openers: Iterable[tuple[str, Opener]]) -> None:
-        """Look into archives. Raises UserError: one is damaged, or there are too many files, or none; OSError."""
-        self.left_out: Counter[str] = Counter()
-        self._unpacked = 0
+        """Look into archives. Raises UserError: one is damaged, or there are too many files, or none; OSError.
+
+        An archive's name is a part of its files' paths, unless it is the only file.
+        """
+        self._unpacked: Counter[str] = Counter()  # bytes by path, up to where a file was read
+        self._total = 0
         self._openers: dict[str, Opener] = {}
-        for path, opener in openers:
-            self._add(path, opener)
+        self._opened: set[str] = set()
+        given = list(openers)
+        for path, opener in given:
+            name = harmless(path)
+            self._add(name, opener, "" if len(given) == 1 else f"{name}/")
         if not self._openers:
             raise UserError("There is no file to read.", "Give a file with some text in it.")
         if len(self._openers) > MOST_FILES:
@@ -51,14 +53,9 @@ class Files:
     @classmethod
     def of_paths(cls, paths: Iterable[Path]) -> "Files":
         """Return files on the disk, and all in folders but hidden ones. Raises as the constructor."""
-        openers = list[tuple[str, Opener]]()
-        for path in paths:
-            inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-            for file in inside:
-                name = file.relative_to(path) if path.is_dir() else Path(file.name)
-                if file.is_file() and not any(part.startswith(".") for part in name.parts):
-                    openers.append((name.as_posix(), cast(Opener, functools.partial(file.open, "rb"))))
-        return cls(openers)
+        return cls(
+            (name, cast(Opener, functools.partial(file.open, "rb"))) for path in paths for name, file in files_at(path)
+        )
 
     @classmethod
     def of_memory(cls, named: Iterable[tuple[str, bytes]]) -> "Files":
@@ -74,15 +71,18 @@ class Files:
 
         Its `read` raises UserError: it is damaged or locked, or too much was unpacked.
         """
+        self._opened.add(path)
         return self._openers[path]()
+
+    @property
+    def unopened(self) -> int:
+        """The number of files that were never opened."""
+        return len(self._openers) - len(self._opened)
 
     def head(self, path: str) -> bytes:
         """Return the first `HEAD` bytes of a file. Raises as `open`."""
-        before = self._unpacked
         with self.open(path) as file:
-            data = file.read(HEAD)
-        self._unpacked = before  # so that many small files don't count twice
-        return data
+            return file.read(HEAD)
 
     def data(self, path: str) -> bytes:
         """Return all bytes of a file that must be read at once. Raises as `open`; UserError: it is too large."""
@@ -92,29 +92,30 @@ class Files:
             raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
         return data
 
-    def count_unpacked(self, size: int) -> None:
-        """Count bytes that were unpacked. Raises UserError: they are too many in all."""
-        self._unpacked += size
-        if self._unpacked > UNPACKED_LIMIT:
+    def count_unpacked(self, path: str, size: int) -> None:
+        """Note that so many bytes of a file were unpacked. Raises UserError: they are too many with other files'."""
+        self._total += max(0, size - self._unpacked[path])
+        self._unpacked[path] = max(size, self._unpacked[path])
+        if self._total > UNPACKED_LIMIT:
             raise UserError(
                 f"More than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB would come out of that archive.",
                 "Unpack it, and give the folder to `galvanic train` on the command line.",
             )
 
-    def _add(self, path: str, opener: Opener) -> None:
+    def _add(self, path: str, opener: Opener, inside: str) -> None:
+        """Add a file, or those in it. `inside`: the beginning of their paths."""
         with opener() as file:
             head = file.read(8)
         kind = next((kind for mark, kind in ARCHIVES.items() if head.startswith(mark)), None)
         if kind == "zip":
-            self._add_members(path, opener)
+            self._add_members(path, opener, inside)
         elif kind is not None:
             unpack = gzip.open if kind == "gz" else lzma.open
-            name = path.removesuffix(f".{kind}")
-            self._openers[name] = self._unpacked_by(path, lambda: cast(BinaryIO, unpack(opener(), "rb")))
+            self._keep(path.removesuffix(f".{kind}"), lambda: cast(BinaryIO, unpack(opener(), "rb")), path)
         else:
-            self._openers[path] = opener
+            self._keep(path, opener)
 
-    def _add_members(self, path: str, opener: Opener) -> None:
+    def _add_members(self, path: str, opener: Opener, inside: str) -> None:
         """Add the files in a ZIP archive, or the file itself if it is a document."""
         try:
             archive = zipfile.ZipFile(opener())
@@ -122,26 +123,38 @@ class Files:
             raise _damaged(path) from error
         names = set(archive.namelist())
         if names & _DOCUMENTS:
-            self._openers[path] = opener
+            self._keep(path, opener)
             return
         if (kind := next((kind for name, kind in _REFUSED.items() if name in names), None)) is not None:
             refuse(path, kind, SAVE_AS_TEXT)
         for member in archive.infolist():
-            if not member.is_dir() and not member.filename.startswith("__MACOSX/"):
-                opened = functools.partial(archive.open, member)
-                self._openers[member.filename] = self._unpacked_by(path, cast(Opener, opened))
+            hidden = member.filename.startswith("__MACOSX/") or PurePosixPath(member.filename).name.startswith(".")
+            if not member.is_dir() and not hidden:
+                self._keep(inside + member.filename, functools.partial(_open_member, archive, member), path)
 
-    def _unpacked_by(self, path: str, opener: Opener) -> Opener:
-        return lambda: cast(BinaryIO, io.BufferedReader(_Unpacked(path, opener, self), 2**18))
+    def _keep(self, path: str, opener: Opener, archive: str | None = None) -> None:
+        """Keep a file by its path, or by another one if that is taken. `archive`: it is unpacked from this one."""
+        path = harmless(path)
+        while path in self._openers:
+            path = f"{len(self._openers)}/{path}"
+        if archive is None:
+            self._openers[path] = opener
+        else:
+            count = functools.partial(self.count_unpacked, path)
+            self._openers[path] = lambda: cast(BinaryIO, io.BufferedReader(_Unpacked(archive, opener, count)))
 
 
 class _Unpacked(io.RawIOBase):
-    """A file that is being unpacked. `path`: its archive's, for messages. Reading raises UserError."""
+    """A file that is being unpacked. Reading raises UserError.
 
-    def __init__(self, path: str, opener: Opener, files: Files) -> None:
+    `path`: its archive's, for messages. `count`: is told how many bytes were unpacked so far.
+    """
+
+    def __init__(self, path: str, opener: Opener, count: Callable[[int], None]) -> None:
         self._path = path
         self._opener = opener
-        self._files = files
+        self._count = count
+        self._size = 0
         self._file: BinaryIO | None = None
 
     def readable(self) -> bool:
@@ -151,11 +164,20 @@ class _Unpacked(io.RawIOBase):
         try:
             self._file = self._file or self._opener()
             data = self._file.read(len(buffer))
+        except NotImplementedError as error:
+            raise UserError(
+                f"`{self._path}` is packed in an unusual way.", "Pack it as usual, or give the files."
+            ) from error
         except RuntimeError as error:  # zipfile's, of a file that is encrypted
             raise UserError(f"`{self._path}` is locked with a password.", "Unpack it, and give the files.") from error
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
             raise _damaged(self._path) from error
-        self._files.count_unpacked(len(data))
+        except OSError as error:
+            if error.errno is None:  # the library's, not the system's
+                raise _damaged(self._path) from error
+            raise
+        self._size += len(data)
+        self._count(self._size)
         buffer[: len(data)] = data
         return len(data)
 
@@ -163,6 +185,28 @@ class _Unpacked(io.RawIOBase):
         if self._file is not None:
             self._file.close()
         super().close()
+
+
+def files_at(path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield a file, or those in a folder that are not hidden, with names. Raises OSError."""
+    if not path.is_dir():
+        yield path.name, path
+        return
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path)
+        if file.is_file() and not any(part.startswith(".") for part in name.parts):
+            yield name.as_posix(), file
+
+
+def harmless(path: str) -> str:
+    """Return a path that can be written, and can stand between backticks in a message."""
+    return " ".join(path.replace("`", "'").encode("utf-8", "replace").decode().split())
+
+
+def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise NotImplementedError  # of other methods zipfile unpacks as much as there is, not as much as is asked for
+    return cast(BinaryIO, archive.open(member))
 
 
 def _in_memory(data: bytes) -> BinaryIO:

@@ -1,5 +1,7 @@
 """Read files of any format: recognise each by its content, never by its name."""
 
+import codecs
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +11,7 @@ from galvanic.options import CorpusInfo
 from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, FolderFormat
 from galvanic.read.discord import DISCORD_EXPORTS, DISCORD_PACKAGE
 from galvanic.read.documents import DOCUMENTS
-from galvanic.read.files import ARCHIVES, Files
+from galvanic.read.files import ARCHIVES, Files, files_at, harmless
 from galvanic.read.lines import head_text
 from galvanic.read.logs import IRC, SIGNAL
 from galvanic.read.slack import SLACK
@@ -29,6 +31,9 @@ CHATS: tuple[ChatFormat, ...] = (
     SIGNAL,
     WHATSAPP,
 )
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r"))
+_MOST_CONTROLS = 0.01
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 FOLDERS: tuple[FolderFormat, ...] = (DISCORD_PACKAGE, SLACK)
 
 
@@ -47,11 +52,12 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
     they cannot be read, or are too large, empty, damaged or no text.
     """
     options = options or ChatOptions()
+    name = harmless(paths[0].name)
     try:
-        size = sum(file.stat().st_size for path in paths for file in [path, *path.rglob("*")])
+        size = sum(file.stat().st_size for path in paths for _, file in files_at(path))
         if size > LIMIT:
             raise UserError(
-                f"{paths[0].name} is too large: {size / MEGABYTE:,.0f} MB, and {LIMIT / MEGABYTE:,.0f} MB is the most.",
+                f"{name} is too large: {size / MEGABYTE:,.0f} MB, and {LIMIT / MEGABYTE:,.0f} MB is the most.",
                 "Give a part of it.",
             )
         content = read_files(Files.of_paths(paths), options, workdir)
@@ -59,7 +65,7 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
         text = chat_text(content, options, workdir) if isinstance(content, Chat) else content
     except OSError as error:
         raise UserError(f"{paths[0]} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
-    info = text.info(paths[0].stem, paths[0].name, "file", hard_wrapped=False if chat else None)
+    info = text.info(paths[0].stem, name, "file", hard_wrapped=False if chat else None)
     return FileText(text.body, info, chat)
 
 
@@ -95,6 +101,7 @@ def _read_chat(files: Files, options: ChatOptions) -> Chat | None:
         if folder.recognises(files.paths):
             chat = Chat(folder.name, own=folder.own)
             chat.add(folder.messages(files, chat.left_out))
+            chat.left_out += Counter({OTHER_FILES: files.unopened})
             return chat
     formats = {path: _format_of(files.head(path)) for path in files.paths}
     return _read_chats(files, formats) if any(formats.values()) else None
@@ -130,7 +137,10 @@ def _is_text(head: bytes) -> bool:
     """Return whether a file among several may hold a text: it is a document, or no binary file."""
     if any(document.recognises(head) for document in DOCUMENTS):
         return True
-    return bool(head) and not head.startswith(tuple(ARCHIVES)) and b"\0\0\0" not in head
+    if not head or head.startswith(tuple(ARCHIVES)):
+        return False
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return head.startswith(_UTF_16) or controls <= len(head) * _MOST_CONTROLS
 
 
 def _read_text(files: Files, path: str, workdir: Path | None) -> Text:

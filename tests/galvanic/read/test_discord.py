@@ -18,7 +18,7 @@ from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.read import formats
-from galvanic.read.chat import BOTS, DAMAGED, SYSTEM, UNSAFE, WORDLESS, Chat, ChatOptions, Message, Origin
+from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, UNSAFE, WORDLESS, Chat, ChatOptions, Message, Origin
 from galvanic.read.files import Files
 from galvanic.read.lines import head_text, text_file
 
@@ -300,7 +300,7 @@ def test_a_data_package_is_read_whatever_its_year_and_language() -> None:
     assert [line.message_id for line in read.lines()] == [1000000000000000007, 1000000000000000007, 8]
     assert read.origins == {ORIGIN, Origin(0, "", 1000000000000000001), Origin()}
     assert (read.first, read.last) == (date(2020, 1, 1), date(2024, 3, 1))
-    assert read.left_out == {DAMAGED: 3}
+    assert read.left_out == {DAMAGED: 3, OTHER_FILES: 2}
 
 
 @pytest.mark.parametrize("account", ["{", [1], ACCOUNT | {"id": "Ada"}, {"id": [str(ADA)]}])

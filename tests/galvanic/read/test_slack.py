@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
-from galvanic.read.chat import BOTS, DAMAGED, SYSTEM, WORDLESS, Chat, ChatOptions
+from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, WORDLESS, Chat, ChatOptions
 from galvanic.read.files import Files
 from galvanic.read.formats import read_files
 from galvanic.read.lines import head_text
@@ -80,7 +80,7 @@ def test_an_export_is_what_people_wrote_in_its_channels(root: str) -> None:
         "cleo: See you",
         "dan: From elsewhere",
     ]
-    assert chat.left_out == {BOTS: 3, SYSTEM: 1, WORDLESS: 1}
+    assert chat.left_out == {BOTS: 3, SYSTEM: 1, WORDLESS: 1, OTHER_FILES: 1}
     assert (chat.first, chat.last) == (datetime.date(2020, 1, 1), datetime.date(2020, 1, 3))
 
 
@@ -111,7 +111,7 @@ def test_the_marks_of_a_message_become_words(text: str, line: str | None) -> Non
 def test_entries_that_are_no_messages_are_counted(entry: Any) -> None:
     chat = read(archive({"general/2020-01-01.json": [entry, sent("after it")], "x/2020-99-99.json": [sent("undated")]}))
     assert lines(chat)[-2:] == ["Ada: after it", "Ada: undated"]
-    assert chat.left_out == {DAMAGED: 1}
+    assert chat.left_out == {DAMAGED: 1, OTHER_FILES: 1}
 
 
 def test_users_may_be_nonsense() -> None:

@@ -78,7 +78,7 @@ def test_fields_may_be_left_out_or_be_of_another_kind() -> None:
     rows += [{"what it says": "by nobody"}, {"who": 7, "what it says": "by a number"}]
     for data in (json.dumps(rows), "\n".join(map(json.dumps, rows))):
         chat = read(data.encode())
-        assert lines(chat) == [": by nobody", "7: by a number"]
+        assert lines(chat) == ["unnamed: by nobody", "7: by a number"]
         assert chat.left_out == {WORDLESS: 1, DAMAGED: 4}
 
 
