@@ -21,6 +21,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && find "$VENV/lib" -depth -type d -name tests -exec rm -rf {} +
 
 FROM python:${PYTHON}
+# Fonts for pictures of texts (16 MB): emoji; Chinese, Japanese and Korean. Other scripts: docs/troubleshooting.md.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends fonts-noto-color-emoji fonts-wqy-microhei \
+    && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 galvanic \
     && useradd --uid 10001 --gid galvanic --home-dir /data --no-create-home --shell /usr/sbin/nologin galvanic \
     && install -d -o galvanic -g galvanic /data

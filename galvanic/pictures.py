@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,16 +30,38 @@ def font_path(name: str) -> Path:
 
 
 @functools.cache
-def code_points(name: str) -> frozenset[int]:
-    """Return the code points that a font has."""
+def code_points(path: Path) -> frozenset[int]:
+    """Return the code points that a font has; none if it can't be read."""
     from matplotlib.ft2font import FT2Font
 
-    return frozenset(FT2Font(str(font_path(name))).get_charmap())
+    try:
+        return frozenset(FT2Font(str(path)).get_charmap())
+    except (OSError, RuntimeError):
+        return frozenset()
+
+
+@functools.cache
+def _installed_fonts() -> tuple[Path, ...]:
+    """Return this machine's regular fonts, emoji first, then those without serifs."""
+    from matplotlib.font_manager import OSXFontDirectories, X11FontDirectories, findSystemFonts
+
+    # With folders, it starts no `fc-list`.
+    fonts = [Path(path) for path in findSystemFonts([*X11FontDirectories, *OSXFontDirectories])]
+    regular = [path for path in fonts if path.stem.partition("-")[2] in ("", "Regular")]
+    return tuple(sorted(regular, key=lambda path: ("Emoji" not in path.stem, "Sans" not in path.stem, str(path))))
+
+
+@functools.lru_cache(10_000)
+def _font_for(char: str) -> Path | None:
+    """Return a font that has a character, or None: ours, but for wide ones an installed font first."""
+    ours = font_path(MONO), font_path(SANS)
+    fonts = (*_installed_fonts(), *ours) if _cells(char) == 2 else (*ours, *_installed_fonts())
+    return next((path for path in fonts if ord(char) in code_points(path)), None)
 
 
 def drawable(text: str) -> str:
     """Replace each character that the charts' font lacks with a box. Matplotlib would log a warning for each."""
-    in_font = code_points(SANS)
+    in_font = code_points(font_path(SANS))
     return "".join(char if ord(char) in in_font and char.isprintable() else _MISSING for char in text)
 
 
@@ -109,23 +132,31 @@ _MOST_BITS = 8.0  # end of the scale; more surprising characters look the same
 _SCALE = ((0.0, "#33363d"), (0.25, "#2f5f8f"), (0.5, "#7a5ea8"), (0.75, "#d9705a"), (1.0, "#ffd866"))
 _DARK, _LIGHT = (25, 26, 29), (233, 235, 238)
 _SHOWN = {" ": "·", "\n": "↵", "\t": "→"}
+_MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
+_EMOJI_SIZE = 109  # that of the pictures in Noto Color Emoji
+_NOT_JOINED_ON = set("اأإآٱدذرزوؤةىءڈڑژےۓ")  # Arabic letters that aren't joined to the next one
 _Colour = tuple[int, int, int]
 
 
 def surprise_map(text: str, nats: Sequence[float]) -> bytes:
     """Draw a text in rows, each character coloured by its surprise, and the scale below: a PNG.
 
-    `text`: not empty. `nats`: the loss of each character.
+    `text`: not empty. `nats`: the loss of each character. Rows of right-to-left scripts begin at the right.
     """
     rows = _rows(text)
-    columns = max(_LEAST_COLUMNS, *(len(row) for row in rows))
+    widths = [sum(_cells(text[place]) for place in row) for row in rows]
+    columns = max(_LEAST_COLUMNS, *widths)
     size = columns * _CELL_W + 2 * _PADDING, len(rows) * _CELL_H + 2 * _PADDING + _LEGEND_H
     image = Image.new("RGB", size, BACKGROUND)
     pen = _Pen(image)
     for down, row in enumerate(rows):
-        for across, place in enumerate(row):
+        base = next(filter(None, (_direction(text[place]) for place in row)), "L")
+        across = columns - widths[down] if base == "R" else 0
+        for place, direction in _left_to_right(text, row, base):
             x, y = _PADDING + across * _CELL_W, _PADDING + down * _CELL_H
-            pen.cell(x, y, text[place], max(0.0, nats[place]) / math.log(2))
+            shape = text[place].translate(_MIRRORED) if direction == "R" else text[place]
+            pen.cell(x, y, text[place], _joined(text, place, shape), max(0.0, nats[place]) / math.log(2))
+            across += _cells(text[place])
     mean = sum(nats) / len(nats) / math.log(2)
     pen.legend(_PADDING, _PADDING + len(rows) * _CELL_H + 18, size[0] - 2 * _PADDING, mean)
     buffer = io.BytesIO()
@@ -140,49 +171,101 @@ def _rows(text: str, *, lines: bool = True) -> list[range]:
     none.
     """
     rows: list[range] = []
-    start = 0
+    start = width = 0
     for place in range(1, len(text)):
+        width += _cells(text[place - 1])
         # Blank lines stay in the row of the line before them.
         if lines and text[place - 1] == "\n" and text[place] != "\n":
             cut = place
-        elif place - start == COLUMNS:
-            cut = text.rfind(" ", start + COLUMNS // 2, place) + 1 or place
+        elif width + _cells(text[place]) > COLUMNS:
+            cut = text.rfind(" ", (start + place) // 2, place) + 1 or place
         else:
             continue
         rows.append(range(start, cut))
-        start = cut
+        start, width = cut, sum(_cells(char) for char in text[cut:place])
     rows.append(range(start, len(text)))
     return _rows(text, lines=False) if lines and len(rows) > _MOST_ROWS else rows
+
+
+def _cells(char: str) -> int:
+    """Return how many cells a character takes: 2 if it is Chinese, Japanese, Korean or an emoji."""
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _direction(char: str) -> str:
+    """Return "L" or "R", or "" for what goes with its neighbours: blank space and most signs."""
+    return {"L": "L", "EN": "L", "AN": "L", "R": "R", "AL": "R"}.get(unicodedata.bidirectional(char), "")
+
+
+def _left_to_right(text: str, row: range, base: str) -> Iterable[tuple[int, str]]:
+    """Return the places of a row as they stand and their directions, by the main rules of Unicode's algorithm.
+
+    `base`: the direction of the row.
+    """
+    directions = [_direction(text[place]) for place in row]
+    for at, direction in enumerate(directions):
+        if not direction:
+            before = directions[at - 1] if at else base
+            after = next(filter(None, directions[at:]), base)
+            directions[at] = before if before == after else base
+    runs = [list(run) for _, run in itertools.groupby(range(len(row)), directions.__getitem__)]
+    for run in reversed(runs) if base == "R" else runs:
+        direction = directions[run[0]]
+        yield from ((row[at], direction) for at in (reversed(run) if direction == "R" else run))
+
+
+def _joined(text: str, place: int, shape: str) -> str:
+    """Return a character's shape with zero-width joiners where an Arabic letter is joined to its neighbours."""
+    letters = [
+        0 <= at < len(text) and unicodedata.bidirectional(text[at]) == "AL" and text[at].isalpha() and text[at] != "ء"
+        for at in (place - 1, place, place + 1)
+    ]
+    before = "\u200d" if letters[0] and letters[1] and text[place - 1] not in _NOT_JOINED_ON else ""
+    after = "\u200d" if letters[1] and letters[2] and text[place] not in _NOT_JOINED_ON else ""
+    return f"{before}{shape}{after}"
 
 
 class _Pen:
     """Draws the cells and the legend of a surprise map."""
 
     def __init__(self, image: Image.Image) -> None:
+        self._image = image
         self._draw = ImageDraw.Draw(image)
-        # The other layout engine joins and reorders characters, and here each has a cell of its own.
-        load = functools.partial(ImageFont.truetype, layout_engine=ImageFont.Layout.BASIC)
-        self._fonts = {name: load(font_path(name), _SIZE) for name in (MONO, SANS)}
-        self._small = load(font_path(SANS), _SMALL)
+        self._font = functools.cache(ImageFont.truetype)
+        self._small = self._font(font_path(SANS), _SMALL)
 
-    def cell(self, x: int, y: int, char: str, bits: float) -> None:
+    def cell(self, x: int, y: int, char: str, shape: str, bits: float) -> None:
+        """Draw a character by its shape. `bits`: how surprising it was."""
         colour = _colour(bits)
-        right, bottom = x + _CELL_W - _GAP - 1, y + _CELL_H - 2 * _GAP - 1
+        right, bottom = x + _cells(char) * _CELL_W - _GAP - 1, y + _CELL_H - 2 * _GAP - 1
         self._draw.rectangle((x, y, right, bottom), fill=colour)
         red, green, blue = colour
         ink = _DARK if (0.299 * red + 0.587 * green + 0.114 * blue) / 255 > 0.48 else _LIGHT
         if char in _SHOWN:  # blank space is fainter than letters
             ink = cast(_Colour, tuple(round(a + (b - a) * 0.6) for a, b in zip(colour, ink, strict=True)))
-        name = next((name for name in self._fonts if ord(char) in code_points(name)), MONO)
-        has_glyph = char.isprintable() and ord(char) in code_points(name)
-        shown = _SHOWN.get(char) or (char if has_glyph else _MISSING)
-        font = self._fonts[name]
-        width = font.getlength("◌" if unicodedata.combining(char) else shown)
-        if width > _CELL_W - _GAP:
-            font = font.font_variant(size=max(_TINY, int(_SIZE * (_CELL_W - _GAP) / width)))
-        shown = f"◌{char}" if has_glyph and unicodedata.combining(char) else shown
+        invisible = unicodedata.category(char) in ("Cf", "Zs") or unicodedata.name(char, "").startswith("VARIATION")
+        path = _font_for(char) if char.isprintable() and char not in _SHOWN and not invisible else None
+        if path is not None and "Emoji" in path.stem:
+            self._emoji(x, y, right, char, path)
+            return
+        shown = _SHOWN.get(char) or ("" if invisible else _MISSING)
+        if path is not None:
+            shown = f"◌{char}" if unicodedata.combining(char) else shape
+        font = self._font(path or font_path(MONO), _SIZE)
+        width, room = font.getlength("◌" if unicodedata.combining(char) else shown), right - x + 1
+        if width > room:
+            font = self._font(path or font_path(MONO), max(_TINY, int(_SIZE * room / width)))
         # All on one base line, as in a row of text.
         self._draw.text(((x + right + 1) / 2, bottom - 9), shown, fill=ink, font=font, anchor="ms")
+
+    def _emoji(self, x: int, y: int, right: int, char: str, path: Path) -> None:
+        """Draw an emoji, which a font has as a picture of one size."""
+        font = self._font(path, _EMOJI_SIZE)
+        picture = Image.new("RGBA", (_EMOJI_SIZE * 5 // 4, _EMOJI_SIZE * 5 // 4))
+        ImageDraw.Draw(picture).text((0, 0), char, font=font, embedded_color=True)
+        picture = picture.crop(picture.getbbox())
+        picture.thumbnail((right - x - 2, _CELL_H - 6))
+        self._image.paste(picture, ((x + right - picture.width) // 2 + 1, y + (_CELL_H - picture.height) // 2), picture)
 
     def legend(self, x: int, y: int, width: int, mean: float) -> None:
         for step in range(width):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from galvanic.facts import facts_of
 from galvanic.model_file import Ancestor, Description
-from galvanic.pictures import COLUMNS, loss_chart, surprise_map
+from galvanic.pictures import COLUMNS, _left_to_right, loss_chart, surprise_map
 from galvanic.results import CurvePoint
 from shared.jobs import SURPRISE_LIMIT
 from tests.worker.small import description_of, network
@@ -40,6 +40,31 @@ def test_rows_are_broken_after_words_and_lines() -> None:
     assert rows("x" * (COLUMNS + 1)) == 2
     assert rows("one\ntwo\n\nthree\n") == 3
     assert rows(("a" * 40 + " ") * 3) == 3
+    assert rows("灯" * (COLUMNS // 2)) == 1
+    assert rows("灯" * (COLUMNS // 2 + 1)) == 2
+
+
+def test_rows_of_right_to_left_scripts_begin_at_the_right() -> None:
+    """The first character is the one surprise, and its cell is yellow."""
+
+    def is_yellow(text: str, cell: int) -> bool:
+        image = _image(surprise_map(text, [8.0] + [0.0] * (len(text) - 1)))
+        red, _, blue = np.asarray(image)[22, 22 + 17 * cell]
+        return bool(red > blue + 100)
+
+    assert is_yellow("a" * 40, 0)
+    assert is_yellow("ש" * 40, 39)
+    assert is_yellow("م" * 40, 39)
+    assert is_yellow("ab" + "ש" * 38, 0)  # a row in Latin letters with a quotation
+    assert is_yellow("ש" * 30 + " abc" + "ש" * 6, 39)
+
+
+def test_what_stands_in_a_right_to_left_row_from_left_to_right_is_read_so() -> None:
+    def shown(text: str, base: str) -> str:
+        return "".join(text[place] for place, _ in _left_to_right(text, range(len(text)), base))
+
+    assert shown("אב abc 12 גד!", "R") == "!דג abc 12 בא"
+    assert shown("ab אב גד, c", "L") == "ab דג בא, c"
 
 
 def test_a_surprise_is_brighter_than_what_was_expected() -> None:

@@ -19,8 +19,8 @@ from tests.compose import ROOT
 
 _PATHS = re.compile(r"(?<![\w./}])/(?=(?:opt|data|tmp|src|corpora)\b)")
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-_AS_ROOT = re.compile(r"groupadd\b")
-"""Makes the user; nothing of it is needed here."""
+_AS_ROOT = re.compile(r"groupadd\b|apt-get\b")
+"""Makes the user, or installs fonts; nothing of it is needed here."""
 
 
 @dataclass
