@@ -47,7 +47,7 @@ def _installed_fonts() -> tuple[Path, ...]:
 
     # With folders, it starts no `fc-list`.
     fonts = [Path(path) for path in findSystemFonts([*X11FontDirectories, *OSXFontDirectories])]
-    regular = [path for path in fonts if path.stem.partition("-")[2] in ("", "Regular")]
+    regular = [path for path in fonts if not any(style in path.stem for style in _STYLES)]
     return tuple(sorted(regular, key=lambda path: ("Emoji" not in path.stem, "Sans" not in path.stem, str(path))))
 
 
@@ -132,6 +132,7 @@ _MOST_BITS = 8.0  # end of the scale; more surprising characters look the same
 _SCALE = ((0.0, "#33363d"), (0.25, "#2f5f8f"), (0.5, "#7a5ea8"), (0.75, "#d9705a"), (1.0, "#ffd866"))
 _DARK, _LIGHT = (25, 26, 29), (233, 235, 238)
 _SHOWN = {" ": "·", "\n": "↵", "\t": "→"}
+_STYLES = ("Bold", "Black", "Italic", "Light", "Medium", "Oblique", "Serif", "Thin")  # of fonts that are left alone
 _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 _EMOJI_SIZE = 109  # that of the pictures in Noto Color Emoji
 _NOT_JOINED_ON = set("اأإآٱدذرزوؤةىءڈڑژےۓ")  # Arabic letters that aren't joined to the next one
