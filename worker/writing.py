@@ -1,5 +1,7 @@
 """The work of generate, compare, surprise, picture and quiz jobs, within the server's blocklist."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import itertools
@@ -9,19 +11,22 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from galvanic import emoji
 from galvanic.errors import UserError
 from galvanic.facts import facts_of
 from galvanic.model_file import describe
 from galvanic.request import WriteRequest
-from galvanic.results import Generation
+from galvanic.results import Generation, Score
 from galvanic.text.edges import speech
 from shared.blocklist import Blocklist
 from shared.events import Compared, ComparedText, Generated, Pictured, Quizzed, Surprised
 from shared.jobs import LOSS_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, QuizJob, SurpriseJob, Variant
 from worker.jobs import JobContext
+
+if TYPE_CHECKING:
+    from galvanic.generate import TextModel
 
 REDRAWS = 3  # further tries when a text has a hit of the server's blocklist; then it is masked
 _STRIDE = 0x9E3779B1
@@ -195,17 +200,20 @@ _drawing = threading.Lock()  # matplotlib is not made for several threads at onc
 
 
 def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
-    """Draw how expected each character is to a model; a custom emoji counts as one.
+    """Draw how expected each character is to a model; a custom emoji counts as one, or is read as `:name:` if unknown.
 
     Raises UserError: it cannot read the text, or is gone.
     """
     from galvanic.pictures import surprise_map
 
     started = time.monotonic()
-    score = context.models.use(
-        job.place.guild_id, job.model.model_id, lambda model: model.score(job.text, context.until)
-    )
-    signs, each = emoji.signs(job.text), iter(score.nats)
+
+    def read(model: TextModel) -> tuple[str, Score]:
+        text = emoji.named(job.text, model.vocabulary.emoji)
+        return text, model.score(text, context.until)
+
+    text, score = context.models.use(job.place.guild_id, job.model.model_id, read)
+    signs, each = emoji.signs(text), iter(score.nats)
     nats = [math.fsum(itertools.islice(each, len(sign))) for sign in signs]
     drawn = "".join(sign if len(sign) == 1 else _EMOJI_DRAWN for sign in signs)
     context.job_events.attach(SURPRISE_FILE, surprise_map(drawn, nats), _POSTED_WITHIN_S)

@@ -31,7 +31,7 @@ from tests.worker.jobs import (
     run,
     surprise_job,
 )
-from tests.worker.small import save_model, stored
+from tests.worker.small import LETTERS, save_model, stored
 from worker import serve, tasks, warm
 from worker.app import app
 from worker.handlers import HANDLERS, Handler
@@ -91,6 +91,15 @@ def test_a_surprise_is_the_score_of_the_text(client: redis.Redis, settings: Sett
     assert [cost for _, cost in answer.most] == sorted((cost for _, cost in answer.most), reverse=True)
     assert any("never seen" in note for note in answer.notes)
     assert _picture(client, "s-1", SURPRISE_FILE).width > 400
+
+
+def test_a_custom_emoji_is_one_character_of_a_surprise(client: redis.Redis, settings: Settings) -> None:
+    known, unknown = "<:pog:123456789012345678>", "<:ok:123456789012345679>"
+    save_model(stored(settings, "emoji"), [*LETTERS, known])
+    answer = expect(Surprised, run(client, surprise_job(f"a {known} {unknown}", "emoji")))
+    assert answer.chars == len("a _ :ok:")
+    assert dict(answer.most)[known] > 0
+    assert ":" in dict(answer.most)
 
 
 def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
