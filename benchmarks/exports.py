@@ -1,6 +1,7 @@
-"""Write exports of chats as DiscordChatExporter writes them, with small talk that nobody wrote."""
+"""Write a chat as DiscordChatExporter exports it, with small talk: `python -m benchmarks.exports FILE BYTES`."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ DISTINCT = 20_000  # messages that a longer export repeats
 _EVERY_BOT, _EVERY_REACTION, _EVERY_NOTICE = 20, 7, 50
 
 
-def write_export(path: Path, size: int) -> int:
-    """Write an export of about `size` bytes, and return its messages."""
+def write_export(path: Path, size: int) -> None:
+    """Write an export of about so many bytes."""
     entries = [_indented(entry) for entry in _entries()]
     head = json.dumps(_HEAD, indent=2, ensure_ascii=False).removesuffix("\n}")
     with path.open("w", encoding="utf-8") as file:
@@ -30,7 +31,6 @@ def write_export(path: Path, size: int) -> int:
             written += file.write(f"{',' if number else ''}\n{entries[number % len(entries)]}")
             number += 1
         file.write(f'\n  ],\n  "messageCount": {number}\n}}')
-    return number
 
 
 def _indented(entry: dict[str, Any]) -> str:
@@ -70,3 +70,7 @@ def _user(number: int, *, is_bot: bool) -> dict[str, Any]:
         "isBot": is_bot,
         "avatarUrl": f"https://cdn.discordapp.com/avatars/{10**17 + number}/{number:032x}.png?size=512",
     }
+
+
+if __name__ == "__main__":
+    write_export(Path(sys.argv[1]), int(sys.argv[2]))

@@ -135,6 +135,7 @@ PARTS: dict[str, Part] = {
     ),
     "text": Part({"text.preprocess_mb_per_s.char": _least(20), "text.preprocess_mb_per_s.classic": _least(3)}),
     "clean": Part({"history.clean_mb_per_s": _least(5)}, texts=""),
+    "read": Part({"read.export_100mb_s": _most(30), "read.export_peak_mb": _most(300)}, texts=""),
     "history": Part(
         {"history.cpu_s_100k": _most(60), "history.rss_growth_mb": _most(100), "history.loop_pause_ms": _most(50)},
         texts="",
@@ -189,6 +190,7 @@ QUICK_PARTS: dict[str, Part] = {
     "classic": PARTS["classic"],
     "text": PARTS["text"],
     "clean": PARTS["clean"],
+    "read": PARTS["read"],
     "history": PARTS["history"],
     "memory": Part({"memory.train_10mb_rss_over_small_mb": None}),
     "ppmd": PARTS["ppmd"],

@@ -27,7 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
     record = Record()
     try:
         # Not where memory is measured, whose parent must be small, nor where the import is part of the measured time.
-        if options.name not in ("bot", "clean", "first-sample", "history", "memory", "ppmd", "speaking", "text"):
+        if options.name not in (
+            "bot",
+            "clean",
+            "first-sample",
+            "history",
+            "memory",
+            "ppmd",
+            "read",
+            "speaking",
+            "text",
+        ):
             import_tensorflow()
         from benchmarks.parts import find
 

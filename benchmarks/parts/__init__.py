@@ -19,6 +19,7 @@ _WHERE = {
     "classic": "steps:classic",
     "text": "text:text",
     "clean": "history:clean",
+    "read": "chats:read",
     "memory": "text:memory",
     "ppmd": "text:ppmd",
     "two-nats": "quality:two_nats",
