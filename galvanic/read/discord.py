@@ -27,14 +27,14 @@ _NOTICE = re.compile(
 )
 
 _JSON = re.compile(r'\s*+\{\s*+"guild"\s*+:\s*+\{\s*+"id"\s*+:')
-_CSV = re.compile(r'"?AuthorID"?,"?Author"?,"?Date"?,"?Content\b')
+_CSV = re.compile(r'(?:"?MessageID"?,)?"?AuthorID"?,"?Author"?,"?Date"?,"?Content\b')
 _TEXT = re.compile(r"\s*+={9,}+\nGuild: .*\nChannel: ")
 _HTML = re.compile(r"\s*+<!DOCTYPE html>[^\0]*?\.chatlog__", re.IGNORECASE)
 
 _HEADING = re.compile(r"\[(?=[^\]]{11})([^\[\]]{1,30}\d[:.]\d\d[^\[\]]{0,15})\] (.{1,100}?)(?: \(pinned\))?")
 _BLOCK = re.compile(r"\n\n\{(?:Attachments|Embed|Stickers|Reactions)\}(?:\n|\Z)")
 _END = re.compile(r"\n={9,}+\nExported [^\n]{1,40}\n={9,}+\s*+\Z")
-_DATE = re.compile(r"(\d{1,4})[/.-] ?(\d{1,2}|[A-Z][a-z]{2})[/.-] ?(\d{1,4})(?:,? \d\d?:\d\d [AP](M)\b)?")
+_DATE = re.compile(r"(\d{1,4})[/.-] ?(\d{1,2}|[A-Z][a-z]{2})[/.-] ?(\d{1,4})(?:,? \d\d?:\d\d\s[AP](M)\b)?")
 _MONTHS = {name: number for number, name in enumerate(calendar.month_abbr)}
 
 _CHANNEL = re.compile(r"(?:.*/)?c?(\d{16,32})/channel\.json", re.IGNORECASE)
@@ -95,7 +95,8 @@ def _csv_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
         elif _NOTICE.fullmatch(text):
             left_out[SYSTEM] += 1
         else:
-            yield Message(row.get("Author", ""), text, _day(row.get("Date")), author_id, Origin())
+            day, message_id = _day(row.get("Date")), _id(row.get("MessageID"))
+            yield Message(row.get("Author", ""), text, day, author_id, Origin(), message_id)
 
 
 def _text_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
@@ -150,8 +151,7 @@ def _package_messages(files: Files, left_out: Counter[str]) -> Iterator[Message]
         origin = _channel_origin(_object(files, channel_path))
         path = paths.get(f"{folder}messages.json") or paths.get(f"{folder}messages.csv")
         if path is None:
-            left_out[DAMAGED] += 1
-            continue
+            continue  # nothing was written there
         with files.open(path) as file:
             table = path.lower().endswith(".csv")
             rows = csv_rows(file, "Contents", left_out) if table else (entry for _, entry in entries(file, left_out))
