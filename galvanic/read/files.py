@@ -87,10 +87,7 @@ class Files:
     def data(self, path: str) -> bytes:
         """Return all bytes of a file that must be read at once. Raises as `open`; UserError: it is too large."""
         with self.open(path) as file:
-            data = file.read(UNPACKED_LIMIT + 1)
-        if len(data) > UNPACKED_LIMIT:
-            raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
-        return data
+            return _whole(file, path)
 
     def count_unpacked(self, path: str, size: int) -> None:
         """Note that so many bytes of a file were unpacked. Raises UserError: they are too many with other files'."""
@@ -117,10 +114,7 @@ class Files:
 
     def _add_members(self, path: str, opener: Opener, inside: str) -> None:
         """Add the files in a ZIP archive, or the file itself if it is a document."""
-        try:
-            archive = zipfile.ZipFile(opener())
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise _damaged(path) from error
+        archive = _opened(opener(), path)
         names = set(archive.namelist())
         if names & _DOCUMENTS:
             self._keep(path, opener)
@@ -203,10 +197,39 @@ def harmless(path: str) -> str:
     return " ".join(path.replace("`", "'").encode("utf-8", "replace").decode().split())
 
 
+def opened_zip(data: bytes, path: str) -> zipfile.ZipFile:
+    """Open an archive in memory. `path`: its own, for messages. Raises UserError: it is damaged."""
+    return _opened(io.BytesIO(data), path)
+
+
+def read_member(archive: zipfile.ZipFile, member: str, path: str) -> bytes:
+    """Return the bytes of a file in an archive. `path`: the archive's, for messages.
+
+    Raises KeyError: there is none; UserError: it is damaged, locked or too large.
+    """
+    opener = functools.partial(_open_member, archive, archive.getinfo(member))
+    with io.BufferedReader(_Unpacked(path, opener, lambda _: None)) as file:
+        return _whole(file, path)
+
+
+def _opened(file: BinaryIO, path: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise _damaged(path) from error
+
+
 def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise NotImplementedError  # of other methods zipfile unpacks as much as there is, not as much as is asked for
     return cast(BinaryIO, archive.open(member))
+
+
+def _whole(file: BinaryIO, path: str) -> bytes:
+    data = file.read(UNPACKED_LIMIT + 1)
+    if len(data) > UNPACKED_LIMIT:
+        raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
+    return data
 
 
 def _in_memory(data: bytes) -> BinaryIO:

@@ -3,6 +3,7 @@
 import codecs
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,16 +11,22 @@ from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
 from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, FolderFormat
 from galvanic.read.discord import DISCORD_EXPORTS, DISCORD_PACKAGE
-from galvanic.read.documents import DOCUMENTS
+from galvanic.read.documents import DocumentFormat, bounded
+from galvanic.read.epub import EPUB
 from galvanic.read.files import ARCHIVES, Files, files_at, harmless
 from galvanic.read.lines import head_text
 from galvanic.read.logs import IRC, SIGNAL
+from galvanic.read.markdown import MARKDOWN
+from galvanic.read.pages import HTML
+from galvanic.read.pdf import PDF
 from galvanic.read.slack import SLACK
+from galvanic.read.subtitles import SUBTITLES
 from galvanic.read.tables import table
 from galvanic.read.telegram import TELEGRAM
-from galvanic.read.text import Text, collected, read
+from galvanic.read.text import Text, collected, read, without_licence
 from galvanic.read.whatsapp import WHATSAPP
-from galvanic.source import chunks
+from galvanic.read.word import WORD
+from galvanic.source import chunks, cleaned
 from galvanic.units import MEGABYTE
 
 LIMIT = 2_000 * MEGABYTE  # of files on this machine
@@ -35,6 +42,7 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r"))
 _MOST_CONTROLS = 0.01
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 FOLDERS: tuple[FolderFormat, ...] = (DISCORD_PACKAGE, SLACK)
+DOCUMENTS: tuple[DocumentFormat, ...] = (EPUB, WORD, PDF, HTML, SUBTITLES, MARKDOWN)
 
 
 class FileText(NamedTuple):
@@ -148,10 +156,12 @@ def _read_text(files: Files, path: str, workdir: Path | None) -> Text:
     document = next((document for document in DOCUMENTS if document.recognises(head)), None)
     if document is None:
         return read(lambda: files.open(path), path, workdir)
-    text = collected(document.text(files.data(path), path), workdir and workdir / "document.txt")
+    content = document.read(files.data(path), path)
+    parts = cleaned(filter(None, bounded(content.parts, path)))
+    text = collected(parts, workdir and workdir / "document.txt")
     if not text.chars:
         raise UserError(f"`{path}` has no text in it.", "Pictures of pages can't be read: give a file with text.")
-    return text
+    return replace(without_licence(text, workdir), title=content.title)
 
 
 def _joined(files: Files, paths: Sequence[str], workdir: Path | None) -> Iterator[str]:

@@ -65,12 +65,16 @@ _JSON = re.compile(
     r"|true\b|false\b|null\b)++\Z"
 )
 # With atomic groups: a page of comments could be split into comments in countless ways.
-HTML = re.compile(r"\s*+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE | re.DOTALL)
+_COMMENTS = r"\s*+(?:<!--(?>.*?-->)\s*+)*+"
+_XML = re.compile(rf"{_COMMENTS}<(?:\?xml|!doctype)\b", re.IGNORECASE | re.DOTALL)
+HTML = re.compile(
+    rf"\s*+(?:<\?xml\b[^<>]*+>)?+{_COMMENTS}<(?:!doctype\s++html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+)
 _PACKAGE_TABLE = re.compile(r"\s*+\"?ID\"?,\"?Timestamp\"?,\"?Contents\"?,")  # a file of Discord's data package
 
 
 def refuse_formats(text: str, name: str) -> None:
-    """Refuse JSON, web pages and tables of messages, by the first `HEAD` characters of a text. Raises UserError."""
+    """Refuse JSON, XML and tables of messages, by the first `HEAD` characters of a text. Raises UserError."""
     head = text[:HEAD]
     if _PACKAGE_TABLE.match(head):
         raise UserError(
@@ -85,9 +89,5 @@ def refuse_formats(text: str, name: str) -> None:
             if fields
             else "Of JSON, only chats, JSON lines and arrays of objects can be read.",
         )
-    if HTML.match(head):
-        raise UserError(
-            f"`{name}` looks like a web page (HTML), not like a text.",
-            "HTML can't be read yet: copy its text into a .txt file and send that. "
-            'Project Gutenberg offers its books as "Plain Text", too.',
-        )
+    if _XML.match(head) and not HTML.match(head):
+        raise UserError(f"`{name}` looks like data (XML), not like a text.", SAVE_AS_TEXT)

@@ -56,7 +56,7 @@ class Text:
     """A text that was read.
 
     `body`: the text with Unix line ends, or the path of it in UTF-8. `sha256`: its hash in UTF-8, hexadecimal. `book`:
-    Project Gutenberg's book in it. `left_out`: characters of its header and licence.
+    Project Gutenberg's book in it. `left_out`: characters of its header and licence. `title`: the file's, maybe empty.
     """
 
     body: str | Path
@@ -64,14 +64,16 @@ class Text:
     sha256: str
     book: Book | None = None
     left_out: int = 0
+    title: str = ""
 
     def info(
         self, name: str, title: str, source: TextSource, licence: str = "", hard_wrapped: bool | None = None
     ) -> CorpusInfo:
-        """Return the facts about the text. If it is a book of Project Gutenberg, title and licence are the book's.
+        """Return the facts about the text. `title`, `licence`: if neither the file nor Project Gutenberg names one.
 
         Raises OSError.
         """
+        title = self.title or title
         if self.book is not None:
             title, licence = self.book.title or title, _GUTENBERG_LICENCE
         return CorpusInfo(
@@ -106,6 +108,11 @@ def read(source: RawSource, name: str, workdir: Path | None = None) -> Text:
     """
     text = _decode(source, name, workdir)
     refuse_formats(next(chunks(text.body), ""), name)
+    return without_licence(text, workdir)
+
+
+def without_licence(text: Text, workdir: Path | None) -> Text:
+    """Leave out Project Gutenberg's header and licence if the text has them. `workdir`: as in `read`."""
     book = find_book(chunks(text.body))
     if book is None:
         return text

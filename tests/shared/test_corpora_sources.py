@@ -348,6 +348,6 @@ async def test_a_bad_file_in_the_folder_is_refused(make_settings: MakeSettings, 
     (tmp_path / "paper.txt").write_bytes(b"%PDF-1.7 not a text")
     (tmp_path / "large.txt").write_bytes(b"words " * 200_000)
     settings = make_settings(corpora_dir=tmp_path, corpus_max_mb=1)
-    for name, reason in (("short", "too short: 9"), ("paper", "a PDF"), ("large", r"1\.2 MB")):
+    for name, reason in (("short", "too short: 9"), ("paper", "a damaged PDF"), ("large", r"1\.2 MB")):
         with pytest.raises(UserError, match=reason):
             await resolve(name, settings)

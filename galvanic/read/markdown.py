@@ -1,0 +1,48 @@
+"""Read Markdown: its text without marks and code."""
+
+import re
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from galvanic.errors import UserError
+from galvanic.read.documents import Document, DocumentFormat
+from galvanic.read.lines import head_text
+from galvanic.read.pages import page_text
+from galvanic.read.refusals import SAVE_AS_TEXT
+from galvanic.read.text import decode_text
+from galvanic.units import MEGABYTE
+
+_LIMIT = 20 * MEGABYTE  # of a file: its parser needs many times as much memory
+_FACTS = re.compile(r"\A---\n(?:(?!---\n).*\n){0,200}?---\n")  # what tools write before the text
+_HEADING = re.compile(r"(?:\A|\n[ \t]*\n)#{1,6} [^\n#][^\n]*\n(?=[ \t]*\n)")
+_MARKS = (
+    re.compile(r"(?<![\w\])])!?\[[^\[\]\n]+\]\([^()\s]+\)"),  # a link
+    re.compile(r"^(?:```|~~~)[\w+-]*$", re.MULTILINE),  # code
+    re.compile(r"(?<![\w*])\*\*[^\s*][^*\n]*\*\*(?![\w*])"),  # bold
+    re.compile(r"^\|[ :|-]*---[ :|-]*\|$", re.MULTILINE),  # a table
+)
+
+
+def _recognises(head: bytes) -> bool:
+    """Return whether a text has two headings, each between empty lines, and two other marks of Markdown at least."""
+    text = head_text(head)
+    begin = _FACTS.match(text)
+    text = text[begin.end() :].lstrip() if begin else text.lstrip()
+    return len(_HEADING.findall(text)) >= 2 and sum(len(mark.findall(text)) for mark in _MARKS) >= 2
+
+
+def _nothing(*_: Any) -> str:
+    return ""
+
+
+def _read(data: bytes, name: str) -> Document:
+    if len(data) > _LIMIT:
+        raise UserError(f"`{name}` is Markdown of more than {_LIMIT // MEGABYTE} MB.", SAVE_AS_TEXT)
+    parser = MarkdownIt("commonmark").enable("table")
+    for code in ("fence", "code_block"):
+        parser.add_render_rule(code, _nothing)
+    return Document(page_text(parser.render(_FACTS.sub("", decode_text(data, name))), name))
+
+
+MARKDOWN = DocumentFormat(_recognises, _read)

@@ -1,0 +1,125 @@
+"""Read HTML, as a web page and as a chapter of a book, while it is parsed: no tree is built, however it is nested."""
+
+import codecs
+import contextlib
+import html
+import re
+from collections.abc import Iterator, Mapping
+
+from lxml import etree
+
+from galvanic.errors import UserError
+from galvanic.read.documents import LINE, PARAGRAPH, SPACE, Document, DocumentFormat, Paragraphs
+from galvanic.read.lines import head_text
+from galvanic.read.refusals import HTML as _PAGE, refuse_formats
+from galvanic.read.text import decode_text
+
+_AT_ONCE = 2**16  # characters that are parsed at once
+_MOST_DEPTH = 10_000  # of tags in one another: libxml2 looks through all of them at an end tag that fits none
+_PARAGRAPHS = re.compile(
+    "article|blockquote|body|center|dl|fieldset|figure|form|h[1-6]|hr|main|ol|p|pre|section|table|ul"
+)
+_LINES = re.compile("address|caption|dd|details|div|dt|figcaption|header|legend|li|summary|tr")
+_LEFT_OUT = re.compile(
+    "aside|button|footer|head|iframe|label|math|nav|noscript|object|rp|rt|script|select|style|svg|template|textarea|title"
+)
+# Numbers of pages and notes, "[edit]" and "¶".
+_LEFT_OUT_CLASSES = frozenset({"pagenum", "pageno", "fnanchor", "mw-editsection", "headerlink", "copiable-link"})
+_LEFT_OUT_TYPES = frozenset({"pagebreak", "noteref", "toc", "landmarks", "page-list", "cover", "navigation"})
+_CHARSET = re.compile(rb"<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
+_CHARSETS = ("utf", "cp", "iso8859", "koi8", "mac", "euc", "gb", "big5", "shift", "iso2022", "tis")
+_TITLE = re.compile(r"<title\b[^>]*>([^<]{1,1000})", re.IGNORECASE)
+
+
+class _Page:
+    """Takes the tags and words of a page from lxml. Its methods have lxml's names. Raises UserError: it is too deep."""
+
+    def __init__(self, name: str) -> None:
+        self.text = Paragraphs()
+        self._name = name
+        self._depth = self._articles = self._as_written = 0
+        self._left_out = 0  # depth below the tag that is left out
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _MOST_DEPTH:
+            raise UserError(f"`{self._name}` has tags that are nested too deep.", "Copy its text into a .txt file.")
+        if self._left_out or self._leaves_out(tag, attributes):
+            self._left_out += 1
+            return
+        self._articles += tag in ("article", "section", "main")
+        self._as_written += tag == "pre"
+        if tag == "br":
+            self.text.break_line()
+        self._separate(tag)
+
+    def end(self, tag: str) -> None:
+        self._depth -= 1
+        if self._left_out:
+            self._left_out -= 1
+            return
+        self._articles -= tag in ("article", "section", "main")
+        self._as_written -= tag == "pre"
+        self._separate(tag)
+
+    def data(self, words: str) -> None:
+        if not self._left_out:
+            (self.text.add_lines if self._as_written else self.text.add)(words)
+
+    def close(self) -> None:
+        """Do nothing: lxml asks for it."""
+
+    def _leaves_out(self, tag: str, attributes: Mapping[str, str]) -> bool:
+        if _LEFT_OUT.fullmatch(tag) or (tag == "header" and not self._articles) or "hidden" in attributes:
+            return True
+        types = f"{attributes.get('epub:type', '')} {attributes.get('role', '').replace('doc-', '')}"
+        classes = attributes.get("class", "")
+        return not (_LEFT_OUT_TYPES.isdisjoint(types.split()) and _LEFT_OUT_CLASSES.isdisjoint(classes.split()))
+
+    def _separate(self, tag: str) -> None:
+        if _PARAGRAPHS.fullmatch(tag):
+            self.text.part(PARAGRAPH)
+        elif _LINES.fullmatch(tag):
+            self.text.part(LINE)
+        elif tag in ("td", "th"):
+            self.text.part(SPACE)
+
+
+def page_text(source: str, name: str) -> Iterator[str]:
+    """Yield the text of a page in parts. `name`: the file's, for messages. Raises UserError: it is nested too deep."""
+    page = _Page(name)
+    parser = etree.HTMLParser(target=page)
+    for begin in range(0, len(source), _AT_ONCE):
+        parser.feed(source[begin : begin + _AT_ONCE])
+        yield page.text.take()
+    with contextlib.suppress(etree.LxmlError):  # a page without a tag or word
+        parser.close()
+    yield page.text.take()
+
+
+def page_source(data: bytes, name: str) -> str:
+    """Decode a page: by its mark, as UTF-8 if it is, else by the encoding that it names, else as any text.
+
+    Raises UserError: it is empty or no text.
+    """
+    named = _CHARSET.search(data[:_AT_ONCE])
+    with contextlib.suppress(UnicodeDecodeError):
+        data.decode("utf-8")
+        named = None
+    if named is not None:
+        with contextlib.suppress(LookupError):
+            encoding = codecs.lookup(named[1].decode("ascii", "replace")).name
+            if encoding.startswith(_CHARSETS):
+                text = data.decode("cp1252" if encoding == "iso8859-1" else encoding, "replace")
+                return text.replace("\0", "")
+    return decode_text(data, name)
+
+
+def _read(data: bytes, name: str) -> Document:
+    source = page_source(data, name)
+    refuse_formats(source, name)
+    title = _TITLE.search(source, 0, _AT_ONCE)
+    return Document(page_text(source, name), " ".join(html.unescape(title[1]).split()) if title else "")
+
+
+HTML = DocumentFormat(lambda head: _PAGE.match(head_text(head)) is not None, _read)

@@ -1,0 +1,471 @@
+"""Books, pages and subtitles: what is learned of them, and files that are damaged, locked or hostile."""
+
+import contextlib
+import io
+import random
+import zipfile
+import zlib
+from pathlib import Path
+
+import docx
+import pypdf
+import pytest
+from hypothesis import given, strategies as st
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+
+from galvanic.errors import UserError
+from galvanic.read import documents, files, pdf
+from galvanic.read.chat import ChatOptions
+from galvanic.read.files import Files
+from galvanic.read.formats import read_files, read_paths
+from galvanic.read.text import Text
+
+CONTAINER = """<?xml version="1.0"?>
+<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
+<rootfiles><rootfile full-path="OEBPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>"""
+PACKAGE = """<?xml version="1.0" encoding="utf-8"?>{doctype}
+<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id">
+<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The Lamp{entity}</dc:title>
+<dc:creator>Ada Byron</dc:creator></metadata>
+<manifest><item id="nav" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/>
+<item id="cover" href="cover.xhtml" media-type="application/xhtml+xml"/>
+<item id="two" href="text/chapter%202.xhtml" media-type="application/xhtml+xml"/>
+<item id="one" href="text/chapter1.xhtml" media-type="application/xhtml+xml"/>
+<item id="plate" href="plate.xhtml" media-type="application/xhtml+xml"/>
+<item id="notes" href="notes.xhtml" media-type="application/xhtml+xml"/>
+<item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/></manifest>
+<spine><itemref idref="cover"/><itemref idref="nav"/><itemref idref="one"/><itemref idref="plate"/>
+<itemref idref="gone"/><itemref idref="two"/><itemref idref="two"/><itemref idref="notes" linear="no"/></spine>
+<guide><reference type="cover" href="cover.xhtml"/></guide></package>"""
+CHAPTER = """<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE html>
+<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops">
+<head><title/><style>p {{ margin: 0 }}</style><script src="x.js"/></head>
+<body><section epub:type="chapter"><header><h1>{title}</h1></header>
+{text}</section></body></html>"""
+WORDS = "The lamp burned low, and nobody spoke of the sea that night. "
+
+
+def zipped(members: dict[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content, zipfile.ZIP_STORED if name == "mimetype" else None)
+    return out.getvalue()
+
+
+def epub(**changed: str | bytes) -> bytes:
+    """A book as EPUB 3.3 has it (https://www.w3.org/TR/epub-33/); `changed`: its members, `OEBPS_x` for a path."""
+    members: dict[str, str | bytes] = {
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": CONTAINER,
+        "OEBPS/book.opf": PACKAGE.format(doctype="", entity=""),
+        "OEBPS/nav.xhtml": CHAPTER.format(title="Contents", text="<nav><ol><li>One</li></ol></nav>"),
+        "OEBPS/cover.xhtml": CHAPTER.format(title="Cover", text="<p>A cover</p>"),
+        "OEBPS/plate.xhtml": "<html><body><img src='plate.png' alt='a plate'/></body></html>",
+        "OEBPS/notes.xhtml": CHAPTER.format(title="Notes", text="<p>A note.</p>"),
+        "OEBPS/text/chapter1.xhtml": CHAPTER.format(
+            title="One",
+            text='<p>It was a dark\nnight<a epub:type="noteref" href="#n">1</a>.</p><p id="x"/><p>So it was.</p>',
+        ),
+        "OEBPS/text/chapter 2.xhtml": CHAPTER.format(
+            title="Two",
+            text='<p>He said <i>no&#8212;</i>and <span class="pagenum">[12]</span>left&nbsp;us.<br/>Twice.</p>',
+        ),
+    }
+    return zipped(members | {name.replace("OEBPS_", "OEBPS/"): content for name, content in changed.items()})
+
+
+BOOK = "One\n\nIt was a dark night.\n\nSo it was.\n\nTwo\n\nHe said no—and left us.\nTwice."
+
+
+def word(title: str = "") -> bytes:
+    document = docx.Document()
+    document.core_properties.title = title
+    document.add_heading("The lamp", 1)
+    paragraph = document.add_paragraph("It burned")
+    paragraph.add_run(" low.").bold = True
+    paragraph.add_run().add_break()
+    paragraph.add_run("And\tnobody spoke.")
+    table = document.add_table(2, 2)
+    for cell, text in zip(table._cells, ["Name", "Age", "Ada", "36"], strict=True):
+        cell.text = text
+    document.add_paragraph("The end.", style="List Bullet")
+    document.sections[0].header.paragraphs[0].text = "A title on each page"
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
+
+
+def pdf_pages(pages: list[list[str]], **facts: str) -> bytes:
+    """A PDF by matplotlib's backend."""
+    out = io.BytesIO()
+    with PdfPages(out, metadata=facts) as file:
+        for lines in pages:
+            figure = Figure(figsize=(8, 11))
+            for number, line in enumerate(lines):
+                figure.text(0.1, 0.95 - number * 0.02, line, fontsize=9)
+            file.savefig(figure)
+    return out.getvalue()
+
+
+def pdf_of(content: bytes, fonts: bytes = b"/F1 << /Type /Font /Subtype /Type1 /BaseFont /Times-Roman >>") -> bytes:
+    """A PDF of one page, by hand. `content`: its compressed stream."""
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R /Resources << /Font << "
+        + fonts
+        + b" >> >> >>",
+        b"<< /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+    ]
+    body = b"%PDF-1.4\n"
+    places = []
+    for number, item in enumerate(objects, 1):
+        places.append(len(body))
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, item)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    trailer = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(body))
+    return body + b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + table + trailer
+
+
+def text_of(data: bytes, name: str = "upload") -> str:
+    text = read_files(Files.of_memory([(name, data)]), ChatOptions())
+    assert isinstance(text, Text)
+    assert isinstance(text.body, str)
+    return text.body
+
+
+def text_or_refusal(data: bytes) -> str:
+    """The text, or nothing if the file was refused. Any other error is the test's."""
+    with contextlib.suppress(UserError):
+        text = text_of(data)
+        assert text.strip()
+        assert "\0" not in text
+        return text
+    return ""
+
+
+def refused(data: bytes) -> str:
+    with pytest.raises(UserError) as caught:
+        text_of(data)
+    assert caught.value.remedy
+    return caught.value.problem
+
+
+def test_an_epub_book_is_its_chapters_in_order_without_cover_contents_and_notes(tmp_path: Path) -> None:
+    path = tmp_path / "download.bin"
+    path.write_bytes(epub())
+    text, info, chat = read_paths([path], tmp_path / "work")
+    assert (text, info.title, info.name, chat) == (BOOK, "The Lamp, by Ada Byron", "download", None)
+
+
+def test_several_books_in_an_archive_are_one_text() -> None:
+    page = b"<html><body><p>A page.</p></body></html>"
+    assert text_of(zipped({"a.epub": epub(), "b/c.html": page, "d.png": b"\x89PNG\0\0\0\0"})) == f"{BOOK}\n\nA page."
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<p>One\n  line<p>Two &amp; <b>bo</b>ld&hellip;<br>broken", "One line\n\nTwo & bold…\nbroken"),
+        ("<div>a</div><div><br></div><div>b</div><ul><li>c<li>d</ul>", "a\n\nb\n\nc\nd"),
+        ("<p>Verse<br>\nand verse<br><br>again", "Verse\nand verse\n\nagain"),
+        ("x<pre>\n  as it\n   stands\n\n\n</pre>y", "x\n\n  as it\n   stands\n\ny"),
+        ("<table><tr><th>a<td>b<tr><td>c<td>d</table>", "a b\nc d"),
+        ("<header>Menu</header><nav>Home</nav><aside>Ad</aside><p>Text</p><footer>Legal</footer>", "Text"),
+        ("<article><header><h1>Title</h1></header>Text<script>var x = '<p>';</script></article>", "Title\n\nText"),
+        ("<form><p>All is in a form.</p><label>Name</label><button>Send</button></form>", "All is in a form."),
+        ("<p hidden>secret</p><p>hy\xadphen&shy;ated</p>", "hyphenated"),
+        ("<p>1 < 2 & 3 > 2, &unknown; &#128512; &#0;<p/>", "1 < 2 & 3 > 2, &unknown; 😀 \ufffd"),
+    ],
+)
+def test_a_web_page_reads_as_a_browser_shows_it(page: str, text: str) -> None:
+    head = "<!DOCTYPE html>\n<html><head><title>T</title><style>p{}</style></head><body>"
+    assert text_of(f"{head}{page}</body></html>".encode()) == text
+
+
+@pytest.mark.parametrize(
+    ("start", "encoding"),
+    [
+        ("<html><meta charset='windows-1251'>", "cp1251"),
+        ("<html><meta http-equiv=Content-Type content='text/html; charset=iso-8859-1'>", "cp1252"),
+        ("<?xml version='1.0' encoding='Shift_JIS'?><html>", "shift_jis"),
+        ("<html><meta charset=windows-1252>", "utf-8"),  # what the page says is wrong
+        ("<html><meta charset=rot13>", "utf-8-sig"),
+        ("<html>", "utf-16"),
+        ("<html><meta charset=unicode_escape>", "cp1252"),
+    ],
+)
+def test_a_page_is_decoded_as_it_says_unless_it_is_utf8(start: str, encoding: str) -> None:
+    words = {"cp1251": "Лампа", "shift_jis": "灯り"}.get(encoding, "“dé\\x41jà” vu")
+    assert text_of(f"{start}<p>{words}</p></html>".encode(encoding)) == words
+
+
+def test_the_title_of_a_page_is_the_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(f"<html><title>\n The&nbsp;Lamp &amp; {'sea ' * 50}</title><p>{WORDS}</html>")
+    title = read_paths([tmp_path / "a.txt"]).info.title
+    assert title.startswith("The Lamp & sea sea")
+    assert len(title) == 100
+
+
+def test_project_gutenbergs_licence_is_left_out_of_its_pages(tmp_path: Path) -> None:
+    page = (
+        "<html><head><title>The Project Gutenberg eBook of The Lamp</title></head><body>"
+        "<section class='pg-boilerplate'><p><strong>Title</strong>: The Lamp</p>"
+        "<p><strong>Author</strong>: Ada Byron</p>"
+        "<div><span>*** START OF THE PROJECT GUTENBERG EBOOK THE LAMP ***</span></div></section>"
+        f"<p>{WORDS}<span class='pagenum'>[Pg 3]</span>So.</p>"
+        "<div>*** END OF THE PROJECT GUTENBERG EBOOK THE LAMP ***</div><p>The licence.</p></body></html>"
+    )
+    (tmp_path / "a.html").write_text(page)
+    text, info, _ = read_paths([tmp_path / "a.html"])
+    assert (text, info.title) == (f"{WORDS}So.", "The Lamp, by Ada Byron")
+    assert info.left_out > 0
+    assert info.licence
+
+
+def test_a_word_document_is_its_paragraphs_and_tables(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(word("My lamp"))
+    text, info, _ = read_paths([tmp_path / "a"])
+    assert text == "The lamp\n\nIt burned low.\nAnd nobody spoke.\n\nName Age\nAda 36\n\nThe end."
+    assert info.title == "My lamp"
+
+
+def test_a_pdf_is_its_paragraphs_without_titles_and_numbers_of_pages(tmp_path: Path) -> None:
+    line = "a long line of words that a program wrapped where the page has no more room for"
+    names = ["One", "Two", "Three", "Four"]
+    pages = [
+        [f"The Lamp {page}", name, f"It was {line}", line, f"{line} one inter-", "rupted word.", f"{name} {line}."]
+        for page, name in enumerate(names, 5)
+    ]
+    (tmp_path / "a").write_bytes(pdf_pages([["Contents", "One . . . . . . . 5"], *pages], Title="The Lamp"))
+    text, info, _ = read_paths([tmp_path / "a"])
+    chapters = [f"{name}\nIt was {line} {line} {line} one interrupted word.\n\n{name} {line}.\n" for name in names]
+    assert text == "Contents\n" + "".join(chapters)
+    assert info.title == "The Lamp"
+
+
+def test_narrow_gaps_of_a_font_without_a_space_are_spaces() -> None:
+    widths = (
+        b"/F1 << /Type /Font /Subtype /Type1 /BaseFont /AAAAAA+Fine /FirstChar 97 /LastChar 99 /Widths [500 500 500]"
+    )
+    page = b"BT /F1 10 Tf 50 700 Td [(ab) -228 (c) 20 (ab) -340 (b)] TJ 0 -12 Td [(a) -90 (b)] TJ ET"
+    assert text_of(pdf_of(zlib.compress(page), widths + b" >>")) == "ab cab b\nab\n"
+
+
+SRT = """1
+00:00:01,000 --> 00:00:02,500
+<i>The lamp</i>
+burned low.
+
+2
+00:00:02,500 --> 00:00:04,000
+{\\an8}- Who is there?
+- Nobody.
+
+3
+00:00:04,000 --> 00:00:05,000
+- Nobody.
+"""
+VTT = """WEBVTT - a film
+
+NOTE nobody reads this
+
+00:01.000 --> 00:02.500 align:start
+<v Ada>The lamp <00:01.500><c>burned</c> low.
+
+00:02.500 --> 00:04.000
+- Who is there?
+- Nobody.
+"""
+ASS = """[Script Info]
+ScriptType: v4.00+
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Dialogue: 0,0:00:02.50,0:00:04.00,Default,,0,0,0,,- Who is there?\\N- Nobody.
+Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\\i1}The lamp{\\i0} burned\\hlow.
+Comment: 0,0:00:05.00,0:00:06.00,Default,,0,0,0,,A remark
+Dialogue: 0,0:00:05.00,0:00:06.00,Default,,0,0,0,,{\\p1}m 0 0 l 100 0 100 100{\\p0}
+"""
+
+
+@pytest.mark.parametrize("source", [SRT, VTT, ASS, SRT.replace("\n", "\r\n")])
+def test_subtitles_are_what_is_spoken(source: str) -> None:
+    """The layouts: pysubs2's documentation, https://www.w3.org/TR/webvtt1/ and Aegisub's of ASS."""
+    assert text_of(source.encode()) == "The lamp burned low.\n- Who is there?\n- Nobody.\n"
+
+
+MARKDOWN = """---
+title: notes
+---
+# The *lamp*
+
+It **burned** low,
+and [nobody](https://example.org) spoke.
+
+```python
+print("code")
+```
+
+## The sea
+
+- one
+- two
+
+> Said `he`.
+
+| a | b |
+|---|---|
+| c | d |
+"""
+
+
+def test_markdown_is_its_words() -> None:
+    text = "The lamp\n\nIt burned low, and nobody spoke.\n\nThe sea\n\none\ntwo\n\nSaid he.\n\na b\nc d"
+    assert text_of(MARKDOWN.encode()) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# of lamps\n\nSome prose, and # again.\n\n" + WORDS * 9,
+        "# a comment\n\nimport os\n\n# another\n\nhandlers[x](y)\nhandlers[z](y)\nf(**a, **b)\n",
+        "ada: # big news\nben: **what** is it\n\n- a list\n- of things\n\n* * *\n\n" * 9,
+        "CHAPTER I\n=========\n\n*It* was a _dark_ night.\n\n* * * * *\n\n" * 9,
+    ],
+)
+def test_other_texts_are_no_markdown(text: str) -> None:
+    assert text_of(text.encode()) == text
+
+
+def test_documents_that_are_no_text_are_refused_by_name() -> None:
+    assert "OpenDocument" in refused(
+        zipped({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": "<a/>"})
+    )
+    assert "Excel" in refused(zipped({"xl/workbook.xml": "<a/>"}))
+    assert "PowerPoint" in refused(zipped({"ppt/presentation.xml": "<a/>"}))
+    assert "RTF" in refused(b"{\\rtf1\\ansi some words}")
+    assert "old Microsoft Office" in refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500))
+
+
+def test_pictures_of_pages_cannot_be_read() -> None:
+    assert "no text" in refused(pdf_pages([[], []]))
+    assert "no text" in refused(pdf_of(zlib.compress(b"0 0 100 100 re f")))
+    image = "<html><body><img src='scan.png'/></body></html>"
+    assert "no text" in refused(epub(**{f"OEBPS_text/chapter{name}.xhtml": image for name in ("1", " 2")}))
+    assert "no text" in refused(b"<html><body><img src='a.png'></body></html>")
+
+
+def encrypted(password: str) -> bytes:
+    writer = pypdf.PdfWriter(io.BytesIO(pdf_pages([["The lamp burned low."]])))
+    writer.encrypt(password, "owner", algorithm="AES-256")
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_what_is_locked_is_refused_and_what_only_forbids_printing_is_not() -> None:
+    assert "locked" in refused(encrypted("a password"))
+    assert text_of(encrypted("")) == "The lamp burned low.\n"
+    assert "locked" in refused(epub(**{"META-INF/rights.xml": "<rights/>"}))
+
+
+BOMB = "<!DOCTYPE x [<!ENTITY a 'ha'>" + "".join(
+    f"<!ENTITY {name} '{f'&{before};' * 10}'>" for before, name in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_entities_of_xml_are_not_expanded(tmp_path: Path, external: bool) -> None:
+    (tmp_path / "secret.txt").write_text("a secret")
+    system = f"<!DOCTYPE x [<!ENTITY j SYSTEM '{(tmp_path / 'secret.txt').as_uri()}'>"
+    doctype = (system if external else BOMB) + "]>"
+    book = epub(**{"OEBPS_book.opf": PACKAGE.format(doctype=doctype, entity="&j;")})
+    assert text_or_refusal(book) in ("", BOOK)
+    chapter = CHAPTER.format(title="One", text="<p>&j;</p>").replace("<!DOCTYPE html>", doctype)
+    text = text_of(epub(**{"OEBPS_text/chapter1.xhtml": chapter}))
+    assert "secret" not in text
+    assert len(text) < 2_000
+    source = f'<?xml version="1.0"?>{doctype}<w:p xmlns:w="http://x/wordprocessingml/main"><w:t>a &j;</w:t></w:p>'
+    assert text_or_refusal(zipped({"[Content_Types].xml": "", "word/document.xml": source})) in ("", "a")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div>" * 9_000 + WORDS + "</div>" * 9_000,
+        "<p>" + "".join(f"<b id={number}>" for number in range(4_000)) + "<p>a" * 4_000,
+        "<b>x</b>" * 300_000,
+        "<a " + " ".join(f"a{number}" for number in range(100_000)) + ">x",
+        "<p>" + "x" * 11_000_000,
+        f"<img src='data:{'x' * 11_000_000}'>x",
+        "<" * 100_000 + "&" * 100_000,
+    ],
+    ids=["nested", "open formatting", "many tags", "many attributes", "a long word", "a picture in it", "signs"],
+)
+def test_hostile_pages_are_read_in_little_memory(page: str) -> None:
+    assert text_of(f"<html><body>{page}".encode()).strip()
+
+
+def test_too_deep_too_long_and_too_slow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = b"<html><body>" + b"<div>" * 20_000 + b"x" + b"</p></b>" * 200_000
+    assert "nested too deep" in refused(page)
+    deep = b"<w:document xmlns:w='http://x/wordprocessingml/main'>" + b"<w:p>" * 20_000
+    assert "damaged" in refused(zipped({"word/document.xml": deep}))
+    with monkeypatch.context() as patch:
+        patch.setattr(documents, "UNPACKED_LIMIT", 300)
+        assert "more than" in refused(b"<html>" + WORDS.encode() * 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(documents, "MOST_SECONDS", 0)
+        assert "too long" in refused(b"<html>" + WORDS.encode())
+    with monkeypatch.context() as patch:
+        patch.setattr(pdf, "MOST_PAGES", 1)
+        assert "more than 1 page" in refused(pdf_pages([["a"], ["b"]]))
+
+
+def test_bombs_are_refused_or_read_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "UNPACKED_LIMIT", 1_000_000)
+    zeros = b"<html>" + bytes(5_000_000)
+    assert "larger than" in refused(epub(**{"OEBPS_text/chapter1.xhtml": zeros}))
+    assert "larger than" in refused(zipped({"word/document.xml": zeros}))
+    assert "unusual way" in refused(zipped({"word/document.xml": zeros}, zipfile.ZIP_BZIP2))
+    assert "no text" in refused(pdf_of(zlib.compress(zlib.compress(b" " * 200_000_000))))
+    assert "no text" in refused(pdf_of(zlib.compress(b"q " * 45_000_000)))
+
+
+GOOD = [epub(), word(), pdf_pages([[WORDS] * 20] * 3), encrypted("x"), SRT.encode(), ASS.encode(), MARKDOWN.encode()]
+
+
+@pytest.mark.parametrize("data", GOOD[:3], ids=["EPUB", "DOCX", "PDF"])
+def test_a_document_that_is_cut_off_is_refused_or_gives_its_own_words(data: bytes) -> None:
+    for part in range(1, 20):
+        cut = data[: len(data) * part // 20]
+        assert set(text_or_refusal(cut).split()) <= set(WORDS.split())
+
+
+MAGIC = [
+    *(b"%PDF-1.7\n", b"PK\x03\x04mimetypeapplication/epub+zip", b"PK\x03\x04word/document.xml", b"<!DOCTYPE html>"),
+    *(b"<?xml version='1.0'?><html>", SRT.encode()[:40], b"WEBVTT\n\n", ASS.encode()[:200], MARKDOWN.encode()),
+]
+
+
+@given(st.sampled_from(MAGIC), st.binary(max_size=300))
+def test_any_bytes_after_a_formats_mark_give_a_text_or_a_plain_refusal(magic: bytes, data: bytes) -> None:
+    text_or_refusal(magic + data)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    data = bytearray(draw(st.sampled_from(GOOD)))
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    for _ in range(rng.randint(1, 30)):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    return bytes(data)
+
+
+@given(damaged())
+def test_damaged_documents_give_a_text_or_a_plain_refusal(data: bytes) -> None:
+    text_or_refusal(data)
