@@ -15,7 +15,7 @@ _SIGNAL = re.compile(
 )
 _SIGNAL_MARKS = re.compile(
     r"^\(- [^\n]* -\)[^\S\n]*$|^\(\( [^\n]* \)\)[^\S\n]*$"  # reactions, and a sticker
-    r"|!?\[[^\]\n]*\]\((?:\.{1,2}/)?(?:media|stickers|exported_stickers)/[^)\n]*\)",  # files
+    r"|!?\[[^\[\]\n]{0,300}\]\((?:\.{1,2}/)?(?:media|stickers|exported_stickers)/[^()\n]{0,300}\)",  # files
     re.M,
 )
 _SIGNAL_CALL = re.compile(r"(?:Incoming|Outgoing|Missed)(?: voice| video| group)? call(?: \([^()\n]*\))?")
@@ -30,9 +30,10 @@ _NICK = r"[^\s<>\d=*-][^\s<>]{0,60}"
 _SAID = re.compile(rf"(?:{_STAMP}[ \t]+)?<[ @+%~&!]{{0,2}}(?P<nick>{_NICK})>(?:[ \t](?P<text>.*)|$)")
 _WEECHAT = re.compile(rf"(?P<day>\d{{4}}-\d\d-\d\d) \d\d:\d\d:\d\d\t[@+%~&!]?(?P<nick>{_NICK})\t(?P<text>.*)")
 _OPENED = re.compile(r"--- (?:Log|Day)\b|\*{4} (?:BEGIN|ENDING) LOGGING|Session (?:Start|Time|Close|Ident)\b")
-_NOTICE = re.compile(rf"{_STAMP}\s+(?:-!-|\*|-->|<--|--|==|=!=|>>|<<|-\S+-|\[|[A-Z][a-z]+\t)|\*")
+_NOTICE = re.compile(rf"{_STAMP}[ \t]|\*")
 _COLOURS = re.compile(r"\x03(?:\d{1,2}(?:,\d{1,2})?)?|\x04[0-9A-Fa-f]{6}|[\x02\x0f\x11\x16\x1d-\x1f]")
-_FITTING = 0.8  # of a log's lines are messages or notices
+_FITTING = 0.8  # of a log's lines are messages or notices, at least
+_SAYING = 0.05  # are messages
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ISO = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
@@ -62,10 +63,14 @@ def _is_irc(head: str) -> bool:
     """Return whether nearly all lines are an IRC client's, with times or below a line with which a log opens."""
     text_lines = [_COLOURS.sub("", line) for line in head.splitlines() if line.strip()]
     messages = [match for line in text_lines if (match := _said(line)) is not None]
-    timed = sum(match["day"] is not None for match in messages)
-    notices = sum((_NOTICE.match(line) or _OPENED.match(line)) is not None for line in text_lines)
+    timed = any(match["day"] is not None for match in messages)
+    notices = sum((_NOTICE.match(line) or _OPENED.match(line)) is not None for line in text_lines if not _said(line))
     opened = any(_OPENED.match(line) for line in text_lines[:3])
-    return bool(timed or (opened and messages)) and len(messages) + notices >= len(text_lines) * _FITTING
+    return (
+        (timed or opened)
+        and len(messages) >= max(1, len(text_lines) * _SAYING)
+        and len(messages) + notices >= len(text_lines) * _FITTING
+    )
 
 
 def _irc_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:

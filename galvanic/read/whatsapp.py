@@ -5,6 +5,7 @@ Each message begins with a header, whose date and time are written as in the pho
 languages are listed here.
 """
 
+import functools
 import itertools
 import re
 from collections import Counter
@@ -18,15 +19,13 @@ from galvanic.read.lines import log_entries
 _BEFORE = 3  # lines that may stand before the first header
 _HEAD = 500_000  # characters at the beginning whose dates decide the order of day and month
 
-_HIDDEN = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*"
+_HIDDEN = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*+"
 _HIDDEN_CHARACTERS = re.compile(_HIDDEN)
 _DATE = rf"(\d{{1,4}}){_HIDDEN}(?:[/.-]|年){_HIDDEN}\s?(\d{{1,2}}){_HIDDEN}(?:[/.-]|月){_HIDDEN}\s?(\d{{1,4}})"
 _TIME = r"\d{1,2}(?:[:.]|\s?h\s?)\d\d(?:(?:[:.]|\s?min\s?)\d\d)?"
 _BESIDE = r"[^\d\[\]:\n]"  # between date and time, and behind: commas, `klo`, `a. m.`, `下午`
-_HEADER = re.compile(
-    rf"{_HIDDEN}(?:\[{_HIDDEN}(?:{_DATE}{_BESIDE}{{1,20}}?{_TIME}{_BESIDE}{{0,12}}|{_TIME}{_BESIDE}{{1,20}}{_DATE})\]"
-    rf"|{_DATE}{_BESIDE}{{1,20}}?{_TIME}{_BESIDE}{{0,12}}?\s[-–])[\s-]*"
-)
+_STAMP = rf"(?:{_DATE}{_BESIDE}{{1,20}}?{_TIME}{_BESIDE}{{0,12}}?|{_TIME}{_BESIDE}{{1,20}}?{_DATE})"
+_HEADER = re.compile(rf"{_HIDDEN}(?:\[{_HIDDEN}{_STAMP}\]|{_STAMP}(?:\s[-–]|:)\s)[\s-]*")
 _NAMED = re.compile(rf"{_HIDDEN}(?:~\s?)?(?P<name>[^:\n]{{1,100}}):(?:\s|(?=\u200e)|\Z)")
 _QUOTED = re.compile('“[^”]*”|„[^“”]*[“”]|«[^»]*»|「[^」]*」|"[^"]*"')
 _AMERICAN = re.compile(r"\W*[1-9]\d?/[1-9]\d?/\d+, \d.*\d\s[AP]M\b")
@@ -82,6 +81,7 @@ pesan ini (?:telah )?dihapus|anda (?:telah )?menghapus pesan ini
 """
 """What WhatsApp writes instead of words, a language in each two lines or so."""
 _WORDLESS = re.compile(rf"(?:{'|'.join(_NO_WORDS.strip().splitlines())})[.。]?", re.I)
+_LONGEST_MARK = 100
 _ATTACHED = r"""
 file attached|datei angehängt|archivo adjunt(?:ad)?o|fichier joint|file allegato|(?:arquivo|ficheiro) anexado
 bestand bijgevoegd|bifogad fil|vedlagt fil|fil vedhæftet|liitetiedosto|załączony plik|plik załączony|soubor byl přiložen
@@ -97,7 +97,7 @@ _BRACKETED = re.compile(  # `<Media omitted>`, `<This message was edited>`, `<at
     r"\u200e<[^<>\n]{3,250}>|<\s?(?=[^<>]*[ \u0080-\uffff])[^<>@/=\d\n]{3,80}>|<[^<>:\n]{3,30}:\s?[^<>\n]+\.\w{1,5}>"
 )
 _POLL = re.compile(r"^\u200e?[^\W\d_]{3,12}: [^\n]*\(\u200e?\d+ [^\W\d]+\)$|\APoll: [^\n]*\n    - ", re.M)
-_PAGES = re.compile(r"[^\n]+ • \u200e?\d+ [^\n]+")  # of a document
+_PAGES = re.compile(r"[^\n•]{1,250} • \u200e?\d+ [^\n•]{1,80}")  # of a document
 _ENCRYPTED = re.compile(
     r"(?:messages (?:to|and|you)|nachrichten|los mensajes|les messages|i messaggi|as (?:suas )?mensagens|berichten"
     r"|viestit|wiadomości|сообщения|повідомлення|mesajlar|pesan)[^\n]{0,120}(?:end-to-end|ende-zu-ende"
@@ -143,7 +143,7 @@ def messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
         if reason:
             left_out[reason] += 1
         else:
-            yield Message(name, words, _day(header, order))
+            yield Message(name, words, _day(_numbers(header), order))
 
 
 WHATSAPP = ChatFormat("a WhatsApp chat", recognises, messages)
@@ -153,13 +153,21 @@ def _order(headers: Sequence[re.Match[str]]) -> _Order:
     """Return where year, month and day stand: so that most dates are some. If several will do, day before month."""
     american = any(_AMERICAN.match(header[0]) for header in headers)
     orders = (_MONTH_FIRST, _DAY_FIRST) if american else (_DAY_FIRST, _MONTH_FIRST)
-    return min(orders + _YEAR_FIRST, key=lambda order: sum(_day(header, order) is None for header in headers))
+    dates = Counter(map(_numbers, headers))
+    return min(
+        orders + _YEAR_FIRST, key=lambda order: sum(dates[numbers] for numbers in dates if not _day(numbers, order))
+    )
 
 
-def _day(header: re.Match[str], order: _Order) -> date | None:
-    """Return a header's date, or None: it is none of WhatsApp's time, or of a calendar that isn't known here."""
-    numbers = [int(number) for number in header.groups() if number is not None]
-    year, month, day = (numbers[place] for place in order)
+def _numbers(header: re.Match[str]) -> tuple[str, ...]:
+    """Return the three numbers of a header's date."""
+    return tuple(filter(None, header.groups()))
+
+
+@functools.lru_cache(10_000)
+def _day(numbers: tuple[str, ...], order: _Order) -> date | None:
+    """Return a date, or None: it is none of WhatsApp's time, or of a calendar that isn't known here."""
+    year, month, day = (int(numbers[place]) for place in order)
     year += 2000 if year < 100 else -_BUDDHIST if year > 2400 else 0
     if not _FIRST_YEAR <= year <= datetime.now(UTC).year + 1:
         return None
@@ -188,7 +196,9 @@ def _words(text: str) -> tuple[str, str]:
     if words.startswith("<") and _WORDLESS.fullmatch(words[1 : (end := words.find(">"))].strip()):
         words = words[end + 1 :].lstrip()
     plain = words.strip("\u200e ")
-    if not plain or _WORDLESS.fullmatch(plain) or _POLL.search(text) or _PAGES.fullmatch(plain):
+    if not plain or (len(plain) < _LONGEST_MARK and _WORDLESS.fullmatch(plain)):
+        return "", WORDLESS
+    if ("\n" in text and _POLL.search(text)) or ("•" in text and _PAGES.fullmatch(plain)):
         return "", WORDLESS
     if words.startswith("\u200e") or _ENCRYPTED.match(words):
         return "", SYSTEM

@@ -81,6 +81,20 @@ ZNC = """[2016-09-20 10:11:12] *** Joins: ada (ada@example.org)
 [2016-09-20 10:11:14] <ben> hi ada
 [2016-09-21 10:11:15] <cyd-> hello
 """
+EGGDROP = """[00:00] --- Tue Sep 20 2016
+[10:11] ada (ada@example.org) joined #x.
+[10:11] <ada> anyone there: yes?
+[10:12] <ben> hi ada
+[10:12] Action: ben waves
+[10:13] <cyd-> hello
+"""
+IRCCLOUD = """[2016-09-20 10:11:12] → ada joined (ada@example.org)
+[2016-09-20 10:11:13] <ada> anyone there: yes?
+[2016-09-20 10:11:14] <ben> hi ada
+[2016-09-20 10:11:14] — ben waves
+[2016-09-21 10:11:15] <cyd-> hello
+[2016-09-21 10:11:16] ⇐ ada quit (ada@example.org)
+"""
 CLOCKS = ["[10:11]", "[10:11:12]", "10:11", "10:11:12", "(10:11)", "[10:11 PM]", "10:11:12+0000"]
 
 NOVEL = "It was a bright cold day in April, and the clocks were striking: thirteen of them. " * 40
@@ -137,16 +151,16 @@ def test_a_whatsapp_chat_with_such_dates_is_not_signals() -> None:
 
 @pytest.mark.parametrize(
     ("log", "notices"),
-    [(IRSSI, 5), (HEXCHAT, 3), (WEECHAT, 4), (MIRC, 4), (KONVERSATION, 1), (ZNC, 2)],
-    ids=["irssi", "HexChat", "WeeChat", "mIRC", "Konversation", "ZNC"],
+    [(IRSSI, 5), (HEXCHAT, 3), (WEECHAT, 4), (MIRC, 4), (KONVERSATION, 1), (ZNC, 2), (EGGDROP, 3), (IRCCLOUD, 3)],
+    ids=["irssi", "HexChat", "WeeChat", "mIRC", "Konversation", "ZNC", "eggdrop", "IRCCloud"],
 )
 def test_irc_logs_are_read(log: str, notices: int) -> None:
     messages, left_out = read(IRC, log)
     said = [("ada", "anyone there: yes?"), ("ben", "hi ada"), ("cyd-", "hello")]
     assert [(message.author, message.text) for message in messages] == said
-    changed = date(2016, 1, 2) if log is HEXCHAT else date(2016, 9, 21)
-    first = date(2015, 12, 30) if log is HEXCHAT else date(2016, 9, 20)
-    assert [message.day for message in messages] == [first, first, changed]
+    days = {HEXCHAT: (date(2015, 12, 30), date(2016, 1, 2)), EGGDROP: (None, None)}
+    first, last = days.get(log, (date(2016, 9, 20), date(2016, 9, 21)))
+    assert [message.day for message in messages] == [first, first, last]
     assert left_out == {SYSTEM: notices}
 
 

@@ -70,6 +70,10 @@ LOCALES = {
     "hi-IN": "{d:%d/%m/%y}, 9:30 अपराह्न - ",
     "th-TH": "{d.day}/{d.month}/2567 21:30 - ",
     "th-TH iOS": "[{d.day}/{d.month}/2567 BE 21:30:45] ",
+    "vi-VN iOS": "[21:30:45, {d.day}/{d.month}/2024] ",
+    "vi-VN": "21:30, {d:%d/%m/%Y} - ",
+    "iOS in 2015": "{d:%d/%m/%y} 21:30:45: ",
+    "Windows Phone": "{d.month}/{d.day}/2024 9:30 PM: ",
     "web, copied": "[9:30 PM, {d.month}/{d.day}/2024] ",
     "web, copied in German": "[21:30, {d.day}.{d.month}.2024] ",
 }
