@@ -5,6 +5,7 @@ The layouts are those of DiscordChatExporter's `JsonMessageWriter.cs`, `CsvMessa
 of github.com/Androz2091/discord-data-package-explorer and issue 1459 of DiscordChatExporter have it.
 """
 
+import contextlib
 import io
 import json
 import zipfile
@@ -321,15 +322,37 @@ EXPORT = export(entry("one thing"), entry("another", user(BEN, "Ben")), entry("a
 CHANGES = st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 40), st.binary(max_size=9)), max_size=4)
 
 
+def changed(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
+    for start, length, inserted in changes:
+        place = start % len(data) if data else 0
+        data = data[:place] + inserted.replace(b"\\", b"") + data[place + length :]
+    return data
+
+
+def shown(text: str) -> str:
+    return text.replace("\0", "").replace('"', "")
+
+
 @given(st.sampled_from([EXPORT, TABLE, TEXT]), CHANGES)
 def test_no_damage_makes_a_message_that_is_not_in_the_file(data: bytes, changes: list[tuple[int, int, bytes]]) -> None:
     (reader,) = (chat for chat in formats.CHATS if chat.recognises(head_text(data)))
-    for start, length, inserted in changes:
-        place = start % len(data)
-        data = data[:place] + inserted.replace(b"\\", b"") + data[place + length :]
-    text = text_file(io.BytesIO(data)).read().replace("\0", "").replace('"', "")
-    try:
-        for message in reader.messages(io.BytesIO(data), Counter()):
-            assert message.text.replace("\0", "").replace('"', "") in text
-    except UserError:
-        pass
+    data = changed(data, changes)
+    text = shown(text_file(io.BytesIO(data)).read())
+    with contextlib.suppress(UserError):
+        assert all(shown(message.text) in text for message in reader.messages(io.BytesIO(data), Counter()))
+
+
+@given(st.sampled_from(["json", "csv"]), CHANGES, CHANGES)
+def test_no_damage_makes_a_message_that_is_not_in_the_package(kind: str, changes: Any, others: Any) -> None:
+    table = b"ID,Timestamp,Contents,Attachments\r\n8,2020-01-01 12:00:00,one thing,\r\n9,,another,\r\n"
+    data = changed(json.dumps(WRITTEN * 3).encode() if kind == "json" else table, changes)
+    files = [
+        ("user.json", changed(json.dumps(ACCOUNT).encode(), others)),
+        ("channel.json", changed(json.dumps(CHANNEL | GUILD).encode(), others)),
+        (f"messages.{kind}", data),
+    ]
+    text = shown(text_file(io.BytesIO(data)).read())
+    with contextlib.suppress(UserError):
+        package = Files.of_memory((f"c381870553235193857/{name}", content) for name, content in files)
+        (reader,) = (folder for folder in formats.FOLDERS if folder.recognises(package.paths))
+        assert all(shown(message.text) in text for message in reader.messages(package, Counter()))
