@@ -128,6 +128,11 @@ def test_before_it_begins_a_card_tells_what_will_be_used(options: TrainOptions, 
     assert shown["Text"] == "12,345 characters"
 
 
+def test_a_card_names_the_language_of_its_text() -> None:
+    job = train_job(corpus=corpus(language="fi"))
+    assert card(TrainingState(), job).footer.text == "char, 12,345 characters, Finnish, job t-1"
+
+
 def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     job = train_job(options=TrainOptions(epochs=4))
     embed = embeds.training(job, view_of(Started(worker="w"), progress()), embeds.CardContext())
