@@ -6,6 +6,7 @@ import discord
 
 from bot.components import button, view
 from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, add_fields, as_typed, clipped, mentions, percent, plain, size
+from galvanic.languages import language_name
 from galvanic.options import RECIPE_WORDS
 from galvanic.units import bits, count
 from shared.jobs import LOSS_FILE
@@ -225,7 +226,6 @@ def _where(model: ModelRecord) -> str:
 
 def _line(model: ModelRecord, *, current: bool) -> str:
     mark = "▶️" if current else "▫️"
-    return (
-        f"{mark} **`{model.name}`** {plain(model.corpus_title[:60])}\n"
-        f"-# {model.recipe} · {quality(model)} · {size(model.file_bytes)} · <t:{int(model.created_at)}:R>"
-    )
+    language = language_name(model.corpus.language) if model.corpus is not None else ""
+    facts = (model.recipe, language, quality(model), size(model.file_bytes), f"<t:{int(model.created_at)}:R>")
+    return f"{mark} **`{model.name}`** {plain(model.corpus_title[:60])}\n-# {' · '.join(filter(None, facts))}"
