@@ -70,14 +70,15 @@ class ReadingRef(_Message):
     """A reading of a channel that a model learned: who may use the model follows from it."""
 
     reading_id: ReadingId
-    channel_id: Snowflake  # who reads this channel or private thread may read the text
+    # Who reads this channel or private thread may read the text; 0: it is a member's own words, from a file.
+    channel_id: Snowflake
     author_id: Snowflake = 0  # of this member's messages alone; 0: of all who agreed
 
 
 class ChannelReading(ReadingRef):
     """A reading of a channel for a training, before or after it was done."""
 
-    source_id: Snowflake  # the channel or thread that is read
+    source_id: Snowflake  # the channel or thread that is read; 0: none
     after: Snowflake = 0  # only messages after this one; 0: all
     until: Snowflake  # only messages up to this id, the highest possible one when the training was asked for
     speakers: bool = False  # each line begins with an invented name of its author

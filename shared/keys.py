@@ -19,6 +19,7 @@ class _Key(str):
 
 
 JOB_TTL_S = 30 * 24 * 3600  # a job, its events and its files are kept for a month after its last event
+PREVIEW_TTL_S = 3600  # a chat that is shown before it is learned
 UPLOAD_TTL_S = 24 * 3600  # an attached text, after its last training
 
 # String: number of the data in this Redis (`shared.version`). The bot writes it into an empty one.
@@ -85,6 +86,11 @@ job_authors = _Key("job:{job_id}:authors")
 
 # String: a text that somebody attached in a server, as `job_text`, for a further training on it. Expires.
 upload = _Key("bot:upload:{guild_id}:{sha256}")
+
+# Hash: a chat that somebody attached, until they say that it is to be learned. `about`: what is shown of it, and what
+# was chosen (JSON, `bot.train.preview.Preview`); `names`: invented names of its people (zlib-compressed JSON); `0`, `1`
+# and so on: its pages (`shared.corpora.lines`). Expires.
+preview = _Key("bot:preview:{preview_id}")
 
 # Hash: id of a reading of a channel -> id of its guild. It goes, with all of the reading, when no model and no training
 # names it.

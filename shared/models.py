@@ -140,7 +140,7 @@ class ModelRecord(ModelFacts, _Owned):
     @property
     def source_channels(self) -> tuple[int, ...]:
         """Return the channels, and private threads, whose messages it learned from."""
-        return tuple(dict.fromkeys(ref.channel_id for ref in self.readings))
+        return tuple(dict.fromkeys(ref.channel_id for ref in self.readings if ref.channel_id))
 
     @property
     def origins(self) -> tuple[int, ...]:

@@ -77,6 +77,10 @@ class Consents:
         unasked = set(user_ids) - self.answers.keys() if self.mode == "opt-in" else set[int]()
         return noes.intersection(user_ids) | unasked
 
+    def withdrawn(self, user_ids: Collection[int], since: int) -> set[int]:
+        """Return those of some members who said no after a moment, by its snowflake. A yes is not asked for."""
+        return {user_id for user_id in user_ids if user_id in self.answers and self.answers[user_id].since > since}
+
 
 class ConsentStore:
     """Consent in Redis, asked there each time.

@@ -1,12 +1,10 @@
 """The pages of a channel that is being read, which the bot alone may see; and the text that they become."""
 
 import hashlib
-import json
 import random
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import redis.asyncio
 from pydantic import BaseModel
@@ -16,8 +14,10 @@ from bot.background import redis_call
 from bot.channels.consent import Consents
 from bot.models.readings import ReadingMember
 from galvanic.options import ReadingId
+from galvanic.read.chat import line_by
 from galvanic.read.pseudonyms import pseudonyms
 from shared import keys
+from shared.corpora.lines import Line, pack_page, unpack_page
 from shared.jobs import AUTHOR_BYTES, Snowflake, TrainJob
 
 PAGES_TTL_S = 24 * 3600
@@ -29,19 +29,12 @@ class PagesMoved(Exception):
     """The pages are not what they were when a page was read: they expired, or it is among them already."""
 
 
-class Line(NamedTuple):
-    """One message, cleaned."""
-
-    message_id: int
-    author_id: int
-    text: str
-
-
 class ReadingState(BaseModel, frozen=True, extra="ignore"):
     """The progress of reading a channel.
 
     Attributes:
-        sources: the channel and its threads in the order of reading; None: they were not looked up yet.
+        sources: the channel and its threads in the order of reading; none of an export, whose pages come from a file;
+            None: they were not looked up yet.
         at: which of them is being read.
         first, cursor: the first message read there, and the last one; `first` 0: none was.
         read: messages so far, anybody's.
@@ -57,6 +50,11 @@ class ReadingState(BaseModel, frozen=True, extra="ignore"):
     lines: int = 0
     bytes: int = 0
     left_out: int = 0
+
+    @property
+    def is_export(self) -> bool:
+        """Return whether the pages come from a file."""
+        return self.sources == ()
 
     @property
     def done(self) -> bool:
@@ -97,14 +95,14 @@ class PageStore:
                 raise PagesMoved
             size, dropped, gone = stored.bytes + _bytes(lines), 0, 0
             while size > most_bytes and (oldest := await redis_call(pipe.lindex(pages, dropped))) is not None:
-                page = _unpack(oldest)
+                page = unpack_page(oldest)
                 size, dropped, gone = size - _bytes(page), dropped + 1, gone + len(page)
             kept_lines = stored.lines + len(lines) - gone
             state = after.model_copy(update={"lines": kept_lines, "bytes": size, "left_out": stored.left_out + gone})
             pipe.multi()
             pipe.hset(keys.READINGS, reading_id, str(guild_id))  # it is found there if its training ends
             if lines:
-                pipe.rpush(pages, _pack(lines))
+                pipe.rpush(pages, pack_page(lines))
             if dropped:
                 pipe.ltrim(pages, dropped, -1)
             pipe.set(kept, state.model_dump_json(), ex=PAGES_TTL_S)
@@ -114,10 +112,22 @@ class PageStore:
         transaction = self._redis.transaction(add, pages, kept, value_from_callable=True)
         return cast(ReadingState, await redis_call(transaction))
 
-    async def pages(self, reading_id: ReadingId, pipe: Pipeline) -> list[bytes]:
+    async def put(self, guild_id: int, reading_id: ReadingId, pages: Sequence[bytes], lines: int) -> None:
+        """Keep the pages of a reading that is complete: they come from a file, and no channel is read."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.READINGS, reading_id, str(guild_id))
+            pipe.rpush(keys.reading_pages(reading_id), *pages)
+            pipe.expire(keys.reading_pages(reading_id), PAGES_TTL_S)
+            state = ReadingState(sources=(), read=lines, lines=lines)
+            pipe.set(keys.reading_state(reading_id), state.model_dump_json(), ex=PAGES_TTL_S)
+            await redis_call(pipe.execute())
+
+    async def pages(self, reading_id: ReadingId, pipe: Pipeline | None = None) -> list[bytes]:
         """Return all pages, packed. `pipe`: of a transaction that is to fail if they change."""
-        await redis_call(pipe.watch(keys.reading_pages(reading_id)))
-        return cast(list[bytes], await redis_call(pipe.lrange(keys.reading_pages(reading_id), 0, -1)))
+        if pipe is not None:
+            await redis_call(pipe.watch(keys.reading_pages(reading_id)))
+        client = pipe if pipe is not None else self._redis
+        return cast(list[bytes], await redis_call(client.lrange(keys.reading_pages(reading_id), 0, -1)))
 
     def drop(self, reading_id: ReadingId, pipe: Pipeline) -> None:
         """Queue that all pages go."""
@@ -142,12 +152,13 @@ class ReadText:
     members: Mapping[int, ReadingMember]
 
 
-def read_text(pages: Sequence[bytes], consents: Consents, *, speakers: bool) -> ReadText:
+def read_text(pages: Sequence[bytes], consents: Consents | None, *, speakers: bool) -> ReadText:
     """Join the lines of members who agree now.
 
-    `speakers`: begin each line with an invented name for its author.
+    `consents`: None: the lines are by the member who gave them. `speakers`: begin each line with an invented name for
+    its author.
     """
-    lines = [line for page in pages for line in _unpack(page) if consents.includes(line.author_id, line.message_id)]
+    lines = agreed_lines(pages, consents)
     author_ids = list(dict.fromkeys(line.author_id for line in lines))
     numbers = _RANDOM.sample(range(256**AUTHOR_BYTES), len(author_ids))
     names = pseudonyms(len(author_ids)) if speakers else [None] * len(author_ids)
@@ -158,6 +169,12 @@ def read_text(pages: Sequence[bytes], consents: Consents, *, speakers: bool) -> 
         parts.append(f"{line_by(name, line.text) if name else line.text}\n")
         authors += number.to_bytes(AUTHOR_BYTES, "little")
     return ReadText("".join(parts), bytes(authors), members)
+
+
+def agreed_lines(pages: Sequence[bytes], consents: Consents | None) -> list[Line]:
+    """Return the lines of members who agree now; with None, all."""
+    lines = (line for page in pages for line in unpack_page(page))
+    return [line for line in lines if consents is None or consents.includes(line.author_id, line.message_id)]
 
 
 def without(text: str, authors: bytes, numbers: Collection[int]) -> tuple[str, bytes]:
@@ -173,19 +190,6 @@ def with_text(job: TrainJob, text: str, **fields: object) -> TrainJob:
     """Return a training with the length and hash of its text, and other `fields` of its corpus."""
     about = {"chars": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest(), **fields}
     return job.model_copy(update={"corpus": job.corpus.model_copy(update=about)})
-
-
-def line_by(name: str, text: str) -> str:
-    """Return a line of a text with speakers."""
-    return f"{name}: {text}"
-
-
-def _pack(lines: Sequence[Line]) -> bytes:
-    return zlib.compress(json.dumps(lines, ensure_ascii=False).encode(), level=6)
-
-
-def _unpack(page: bytes) -> list[Line]:
-    return [Line(*line) for line in json.loads(zlib.decompress(page))]
 
 
 def _bytes(lines: Sequence[Line]) -> int:

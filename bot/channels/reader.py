@@ -11,13 +11,14 @@ import discord
 import structlog
 
 from bot.channels.consent import ConsentStore
-from bot.channels.pages import Line, PageStore, ReadingState
+from bot.channels.pages import PageStore, ReadingState
 from bot.channels.sources import Room, ServerAway
 from bot.core import Core
 from bot.errors import is_gone
 from bot.servers.access import member_in
 from galvanic.read.cleaning import clean, is_command
 from shared.corpora.corpus import size_limit
+from shared.corpora.lines import Line
 from shared.jobs import ChannelReading
 
 PAGE = 100  # messages of one request: Discord's limit

@@ -8,7 +8,7 @@ how far the reading is. At the end, one transaction gives the training its text 
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ from structlog.contextvars import bound_contextvars
 from bot.background import REDIS_DOWN, Service, is_transient, run_forever
 from bot.channels import embeds
 from bot.channels.consent import ConsentStore
-from bot.channels.pages import PagesMoved, PageStore, ReadText, read_text, with_text
+from bot.channels.pages import PagesMoved, PageStore, ReadText, agreed_lines, read_text, with_text
 from bot.channels.reader import Reader
 from bot.channels.sources import ServerAway, Source, Sources, room_of
 from bot.channels.withdrawals import Withdrawals
@@ -29,6 +29,7 @@ from bot.core import Core
 from bot.errors import explain, is_gone
 from bot.jobs.client import ChannelText
 from bot.models.readings import ReadingNote, ReadingNotes
+from bot.servers.access import member_in
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.read.language import language_of
@@ -49,11 +50,28 @@ _LICENCES = {
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, repr=False)
+class Export:
+    """Messages from a file, in the place of a reading. Their words are not in its `repr`.
+
+    Attributes:
+        pages: as `shared.corpora.lines.pack_page` returns them.
+        until: no message has a higher id.
+    """
+
+    guild_id: int
+    pages: Sequence[bytes]
+    lines: int
+    until: int
+
+
 @dataclass(frozen=True)
 class ReadingPlan:
     """A plan to read a channel and to learn it.
 
     Attributes:
+        source: None: no channel, but a member's own words from a file.
+        export: the channel's messages, so that it need not be read; None: it is read.
         speakers: begin each line with an invented name of its author.
         parent: the model to start from; None: as `options` say.
         after: read only messages with a higher id.
@@ -61,8 +79,9 @@ class ReadingPlan:
         replaces: id of the model whose place the new one takes.
     """
 
-    source: Source
+    source: Source | None
     options: TrainOptions
+    export: Export | None = None
     speakers: bool = False
     parent: ModelRecord | None = None
     after: int = 0
@@ -117,31 +136,40 @@ class ChannelReadings(Service):
         if not others and job_id in entering[:1]:
             return
         reading = others[0].reading if others else None
-        busy = f"<#{reading.source_id}>" if reading is not None else "another channel"
+        busy = f"<#{reading.source_id}>" if reading is not None and reading.source_id else "another channel"
         raise UserError(
             f"I'm already reading {busy}; one channel at a time in a server.",
             "Try again when that is done; its card shows its progress.",
         )
 
-    def begin(self, plan: ReadingPlan) -> tuple[CorpusInfo, ChannelReading]:
-        """Return what is known of a text before it is read, and what is to be read."""
+    async def begin(self, plan: ReadingPlan) -> tuple[CorpusInfo, ChannelReading]:
+        """Return what is known of a text before it is read, and what is to be read; keep the pages of an export."""
+        source, export = plan.source, plan.export
+        now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         reading = ChannelReading(
             reading_id=secrets.token_hex(12),
-            channel_id=room_of(plan.source).id,
+            channel_id=room_of(source).id if source is not None else 0,
             author_id=plan.author_id,
-            source_id=plan.source.id,
+            source_id=source.id if source is not None else 0,
             after=plan.after,
-            until=discord.utils.time_snowflake(discord.utils.utcnow(), high=True),
+            until=export.until if export is not None else now,
             speakers=plan.speakers,
         )
-        whose = "one member's messages in " if plan.author_id else ""
+        if export is not None:
+            await self.pages.put(export.guild_id, reading.reading_id, export.pages, export.lines)
+        name, title, licence = "like-me", "one member's messages in a data package", "A member's own words."
+        if source is not None:
+            whose = "one member's messages in " if plan.author_id else ""
+            name = "like-me" if whose else slugify(source.name) or "channel"
+            title = f"{whose}#{source.name[:60]}{' (newer messages)' if plan.after and not plan.replaces else ''}"
+            licence = _LICENCES.get(self.core.settings.channel_training, "")
         corpus = CorpusInfo(
-            name="like-me" if whose else slugify(plan.source.name) or "channel",
-            title=f"{whose}#{plan.source.name[:60]}{' (newer messages)' if plan.after and not plan.replaces else ''}",
+            name=name,
+            title=title,
             source="channel",
             chars=0,
             sha256="",
-            licence=_LICENCES.get(self.core.settings.channel_training, ""),
+            licence=licence,
             hard_wrapped=False,
             reading=reading.reading_id,
         )
@@ -204,10 +232,22 @@ class ChannelReadings(Service):
             self._running[job_id] = ""
             await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
             job = await self.core.jobs.unread(job_id)
-        for user_id in reader.left if job is not None else ():
+        left = reader.left if not reader.state.is_export else await self._left(guild_id, reading)
+        for user_id in left if job is not None else ():
             await self.withdrawals.withdraw(guild_id, user_id, why="left")
         if job is None or not await self._hand_over(job, reading, left_out=reader.state.left_out > 0):  # cancelled
             await self.notes.forget(reading.reading_id)
+
+    async def _left(self, guild_id: int, reading: ChannelReading) -> list[int]:
+        """Return the authors of an export's lines who agreed, and have left the server. Raises as `Reader.page`."""
+        guild = self.core.bot.get_guild(guild_id)
+        if guild is None:
+            raise ServerAway
+        if not reading.channel_id:
+            return []
+        pages, consents = await self.pages.pages(reading.reading_id), await self.consents.of(guild_id)
+        authors = {line.author_id for line in await asyncio.to_thread(agreed_lines, pages, consents)}
+        return [author for author in authors if await member_in(guild, discord.Object(author)) is None]
 
     async def _hand_over(self, job: TrainJob, reading: ChannelReading, *, left_out: bool) -> bool:
         """Give a training its text and write the reading note, in one step; False: the training was cancelled.
@@ -217,10 +257,12 @@ class ChannelReadings(Service):
         """
 
         async def prepare(pipe: Pipeline) -> ChannelText:
-            await self.sources.require_still(reading.channel_id, job.place)
+            if reading.channel_id:
+                await self.sources.require_still(reading.channel_id, job.place)
             pages = await self.pages.pages(reading.reading_id, pipe)
             consents = await self.consents.of(job.place.guild_id, None, pipe)
-            text = await asyncio.to_thread(read_text, pages, consents, speakers=reading.speakers)
+            asked = consents if reading.channel_id else None
+            text = await asyncio.to_thread(read_text, pages, asked, speakers=reading.speakers)
             if len(text.text) < LEAST_CHARS:
                 raise await self._too_short(job, reading, text)
             packed = await asyncio.to_thread(pack, text.text)

@@ -142,7 +142,7 @@ class Watch(commands.Cog):
         for model in await self.registry.all(guild_id):
             if not model.usable_in(existing, model.owner_id):
                 needed.add(model.channel_id)
-        for channel_id in sorted(needed - existing):
+        for channel_id in sorted(needed - existing - {0}):
             if await was_deleted(self.core.bot, channel_id):
                 self.core.chores.add(self.forget_channel, guild_id, channel_id)
         self.core.chores.add(self.withdrawals.forget_disallowed, guild_id)

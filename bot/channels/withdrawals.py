@@ -85,7 +85,9 @@ class Withdrawals:
             if (note := await notes.load(reading_id)) is None:
                 return
             members = await notes.members(reading_id)
-            refused = (await self.consents.of(note.guild_id, members)).refused(members, note.until)
+            consents = await self.consents.of(note.guild_id, members)
+            # Who gave their own words in a file needs no yes.
+            refused = (consents.refused if note.channel_id else consents.withdrawn)(members, note.until)
             if not refused:
                 return
             if await notes.mark(reading_id, "withdrawn"):
@@ -105,7 +107,7 @@ class Withdrawals:
         Return how many models were deleted.
         """
         allowed = await self.consents.allowed(guild_id)
-        return await self.removal.forget_words(guild_id, lambda ref: ref.channel_id not in allowed)
+        return await self.removal.forget_words(guild_id, lambda ref: ref.channel_id not in {0, *allowed})
 
     async def _take_out(self, job: TrainJob, numbers: Collection[int]) -> bool:
         """Take lines out of a training's text; a worker that had begun begins anew. False: the training is over."""

@@ -29,7 +29,7 @@ class Audience:
 
     def may_quote(self, job: TrainJob, channel_ids: Sequence[int]) -> bool:
         """Return whether what a training learns from may be shown in a place of its server."""
-        return self.may_use(job.place.guild_id, channel_ids, [ref.channel_id for ref in job.readings])
+        return self.may_use(job.place.guild_id, channel_ids, [ref.channel_id for ref in job.readings if ref.channel_id])
 
     def may_use(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[int]) -> bool:
         """Return whether what was learned from channels may be used in a place, by `all_can_read` and the operator."""

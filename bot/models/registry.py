@@ -284,9 +284,9 @@ class Registry:
         return min((end for end in ends if end is not None), default=None)
 
     async def renewed_by(self, model: ModelRecord) -> float | None:
-        """Return when a channel's model gets too old, in Unix time; None: it learned no messages."""
+        """Return when a channel's model gets too old, in Unix time; None: it learned no channel."""
         notes = await self.notes.of(model.readings)
-        return min((note.read_at + self.lifetime_s for note in notes.values()), default=None)
+        return min((note.read_at + self.lifetime_s for note in notes.values() if note.channel_id), default=None)
 
     @property
     def forget_within_s(self) -> float:

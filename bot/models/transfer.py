@@ -145,7 +145,7 @@ class Transfer:
                 "Words that this model learned from were withdrawn after it was exported.",
                 "Export a newer one, or train one on the channel.",
             )
-        if readings and self.core.settings.channel_training == "off":
+        if any(ref.channel_id for ref in readings) and self.core.settings.channel_training == "off":
             raise UserError(
                 "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
                 "The bot's operator decides that, with `CHANNEL_TRAINING`.",

@@ -77,7 +77,7 @@ class TrainingCards:
             quotable=not job.is_private
             and self.audience.may_quote(job, job.place.channel_ids)
             and await self.samples_stand(job),
-            off=self.core.settings.channel_training == "off" and bool(job.readings),
+            off=self.core.settings.channel_training == "off" and any(ref.channel_id for ref in job.readings),
             kept=kept.name if kept is not None else None,
         )
         if job.is_private:

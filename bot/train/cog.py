@@ -14,20 +14,23 @@ from bot import words
 from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources, is_channel, own_channel
 from bot.core import Core
-from bot.options import decoding
+from bot.jobs.client import TRAINING, card_nonce
 from bot.options.autocomplete import in_time
+from bot.responder import replying
 from bot.servers.access import Actor, require_permissions
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
+from bot.train.preview import Previews
 from bot.train.start import Trainings, TrainRequest
+from bot.train.uploads import ReadChat, Uploads
 from bot.types import Context, hybrid_command
 from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.languages import language_name
 from galvanic.options import STARTS
 from shared.corpora.catalogue import CatalogueEntry, catalogue
-from shared.corpora.corpus import check_size, from_upload
-from shared.corpora.sources import names as text_names, resolve
+from shared.corpora.corpus import Corpus
+from shared.corpora.sources import in_folder, names as text_names, resolve
 from shared.models import ModelRecord
 
 
@@ -41,11 +44,21 @@ def _by_language(entries: Sequence[CatalogueEntry]) -> list[str]:
     return lines
 
 
+class _ChatRead(Exception):
+    """Attached files hold a chat, which is shown before it is learned."""
+
+    def __init__(self, content: ReadChat) -> None:
+        super().__init__()
+        self.content = content
+
+
 @dataclass(eq=False, repr=False)
 class Training(commands.Cog):
     core: Core
     trainings: Trainings
     sources: Sources
+    uploads: Uploads
+    previews: Previews
 
     @hybrid_command(
         "train frankenstein [--OPTION VALUE ...]",
@@ -57,14 +70,30 @@ class Training(commands.Cog):
             "train more --minutes 30",
             "train #general",
             "train @me #general",
-            "train --name us          (with a .txt file attached)",
+            "train --name us          (with files attached)",
+            "train --only Ada,Ben     (with a chat attached)",
         ),
         about="Train a model on a text, and watch it learn",
         heading="Training",
     )
-    @app_commands.describe(file="A .txt file to learn from, instead of a text from the catalogue")
-    async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
-        """Train a model on a text from the catalogue, on an attached `.txt` file, or on a channel.
+    @app_commands.describe(
+        file="A text, a book, a chat or a .zip of them to learn from, instead of a text from the catalogue",
+        file2="One more, of the same text",
+        file3="One more, of the same text",
+    )
+    async def train(
+        self,
+        ctx: Context,
+        file: discord.Attachment | None = None,
+        file2: discord.Attachment | None = None,
+        file3: discord.Attachment | None = None,
+        *,
+        flags: TrainFlags,
+    ) -> None:
+        """Train a model on a text from the catalogue, on attached files, or on a channel.
+
+        Attach texts, books, or the export of a chat, up to ten files. Of a chat I first show what I would learn, and
+        you begin it with a button. `--only` and `--without` choose people; `--text-column` reads any table.
 
         I learn from a channel only where the server's admins allow it, and only from members who agreed; with `@me`
         before it, only from your messages, and the model is yours alone until you share it.
@@ -74,28 +103,28 @@ class Training(commands.Cog):
         helps; `--from starter` or `--from none` decides it.
         """
         require_permissions(ctx)
-        decoding.require_one_file(ctx)
         train_options.check(flags, self.core.settings)
-        await ctx.defer()
+        files = ctx.message.attachments if ctx.interaction is None else [*filter(None, (file, file2, file3))]
+        await ctx.defer(ephemeral=bool(files))  # a chat is shown to this person alone, if only they see the files
         async with contextlib.nullcontext() if ctx.interaction else self.core.typing.shown(ctx.channel.id):
-            await self._begin(ctx, file, flags)
+            await self._begin(ctx, files, flags)
 
-    async def _begin(self, ctx: Context, file: discord.Attachment | None, flags: TrainFlags) -> None:
+    async def _begin(self, ctx: Context, files: Sequence[discord.Attachment], flags: TrainFlags) -> None:
         actor = Actor.of(ctx)
         prefix = await self.core.servers.prefix(actor.guild_id)
-        if file is None and flags.source is None:
+        if not files and flags.source is None:
             raise UserError(
                 "What should I learn?",
                 f"Name a text, such as `{as_typed(prefix, 'train', 'source', 'frankenstein')}` (`{prefix}catalogue` "
-                f"lists them), or attach a `.txt` file. `{as_typed(prefix, 'train', 'source', train_options.MORE)}` "
+                f"lists them), or attach files. `{as_typed(prefix, 'train', 'source', train_options.MORE)}` "
                 "trains this channel's model further.",
             )
-        if file is not None and flags.source is not None:
+        if files and flags.source is not None:
             further = f"`{as_typed(prefix, 'train', '--from', 'MODEL')}` trains a model further on the file."
             raise UserError(
                 "You named a text and attached a file.", f"Leave out {code(flags.source)} or the file. {further}"
             )
-        if file is None and train_options.is_more(flags):
+        if train_options.is_more(flags):
             parent = await self.trainings.registry.choose(actor.viewer, flags.parent)
             options = train_options.chosen(flags, self.core.settings, parent)
             await self.trainings.begin_more(actor, parent, options, ctx.send)
@@ -105,34 +134,58 @@ class Training(commands.Cog):
             plan = functools.partial(self._plan, actor, flags, own)
             await self.trainings.begin_channel(actor, plan, ctx.send)
         else:
-            request = functools.partial(self._request, actor, file, flags)
-            await self.trainings.begin(actor, request, ctx.send)
+            await self._begin_text(ctx, actor, files, flags)
+
+    async def _begin_text(
+        self, ctx: Context, actor: Actor, files: Sequence[discord.Attachment], flags: TrainFlags
+    ) -> None:
+        """Train on a text, or show a chat first."""
+        parent = await self._parent(actor, flags)
+        options = train_options.chosen(flags, self.core.settings, parent)
+        is_private = bool(files) and ctx.interaction is not None
+
+        async def prepare() -> TrainRequest:
+            content = await self._content(actor, files, flags)
+            if isinstance(content, ReadChat):
+                raise _ChatRead(content)
+            train_options.refuse_without_chat(flags)
+            return TrainRequest(content, options, parent)
+
+        try:
+            nonce = card_nonce(f"{TRAINING}{actor.request_id}")
+            send = functools.partial(ctx.channel.send, nonce=nonce) if is_private else ctx.send
+            await self.trainings.begin(actor, prepare, send)
+        except _ChatRead as chat:  # nothing is begun yet, and it costs no cooldown
+            send = functools.partial(ctx.send, ephemeral=is_private, **replying(ctx))
+            await self.previews.show(actor, chat.content, options, send, parent=parent, speakers=flags.speakers)
+        else:
+            if is_private:
+                await ctx.send("Your training has a card in this channel.", ephemeral=True)
+
+    async def _content(self, actor: Actor, files: Sequence[discord.Attachment], flags: TrainFlags) -> Corpus | ReadChat:
+        """Read attached files, or the text of a name. Raises UserError: there is none, or it can't be learned."""
+        chat_options, settings = train_options.of_chat(flags), self.core.settings
+        if files:
+            return await self.uploads.read(actor, files, chat_options)
+        assert flags.source is not None
+        if (path := await asyncio.to_thread(in_folder, flags.source, settings)) is not None:
+            return await self.uploads.read_own(actor, path, chat_options)
+        try:
+            return await resolve(flags.source, settings)
+        except UserError as error:
+            if (name := await self.sources.meant(actor, flags.source)) is None:
+                raise
+            prefix = await self.core.servers.prefix(actor.guild_id)
+            raise UserError(
+                error.problem,
+                f"If you mean the channel, write `{as_typed(prefix, 'train', 'source', f'#{name}')}`.",
+            ) from error
 
     async def _parent(self, actor: Actor, flags: TrainFlags) -> ModelRecord | None:
         """Return the model to start from, or None. Raises UserError: there is none of that name."""
         if not train_options.starts_from_model(flags):
             return None
         return await self.trainings.registry.choose(actor.viewer, flags.parent)
-
-    async def _request(self, actor: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
-        settings, parent = self.core.settings, await self._parent(actor, flags)
-        options = train_options.chosen(flags, settings, parent)
-        if file is None:
-            assert flags.source is not None
-            try:
-                return TrainRequest(await resolve(flags.source, settings), options, parent)
-            except UserError as error:
-                if (name := await self.sources.meant(actor, flags.source)) is None:
-                    raise
-                prefix = await self.core.servers.prefix(actor.guild_id)
-                raise UserError(
-                    error.problem,
-                    f"If you mean the channel, write `{as_typed(prefix, 'train', 'source', f'#{name}')}`.",
-                ) from error
-        check_size(file.size, settings)
-        data = await decoding.read_file(file)
-        corpus = await asyncio.to_thread(from_upload, file.filename, data, settings)
-        return TrainRequest(corpus, options, parent)
 
     async def _plan(self, actor: Actor, flags: TrainFlags, own: str | None) -> ReadingPlan:
         """Plan to read the whole channel; from a model that learned it before, what was said since.
@@ -169,4 +222,4 @@ class Training(commands.Cog):
         embed = discord.Embed(title="Catalogue", description=text, colour=words.BLURPLE)
         prefix = await self.core.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
         how = as_typed(prefix, "train", "source", "NAME")
-        await ctx.send(embed=embed.set_footer(text=f"{how}, or attach a file"))
+        await ctx.send(embed=embed.set_footer(text=f"{how}, or attach files"))

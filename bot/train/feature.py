@@ -1,5 +1,7 @@
 """Sets up trainings: begun, shown while they learn, ended, and made again."""
 
+import asyncio
+
 from bot.channels.feature import Channels
 from bot.core import Core
 from bot.models.feature import Models
@@ -7,8 +9,10 @@ from bot.train.card import TrainingCards
 from bot.train.cog import Training
 from bot.train.cog_jobs import Jobs
 from bot.train.learn import Learning
+from bot.train.preview import Previews
 from bot.train.remake import Remaking
 from bot.train.start import Trainings
+from bot.train.uploads import Uploads
 
 
 async def setup(core: Core, *, models: Models, channels: Channels) -> None:
@@ -25,8 +29,12 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     )
     learning = Learning(core=core, registry=registry, remaking=remaking)
     control = Jobs(core=core, cards=cards)
-    training = Training(core=core, trainings=trainings, sources=channels.sources)
+    uploads = Uploads(core)
+    await asyncio.to_thread(uploads.clear)
+    previews = Previews(core=core, trainings=trainings, sources=channels.sources, consents=channels.sources.consents)
+    training = Training(core=core, trainings=trainings, sources=channels.sources, uploads=uploads, previews=previews)
     trainings.register(core.components)
+    previews.register(core.components)
     control.register(core.components)
     core.delivery.present_trainings(cards.keep)
     await core.add(training, control, learning, remaking)

@@ -157,6 +157,7 @@ class Learning(Service, commands.Cog):
         """Note a schedule, and tell the members. Raises UserError: the model cannot learn on now, or that fails."""
         model, prefix = await self._current(guild, channel_id), await self.core.servers.prefix(guild.id)
         plan, before = await self.remaking.plan(guild, model), await self._load(channel_id)
+        assert plan.source is not None
         schedule = Schedule(guild_id=guild.id, source_id=plan.source.id, every=every, at=time.time())
         how = f"from {plan.source.mention} {self._how(schedule)}"
         if before is None or before.source_id != schedule.source_id:

@@ -9,6 +9,7 @@ from bot.options import checks
 from bot.options.options import Options, option
 from galvanic.errors import UserError
 from galvanic.options import STARTER, STARTS, RecipeName, Start, TrainOptions, refuse_for_classic
+from galvanic.read.chat import ChatOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -39,8 +40,14 @@ class TrainFlags(Options):
     learning_rate: float | None = option(TrainOptions, "learning_rate")
     random_seed: int | None = option(TrainOptions, "random_seed")
     speakers: bool = commands.flag(
-        default=False, description="For a channel: begin each line with an invented name for its speaker"
+        default=False, description="For a channel or a chat: begin each line with an invented name for its speaker"
     )
+    only: str | None = commands.flag(default=None, description="Of a chat, only these people: Ada,Ben")
+    without: str | None = commands.flag(default=None, description="Of a chat, all but these people: Ada,Ben")
+    text_column: str | None = commands.flag(
+        default=None, description="For a table (CSV or JSON lines): the column of what was said"
+    )
+    speaker_column: str | None = commands.flag(default=None, description="For a table: the column of who said it")
 
 
 def check(flags: TrainFlags, settings: Settings) -> None:
@@ -49,8 +56,10 @@ def check(flags: TrainFlags, settings: Settings) -> None:
     checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
     if flags.name is not None:
         flags.name = checks.model_name(flags.name)
-    if flags.speakers and (flags.source is None or not is_channel(flags.source)):
-        raise UserError("`--speakers` is for channels only.", "Leave it out, or name a channel, such as `#general`.")
+    if flags.speaker_column is not None and flags.text_column is None:
+        raise UserError("`--speaker-column` needs `--text-column`.", "Name the column of what was said, too.")
+    if flags.source is not None and (is_channel(flags.source) or is_more(flags)):
+        refuse_without_chat(flags, "speakers")
     start = start_of(flags)
     if start is not None and is_more(flags):
         raise UserError(
@@ -68,6 +77,24 @@ def check(flags: TrainFlags, settings: Settings) -> None:
             f"A model that is trained further keeps its network, so `--{changed}` can't be set.",
             f"Leave out `--{changed}`, or train a new model.",
         )
+
+
+def of_chat(flags: TrainFlags) -> ChatOptions:
+    """Return what somebody wants of a chat."""
+    only, without = (_names(flags.only), _names(flags.without))
+    return ChatOptions(only, without, flags.speakers, flags.text_column or "", flags.speaker_column or "")
+
+
+def _names(typed: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in (typed or "").split(","))))
+
+
+def refuse_without_chat(flags: TrainFlags, *but: str) -> None:
+    """Refuse options that are for chats alone, where there is none. Raises UserError."""
+    for name in ("only", "without", "text_column", "speaker_column", "speakers"):
+        if getattr(flags, name) and name not in but:
+            typed = f"--{name.replace('_', '-')}"
+            raise UserError(f"`{typed}` is for chats, and this is none.", "Leave it out, or attach a chat.")
 
 
 def is_more(flags: TrainFlags) -> bool:

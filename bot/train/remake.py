@@ -74,7 +74,7 @@ class Remaking(Service, commands.Cog):
         self._wakeup.clear()
         if self.core.settings.channel_training == "off":
             with failure_logged("upkeep_failed"):
-                await cancel_trainings(self.core.snapshots, self.core.jobs, None, lambda _: True)
+                await cancel_trainings(self.core.snapshots, self.core.jobs, None, lambda ref: ref.channel_id > 0)
         guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.core.bot.guilds]
         for chore in (*self.before, *guilds, self.forget_unused):
             with failure_logged("upkeep_failed"):
@@ -112,7 +112,9 @@ class Remaking(Service, commands.Cog):
     async def _is_old(self, model: ModelRecord, notes: dict[str, ReadingNote]) -> bool:
         """Return whether something that a model learned is too old; time is running for it from then on."""
         read_before = time.time() - self.registry.lifetime_s
-        old = [ref.reading_id for ref in model.readings if notes[ref.reading_id].read_at <= read_before]
+        old = [
+            ref.reading_id for ref in model.readings if ref.channel_id and notes[ref.reading_id].read_at <= read_before
+        ]
         for reading_id in old:
             await self.registry.notes.mark(reading_id, "outdated")
         return bool(old)

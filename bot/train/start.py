@@ -156,6 +156,11 @@ class Trainings:
         note = await self.registry.notes.own(parent)
         if note is None:
             raise UserError(f"`{parent.name}` didn't learn from a channel.", "Name the channel that it should learn.")
+        if not note.source_id:
+            raise UserError(
+                f"`{parent.name}` learned a file of yours that I don't keep.",
+                f"Attach a newer one, with `--from {parent.name}`.",
+            )
         source = await self.readings.sources.find(actor, f"<#{note.source_id}>", own=bool(note.author_id))
         return ReadingPlan(
             source,
@@ -228,7 +233,7 @@ class Trainings:
         async def prepare() -> TrainRequest:
             await self.readings.require_free(job_id, actor.guild_id)
             planned = await plan()
-            corpus, reading = self.readings.begin(planned)
+            corpus, reading = await self.readings.begin(planned)
             return TrainRequest(corpus, planned.options, planned.parent, reading)
 
         with self.readings.entering(job_id, actor.guild_id) as ours:
@@ -250,7 +255,7 @@ class Trainings:
         job_id = f"{TRAINING}{discord.utils.time_snowflake(discord.utils.utcnow(), high=True)}"
         with self.readings.entering(job_id, model.guild_id), self.core.delivery.reserved(job_id):
             await self.readings.require_free(job_id, model.guild_id)
-            corpus, reading = self.readings.begin(plan)
+            corpus, reading = await self.readings.begin(plan)
             job = TrainRequest(corpus, plan.options, plan.parent, reading, plan.replaces).job(job_id, place)
             limits = await self._limits(model.guild_id) if limited else _NO_LIMITS
             entry = await self.core.jobs.submit_train(job, None, limits)

@@ -9,7 +9,6 @@ import discord
 import structlog
 
 from bot.background import unless_refused
-from bot.channels.pages import line_by
 from bot.core import Core
 from bot.models.registry import Registry
 from bot.options.decoding import is_said, is_written, job_shown_in, message_text, replied_to, to_bot
@@ -17,6 +16,7 @@ from bot.servers.access import Actor
 from bot.write.changes import full_text
 from bot.write.generate import Generating
 from galvanic.errors import UserError
+from galvanic.read.chat import line_by
 from galvanic.read.cleaning import clean
 from shared.blocklist import MASK
 from shared.events import Generated

@@ -140,7 +140,7 @@ class Chat:
         speakers: the people by number, in the order of their first messages.
         first, last: days of the earliest and the latest message; None: no message says when.
         left_out: what is not learned and how often, in words for people.
-        origins: the Discord servers and channels that it is of.
+        origins: the Discord servers and channels that it is of; one without ids: the file doesn't say.
     """
 
     format: str
@@ -175,8 +175,8 @@ class Chat:
                     )
             self.speakers[number].messages += 1
             self._file.write(f"{number} {message.message_id} {line}\n".encode("utf-8", "replace"))
-            if message.origin is not None:
-                self.origins.add(message.origin)
+            if message.origin is not None or message.author_id:
+                self.origins.add(message.origin or Origin())
             if message.day is not None:
                 self.first = min(self.first or message.day, message.day)
                 self.last = max(self.last or message.day, message.day)

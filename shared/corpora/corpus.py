@@ -3,13 +3,13 @@
 import tempfile
 import zlib
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
 from galvanic.read.chat import Chat, ChatOptions
 from galvanic.read.files import Files
-from galvanic.read.formats import chat_text, read_files
+from galvanic.read.formats import read_files
 from galvanic.read.text import Text, read
 from galvanic.source import chunks
 from galvanic.units import MEGABYTE
@@ -56,40 +56,20 @@ def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource) -> Corpus
     return checked(text, info)
 
 
-def from_bytes(data: bytes, filename: str, source: TextSource, settings: Settings, *, licence: str) -> Corpus:
-    """Read any file. Raises UserError: too large, or as `from_files`."""
-    check_size(len(data), settings)
-    # Only the last part of a path counts, whichever system it comes from. In messages it stands between backticks.
-    base = PurePosixPath(filename.replace("\\", "/")).name or "text"
-    files = Files.of_memory([(" ".join(base.split()).replace("`", "'"), data)])
-    return from_files(files, PurePosixPath(base).stem, source, settings, licence=licence)
-
-
 def from_files(files: Files, name: str, source: TextSource, settings: Settings, *, licence: str) -> Corpus:
-    """Read files of any format as one text. `name`: its name and title, unless it is a book that has one.
+    """Read files of any format but chats as one text. `name`: its name and title, unless it is a book that has one.
 
-    Raises UserError: damaged, empty, no text, too short or too long, or words of a Discord server, whose members were
-    not asked; OSError.
+    Raises UserError: damaged, empty, no text, too short or too long, or a chat; OSError.
     """
-    options = ChatOptions()
     with tempfile.TemporaryDirectory() as folder:
-        content = read_files(files, options, Path(folder))
-        if isinstance(content, Chat) and content.origins:
-            raise UserError(
-                "That is an export from Discord, and nobody there was asked.",
-                "Attach it to the command `train`: it learns from members who agreed.",
-            )
-        text = chat_text(content, options, Path(folder)) if isinstance(content, Chat) else content
+        text = read_files(files, ChatOptions(), Path(folder))
+        if isinstance(text, Chat):
+            raise UserError(f"`{name}` is a chat.", "Name it after the command `train`, which shows it first.")
         check_size(text.chars, settings)
-        info = text.info(name, name, source, licence, hard_wrapped=False if isinstance(content, Chat) else None)
+        info = text.info(name, name, source, licence)
         if isinstance(text.body, Path):
             text = replace(text, body="".join(chunks(text.body)))
         return checked(text, info)
-
-
-def from_upload(filename: str, data: bytes, settings: Settings) -> Corpus:
-    """Read an attached file; use `check_size` before its download. Raises as `from_bytes`."""
-    return from_bytes(data, filename, "upload", settings, licence="Uploaded by a member; rights unknown.")
 
 
 def checked(text: Text, info: CorpusInfo) -> Corpus:

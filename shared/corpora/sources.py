@@ -27,6 +27,9 @@ _TERM = re.compile(r"\A( *)[^*\s].*\n(?=\1 +\S)")  # above its indented explanat
 _NO_PROSE = re.compile(r"[|<>{}\\=_]|\.\.\.|\+-|\bversion \d")  # code, grammar, tables, what changed when
 
 
+OPERATORS = "Provided by the bot's operator; rights unknown."  # the licence of a file in `CORPORA_DIR`
+
+
 class UnknownText(UserError):
     """No text has this name."""
 
@@ -34,6 +37,12 @@ class UnknownText(UserError):
 def names(settings: Settings) -> list[str]:
     """Return every name that `resolve` knows, sorted. Reads the folder `CORPORA_DIR`."""
     return sorted({entry.name for entry in catalogue(settings.corpora_dir)} | set(_folder(settings)))
+
+
+def in_folder(name: str, settings: Settings) -> Path | None:
+    """Return the file of `CORPORA_DIR` that a name stands for, unless it is a book that the catalogue describes."""
+    path = _folder(settings).get(_key(name))
+    return path if path is not None and not _is_entry(path, settings) else None
 
 
 async def resolve(name: str, settings: Settings) -> Corpus:
@@ -102,17 +111,20 @@ def _may_be_text(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and path.name != OWN_LIST
 
 
+def _is_entry(path: Path, settings: Settings) -> bool:
+    return path.suffix.lower() == ".txt" and find(_key(path.stem), settings.corpora_dir) is not None
+
+
 def _from_folder(path: Path, key: str, settings: Settings) -> Corpus:
-    licence = "Provided by the bot's operator; rights unknown."
     try:
         size = path.stat().st_size
-        if (entry := find(key, settings.corpora_dir)) is not None and path.suffix.lower() == ".txt":
+        if (entry := find(key, settings.corpora_dir)) is not None and _is_entry(path, settings):
             check_size(size, settings)
             return from_entry(path.read_bytes(), entry, "corpora-dir")
         if size > UNPACKED_LIMIT:
             most = f"{UNPACKED_LIMIT / MEGABYTE:.0f} MB"
             raise UserError(f"The file of `{key}` has more than {most}.", "Train on it with `galvanic train`.")
-        return from_files(Files.of_paths([path]), path.stem, "corpora-dir", settings, licence=licence)
+        return from_files(Files.of_paths([path]), path.stem, "corpora-dir", settings, licence=OPERATORS)
     except OSError as error:
         raise UserError(
             f"The file of `{key}` cannot be read: {error.strerror}.", "Ask the bot's operator to look at CORPORA_DIR."

@@ -1,27 +1,28 @@
 """Files that people attach: what takes long is not done on the event loop."""
 
-import threading
+import asyncio
 from typing import Any
 from unittest.mock import AsyncMock
 
 import aiohttp
 
-from bot.train import cog
-from shared.corpora.corpus import Corpus, from_upload
 from tests.bot.live import Live
 
 
-async def test_a_file_is_decoded_in_another_thread(live: Live) -> None:
-    threads = []
+async def test_files_are_read_in_another_process(live: Live) -> None:
+    begun = list[Any]()
+    begin = asyncio.create_subprocess_exec
 
-    def noting(*arguments: Any, **options: Any) -> Corpus:
-        threads.append(threading.current_thread())
-        return from_upload(*arguments, **options)
+    async def noting(*words: Any, **options: Any) -> asyncio.subprocess.Process:
+        begun.append((words, options["env"]))
+        return await begin(*words, **options)
 
-    live.patch.setattr(cog, "from_upload", noting)
+    live.patch.setattr(asyncio, "create_subprocess_exec", noting)
     assert "too short" in await live.ask("!train", files={"dull.txt": b"Too short. " * 20})
-    (thread,) = threads
-    assert thread is not threading.main_thread()
+    ((words, environment),) = begun
+    assert "shared.corpora.reader" in words
+    assert not {name for name in environment if "TOKEN" in name or "REDIS" in name}
+    assert list((live.bot.settings.data_dir / "uploads").iterdir()) == []
 
 
 async def test_a_file_that_discord_does_not_hand_over(live: Live) -> None:
@@ -46,13 +47,12 @@ async def test_the_card_says_what_of_a_file_is_left_out(live: Live) -> None:
     assert "Left out: Project Gutenberg's header and licence, " in card
 
 
-async def test_an_export_of_a_chat_is_refused(live: Live) -> None:
-    said = b'{"author": "ben", "content": "nobody asked me"}\n' * 100
-    answer = await live.ask("!train", files={"us.txt": said})
-    assert "looks like data (JSON)" in answer
-    assert "chats of other programs can't be read yet" in answer
-    assert "`/train source:#channel`: what members wrote there who agreed" in answer
-    assert "copy" not in answer
+async def test_data_takes_the_name_of_a_column(live: Live) -> None:
+    live.bot.settings.train_cooldown_s = 0
+    said = b'{"author": "ben", "content": "nobody asked me, but here is what I think"}\n' * 100
+    assert "Say which field holds the texts: `--text-column NAME`" in await live.ask("!train", files={"us.txt": said})
+    typed = "!train --text-column content --speaker-column author"
+    assert "A table: **100 messages** by 1 person" in await live.ask(typed, files={"us.txt": said})
 
 
 async def test_a_link_is_not_fetched(live: Live) -> None:

@@ -18,8 +18,8 @@ from galvanic.errors import UserError
 from galvanic.read.text import slugify
 from shared.corpora import fetch
 from shared.corpora.catalogue import catalogue
-from shared.corpora.corpus import Corpus, from_upload
-from shared.corpora.sources import names, resolve
+from shared.corpora.corpus import Corpus
+from shared.corpora.sources import in_folder, names, resolve
 from shared.settings import Settings
 
 MakeSettings = Callable[..., Settings]
@@ -209,30 +209,22 @@ async def test_the_folder_comes_first(make_settings: MakeSettings, tmp_path: Pat
     assert listed == sorted(set(listed))
 
 
-async def test_the_folder_may_hold_archives_and_chats_but_no_export_from_discord(
+async def test_the_folder_may_hold_archives(make_settings: MakeSettings, tmp_path: Path) -> None:
+    (tmp_path / "diary.txt.gz").write_bytes(gzip.compress(BODY.encode()))
+    settings = make_settings(corpora_dir=tmp_path)
+    assert (await resolve("diary", settings)).text == BODY
+
+
+async def test_a_chat_in_the_folder_is_no_text_that_is_learned_unseen(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    """The fields are those that Telegram Desktop and DiscordChatExporter write."""
-    (tmp_path / "diary.txt.gz").write_bytes(gzip.compress(BODY.encode()))
     messages = [{"type": "message", "from": "Ada", "text": f"The lamp went out, {n} times."} for n in range(20)]
     chat = {"name": "Lamps", "type": "personal_chat", "id": 1, "messages": messages}
     (tmp_path / "lamps.json").write_text(json.dumps(chat), "utf-8")
     settings = make_settings(corpora_dir=tmp_path)
-    assert (await resolve("diary", settings)).text == BODY
-    lamps = await resolve("lamps", settings)
-    assert lamps.text.startswith("The lamp went out, 0 times.\nThe lamp went out, 1 times.")
-    assert titles(lamps) == ("lamps", "corpora-dir", False)
-
-    author = {"id": "400000000000000001", "name": "ada", "isBot": False}
-    said = [{"id": str(n), "type": "Default", "content": message["text"]} for n, message in enumerate(messages, 1)]
-    export = {
-        "guild": {"id": "200000000000000001", "name": "Lamps"},
-        "channel": {"id": "300000000000000001", "name": "general"},
-        "messages": [{**each, "timestamp": "2024-01-01T10:00:00+00:00", "author": author} for each in said],
-    }
-    (tmp_path / "server.json").write_text(json.dumps(export), "utf-8")
-    with pytest.raises(UserError):
-        await resolve("server", settings)
+    assert in_folder("Lamps", settings) == tmp_path / "lamps.json"
+    with pytest.raises(UserError, match="is a chat"):
+        await resolve("lamps", settings)
 
 
 async def test_an_operator_s_own_list_is_fetched_and_checked_as_ours(
@@ -284,34 +276,12 @@ async def test_no_name_leads_out_of_the_folder(make_settings: MakeSettings, tmp_
         await resolve(name, make_settings(corpora_dir=folder))
 
 
-def test_an_upload(make_settings: MakeSettings) -> None:
-    corpus = from_upload("Übles Tagebuch (v2).txt", BODY.encode("utf-16"), make_settings())
-    assert corpus.text == BODY
-    assert titles(corpus) == ("ubles-tagebuch-v2", "upload", None)
-    assert corpus.info.title == "Übles Tagebuch (v2)"
-
-
 async def test_data_and_web_pages_are_refused_wherever_they_lie(make_settings: MakeSettings, tmp_path: Path) -> None:
     data = b'[{"author": "ada", "text": "hello"}]' * 40
     for name in ("chat", "frankenstein"):
         (tmp_path / f"{name}.txt").write_bytes(data)
         with pytest.raises(UserError, match="JSON"):
             await resolve(name, make_settings(corpora_dir=tmp_path))
-
-
-@pytest.mark.parametrize("filename", ["", "???.txt", "../../x/", ".txt"])
-def test_a_strange_file_name_still_gives_a_name(make_settings: MakeSettings, filename: str) -> None:
-    info = from_upload(filename, BODY.encode(), make_settings()).info
-    assert slugify(info.name) == info.name
-    assert info.name
-    assert info.title
-
-
-def test_a_bad_upload_is_refused_with_the_figures(make_settings: MakeSettings) -> None:
-    with pytest.raises(UserError, match=r"42 characters, and at least 200"):
-        from_upload("a.txt", b"x" * 42, make_settings())
-    with pytest.raises(UserError, match="too large"):
-        from_upload("a.txt", b"words " * 200_000, make_settings(corpus_max_mb=1))
 
 
 @pytest.mark.parametrize(

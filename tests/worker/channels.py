@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import redis
 
-from bot.channels.pages import Line
 from galvanic.learners import StreamsLearner
 from galvanic.model_file import describe
 from galvanic.options import CorpusInfo, TrainOptions
 from shared import lifecycle
 from shared.connect import connect
 from shared.corpora.corpus import pack
+from shared.corpora.lines import Line
 from shared.events import Event, Finished, Started
 from shared.jobs import AUTHOR_BYTES, TrainJob
 from shared.models import ModelRecord

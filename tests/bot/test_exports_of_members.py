@@ -1,0 +1,104 @@
+"""Exports with members' words: who is learned, who is not, and how these take their words back."""
+
+import pytest
+
+from bot.channels.consent import ConsentAnswer
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.corpora.lines import unpack_page
+from shared.settings import Settings
+from tests.bot.channels import agreed, look, members_of, names, note_of, worked_off
+from tests.bot.live import Live, text_of
+from tests.bot.previews import entered, jobs, own_model, text
+from tests.exports import channel_export, learned, package
+
+PEOPLE = ("Vera", "Paul", "Iris")
+ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
+LAB = CHANNEL_IDS["lab"]
+
+
+@pytest.fixture
+def settings(opted_in: None) -> Settings:
+    return Settings()
+
+
+HERE = channel_export(GUILD_ID, LAB, {ADA: "ada", BEN: "ben", CLEO: "cleo"}, messages=135)
+
+
+async def test_of_this_server_only_members_who_agreed_are_learned(live: Live) -> None:
+    assert "haven't allowed me" in await live.ask("!train", files={"lab.json": HERE})
+    await agreed(live, "ada", "ben")
+    preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
+    words = text_of(preview)
+    assert "**90 messages** by 2 people" in words
+    assert "45 messages of members who haven't agreed" in words
+    assert "only the messages of members who agreed are learned" in words
+    assert learned(words, ("ada", "ben", "cleo")) == [True, True, False]
+    assert not any(item.get("options") for row in preview.components for item in row["components"])
+    (key,) = [name async for name in live.bot.redis.scan_iter(keys.preview("*"))]
+    pages = [page for name, page in (await live.bot.redis.hgetall(key)).items() if name.isdigit()]
+    assert {line.author_id for page in pages for line in unpack_page(page)} == {ADA, BEN}, "and nothing else is kept"
+
+    job = await entered(live, preview)
+    note = await note_of(live, job)
+    assert (note.channel_id, note.source_id, note.until, job.scope) == (LAB, LAB, 10**17 + 134, "guild")
+    assert await members_of(live, job) == {ADA, BEN}
+    assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, True, False]
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
+    await worked_off(live.core.chores)
+    assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, False, False]
+
+
+async def test_who_withdraws_before_train_is_pressed_is_not_learned(live: Live) -> None:
+    await agreed(live, "ada", "ben")
+    preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
+    await live.consents.refuse(GUILD_ID, BEN, 10**18)
+    job = await entered(live, preview)
+    assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, False, False]
+
+
+async def test_who_agreed_again_is_learned_from_then_on(live: Live) -> None:
+    await agreed(live, "ada")
+    yes = ConsentAnswer(state="in", at=1.0, since=10**17 + 59)
+    await live.bot.redis.hset(keys.consent(GUILD_ID), str(BEN), yes.model_dump_json())
+    preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
+    assert "**70 messages** by 2 people" in text_of(preview)
+
+
+async def test_who_left_is_not_learned(live: Live) -> None:
+    await agreed(live, "ada", "ben")
+    preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
+    live.world.remove_member(GUILD_ID, BEN)
+    job = await entered(live, preview)
+    assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, False, False]
+
+
+@pytest.mark.parametrize("agrees", [False, True])
+async def test_a_withdrawal_takes_a_model_of_one_s_package(live: Live, agrees: bool) -> None:
+    await own_model(live)
+    if agrees:
+        await live.consents.agree(GUILD_ID, BEN)
+        await live.channels.withdrawals.resume()
+        await look(live)
+        assert await names(live) == ["bens"]
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="forget-me")
+    await worked_off(live.core.chores)
+    await look(live)
+    assert await names(live) == []
+
+
+async def test_a_withdrawal_ends_a_training_on_one_s_package(live: Live) -> None:
+    preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
+    job = await entered(live, preview, "ben")
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
+    await worked_off(live.core.chores)
+    assert await jobs(live) == []
+    assert await live.core.jobs.channel_text(job.job_id) is None
+
+
+async def test_who_said_no_before_can_still_have_their_package_learned(live: Live) -> None:
+    await live.consents.refuse(GUILD_ID, BEN, 10**17)
+    await own_model(live)
+    await live.channels.withdrawals.resume()
+    await look(live)
+    assert await names(live) == ["bens"]

@@ -1,0 +1,141 @@
+"""The process that reads attached files: what it answers, and what it refuses."""
+
+import functools
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galvanic.errors import UserError
+from galvanic.read.chat import ChatOptions
+from galvanic.read.text import slugify
+from shared.corpora import reader
+from shared.corpora.lines import unpack_page
+from shared.corpora.reader import Answer, ChatFacts, Request
+from tests.exports import channel_export, telegram
+
+Read = Callable[..., Answer]
+BODY = "The lamp in the hall went out, and nobody lit it again. " * 40
+GUILD = 1297000000000000001
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Read files by name, as the bot asks for it in a server."""
+
+    def ask(files: dict[str, bytes], **options: Any) -> Answer:
+        paths = [tmp_path / f"file-{number}" for number in range(len(files))]
+        for path, data in zip(paths, files.values(), strict=True):
+            path.write_bytes(data)
+        fields: dict[str, Any] = {
+            "files": tuple(zip(files, paths, strict=True)),
+            "options": ChatOptions(),
+            "source": "upload",
+            "licence": "",
+            "guild_id": GUILD,
+            "guild_name": "The Workshop",
+            "user_id": 5,
+            "until": 2**62,
+            "most_bytes": 1_000_000,
+        }
+        return reader.read(Request(**(fields | options)), tmp_path)
+
+    return ask
+
+
+def chat_of(answer: Answer) -> ChatFacts:
+    assert answer.chat is not None
+    return answer.chat
+
+
+def test_a_text(read: Read, tmp_path: Path) -> None:
+    info = read({"Übles Tagebuch (v2).txt": BODY.encode("utf-16")}).info
+    assert info is not None
+    assert (info.name, info.title, info.source) == ("ubles-tagebuch-v2", "Übles Tagebuch (v2)", "upload")
+    assert (tmp_path / reader.CONTENT).read_text("utf-8") == BODY
+
+
+@pytest.mark.parametrize("filename", ["", "???.txt", "../../x/", ".txt"])
+def test_a_strange_file_name_still_gives_a_name(read: Read, filename: str) -> None:
+    info = read({filename: BODY.encode()}).info
+    assert info is not None
+    assert slugify(info.name) == info.name
+    assert info.name
+    assert info.title
+
+
+def test_what_comes_out_counts(read: Read) -> None:
+    with pytest.raises(UserError, match="42 characters, and at least"):
+        read({"a.txt": b"x" * 42})
+    with pytest.raises(UserError, match=r"More than 1 MB .*galvanic train FILE"):
+        read({"a.txt": b"words " * 200_000})
+    chat = telegram("Vera", "Paul", messages=20_000)
+    with pytest.raises(UserError, match=r"More than 1 MB .*--only"):
+        read({"a.json": chat})
+    assert chat_of(read({"a.json": telegram("Vera", "Paul", messages=9_000)})).messages == 9_000
+    with pytest.raises(UserError, match="too short"):
+        read({"a.json": telegram("Vera", messages=3)})
+
+
+def test_the_lines_of_a_chat_are_in_pages_with_names_for_all(read: Read, tmp_path: Path) -> None:
+    chat = chat_of(read({"a.json": telegram("Vera", "Paul", messages=2_500)}))
+    content = (tmp_path / reader.CONTENT).read_bytes()
+    assert len(chat.page_sizes) == 3
+    assert sum(chat.page_sizes) == len(content)
+    first = unpack_page(content[: chat.page_sizes[0]])
+    assert [line.author_id for line in first[:3]] == [0, 1, 0]
+    assert first[0].text.startswith("Vera says")
+    names = json.loads(zlib.decompress((tmp_path / reader.NAMES).read_bytes()))
+    assert len(set(names)) == 2
+
+
+def test_a_message_that_is_no_message_is_left_out(read: Read) -> None:
+    long = json.loads(telegram("Vera", "Paul"))
+    long["messages"][0]["text"] = "word " * 30_000
+    assert "messages of more than 100,000 characters" in dict(
+        chat_of(read({"a.json": json.dumps(long).encode()})).left_out
+    )
+
+
+def test_messages_of_this_server_keep_their_ids(read: Read, tmp_path: Path) -> None:
+    chat = chat_of(read({"a.json": channel_export(GUILD, 7, {11: "ada", 12: "ben"}, first_id=100)}))
+    assert (chat.channel_id, chat.last_id) == (7, 199)
+    lines = unpack_page((tmp_path / reader.CONTENT).read_bytes())
+    assert [(line.message_id, line.author_id) for line in lines[:2]] == [(100, 11), (101, 12)]
+
+
+def test_messages_that_are_yet_to_be_written_are_left_out(read: Read) -> None:
+    chat = chat_of(read({"a.json": channel_export(GUILD, 7, {11: "ada"}, first_id=100)}, until=149))
+    assert (chat.messages, chat.last_id) == (50, 149)
+
+
+def test_no_consent_can_be_checked_of_what_is_mixed_or_has_no_ids(read: Read) -> None:
+    here = functools.partial(channel_export, GUILD, 7, {11: "ada"})
+    elsewhere = channel_export(5, 8, {11: "ada"})
+    assert chat_of(read({"a.json": elsewhere})).channel_id == 0
+    with pytest.raises(UserError, match="of this server and of other places"):
+        read({"a.json": here(), "b.json": elsewhere})
+    with pytest.raises(UserError, match="of this server and of other places"):
+        read({"a.json": here(), "b.json": channel_export(GUILD, 8, {11: "ada"})})
+    with pytest.raises(UserError, match="--only"):
+        read({"a.json": here()}, options=ChatOptions(only=("ada",)))
+    text = f"{'=' * 62}\nGuild: the workshop\nChannel: Text / lab\n{'=' * 62}\n\n"
+    text += "".join(f"[2024-01-{1 + n % 28:02} 10:00] ada\nThe lamp went out, {n} times.\n\n" for n in range(60))
+    with pytest.raises(UserError, match=r"export of this server.*JSON"):
+        read({"a.txt": text.encode()})
+
+
+def test_people_of_a_table_are_to_be_asked_about(read: Read) -> None:
+    def rows(people: int) -> bytes:
+        lines = (
+            f'"{10**17 + n % people}","ada{n % people}","2024-01-01","The lamp went out, {n} times.","",""'
+            for n in range(200)
+        )
+        return "\r\n".join(("AuthorID,Author,Date,Content,Attachments,Reactions", *lines)).encode()
+
+    assert chat_of(read({"a.csv": rows(2)})).author_ids == {0: 10**17, 1: 10**17 + 1}
+    with pytest.raises(UserError, match=r"More than 100 people.*JSON"):
+        read({"a.csv": rows(101)})
