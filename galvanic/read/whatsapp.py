@@ -79,7 +79,7 @@ pesan ini (?:telah )?dihapus|anda (?:telah )?menghapus pesan ini
 لم يتم إدراج [\w ]+|تم حذف الملصقات|تم حذف هذه الرسالة|لقد حذَفت هذه الرسالة
 (?:इमेज|फ़ोटो|ऑडियो|वीडियो|स्टिकर|gif) (?:हटाई गई|हटाई गयी|छोड़ा गया)|यह मैसेज डिलीट कर दिया गया(?: है)?
 """
-"""What WhatsApp writes instead of words, a language in each two lines or so."""
+"""The notes that WhatsApp writes instead of words; each language has a line or two."""
 _WORDLESS = re.compile(rf"(?:{'|'.join(_NO_WORDS.strip().splitlines())})[.。]?", re.I)
 _LONGEST_MARK = 100
 _ATTACHED = r"""
@@ -106,7 +106,10 @@ _ENCRYPTED = re.compile(
 )
 _FORWARDED = ("[Forwarded] ", "[Forwarded many times] ")
 _MENTION = re.compile("@\u2068[^\u2069\n]{1,100}\u2069|@\\d{7,15}\\b")
-_STRUCK = re.compile(r"(?<![\w~])~(?=[^\s~])([^~\n]+)(?<=[^\s~])~(?![\w~])")
+_BOLD, _STRUCK = (
+    re.compile(rf"(?<![\w{sign}]){sign}(?=[^\s{sign}])([^{sign}\n]+)(?<=[^\s{sign}]){sign}(?![\w{sign}])")
+    for sign in (r"\*", "~")  # the cleaning doesn't know `~struck~`, nor `*🎉 bold*`
+)
 
 
 def recognises(head: str) -> bool:
@@ -202,7 +205,8 @@ def _words(text: str) -> tuple[str, str]:
         return "", WORDLESS
     if words.startswith("\u200e") or _ENCRYPTED.match(words):
         return "", SYSTEM
-    return _STRUCK.sub(r"\1", _MENTION.sub("<@0>", words)), ""  # Discord's mention, which the cleaning knows
+    words = _STRUCK.sub(r"\1", _BOLD.sub(r"\1", words))
+    return _MENTION.sub("<@0>", words), ""  # Discord's mention, which the cleaning knows
 
 
 def _without_file(text: str) -> str:
