@@ -222,7 +222,8 @@ def _learned(learned: LearnedModel) -> str:
     called = f", where you are called {clipped(learned.called, 40)}" if learned.called is not None else ""
     until = learned.made_again_or_deleted_by
     again = f" (made again, or deleted, by <t:{int(until)}:f>)" if until is not None else ""
-    return f"`{learned.name}`, from {mentions(learned.channels)}{called}{again}"
+    source = mentions(learned.channels) or "your data package"
+    return f"`{learned.name}`, from {source}{called}{again}"
 
 
 # ---------------------------------------------------------------------- what admins do

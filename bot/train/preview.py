@@ -46,8 +46,11 @@ _OWN_WORDS = "These are your own words. Until you share it, nobody but you can u
 _AGREED_WORDS = "Of this server only the messages of members who agreed are learned."
 _NOT_AGREED = "messages of members who haven't agreed"
 _MAYBE_HERE = "messages of members of this server (export the channel as JSON, which says where they wrote them)"
-# Change a preview that is there. KEYS: it. ARGV: what is shown and was chosen.
-_CHANGE = "return redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HSET', KEYS[1], 'about', ARGV[1]) or 0"
+# Change, or drop, a preview that is still this one. KEYS: a person's. ARGV: its id, what was chosen or nothing.
+_CHANGE = """
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
+return ARGV[2] == '' and redis.call('DEL', KEYS[1]) or redis.call('HSET', KEYS[1], 'about', ARGV[2])
+"""
 
 log = structlog.get_logger()
 
@@ -87,7 +90,10 @@ class Kept:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Previews:
-    """Previews in Redis, which the bot alone can read there. Any method raises `redis.RedisError`."""
+    """Previews in Redis, where the bot alone can read them: a person's newest one in each server.
+
+    Any method raises `redis.RedisError`.
+    """
 
     core: Core
     trainings: Trainings
@@ -134,10 +140,12 @@ class Previews:
             speakers=speakers and not chat.is_own,
         )
         kept = Kept(actor.request_id, about, pages, content.names)
-        key = keys.preview(kept.preview_id)
+        key = keys.preview(actor.guild_id, actor.user.id)
         async with self.core.redis.pipeline(transaction=True) as pipe:
+            pipe.delete(key)
             pipe.hset(key, mapping={str(number): page for number, page in enumerate(pages)})
-            pipe.hset(key, mapping={"about": about.model_dump_json(), "names": kept.names})
+            pipe.hset(key, "names", kept.names)
+            pipe.hset(key, mapping={"id": str(kept.preview_id), "about": about.model_dump_json()})
             pipe.expire(key, keys.PREVIEW_TTL_S)
             await redis_call(pipe.execute())
         log.info("preview_shown", messages=chat.messages, people=chat.people)
@@ -208,22 +216,24 @@ class Previews:
     async def _change(self, press: Press, change: Callable[[Preview], dict[str, Any]]) -> None:
         kept = await self._kept(press)
         about = kept.about.model_copy(update=change(kept.about))
-        await redis_call(self.core.redis.eval(_CHANGE, 1, keys.preview(kept.preview_id), about.model_dump_json()))
+        await self._set(press, about.model_dump_json())
         await press.update(**await self._drawn(press.actor.guild_id, dataclasses.replace(kept, about=about)))
 
     async def _close(self, press: Press, text: str) -> None:
-        await redis_call(self.core.redis.delete(keys.preview(press["preview"])))
+        await self._set(press, "")
         await press.update(embed=discord.Embed(description=text, colour=GREY), view=None)
+
+    async def _set(self, press: Press, about: str) -> None:
+        key = keys.preview(press.actor.guild_id, press.actor.user.id)
+        await redis_call(self.core.redis.eval(_CHANGE, 1, key, press["preview"], about))
 
     async def _kept(self, press: Press) -> Kept:
         """Return a preview. Raises UserError: it has expired, or was pressed before."""
-        fields = await redis_call(self.core.redis.hgetall(keys.preview(press["preview"])))
-        if b"about" not in fields:
-            raise UserError("This preview is over: I keep a chat for an hour.", "Run the command again.")
-        about = Preview.model_validate_json(fields.pop(b"about"))
-        if about.user_id != press.actor.user.id:
-            raise UserError("This chat is somebody else's.", "Only they can have it learned.")
-        names = fields.pop(b"names")
+        key = keys.preview(press.actor.guild_id, press.actor.user.id)
+        fields = await redis_call(self.core.redis.hgetall(key))
+        if fields.pop(b"id", b"").decode() != press["preview"]:
+            raise UserError("This preview is over: I keep your newest chat, for an hour.", "Run the command again.")
+        about, names = Preview.model_validate_json(fields.pop(b"about")), fields.pop(b"names")
         return Kept(int(press["preview"]), about, [fields[name] for name in sorted(fields, key=int)], names)
 
     # ------------------------------------------------------------------ what is shown

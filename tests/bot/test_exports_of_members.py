@@ -35,7 +35,7 @@ async def test_of_this_server_only_members_who_agreed_are_learned(live: Live) ->
     assert "only the messages of members who agreed are learned" in words
     assert learned(words, ("ada", "ben", "cleo")) == [True, True, False]
     assert not any(item.get("options") for row in preview.components for item in row["components"])
-    (key,) = [name async for name in live.bot.redis.scan_iter(keys.preview("*"))]
+    (key,) = [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
     pages = [page for name, page in (await live.bot.redis.hgetall(key)).items() if name.isdigit()]
     assert {line.author_id for page in pages for line in unpack_page(page)} == {ADA, BEN}, "and nothing else is kept"
 

@@ -17,7 +17,7 @@ from shared.jobs import AUTHOR_BYTES, TrainJob
 from shared.settings import Settings
 from tests.bot.channels import until, worked_off
 from tests.bot.live import Live
-from tests.bot.test_cleaning import EMBEDDED
+from tests.galvanic.test_cleaning import EMBEDDED
 
 LEAST_CHARS = 100
 PEOPLE = ("ada", "ben", "cleo", "dora")

@@ -68,7 +68,7 @@ async def test_a_chat_is_shown_before_it_is_learned(live: Live) -> None:
     assert await jobs(live) == []
     assert learned(await trained(live, preview), PEOPLE) == [True] * 3
     await live.until(lambda: "card of its own" in text_of(preview), "the end of the preview")
-    assert [name async for name in live.bot.redis.scan_iter(keys.preview("*"))] == []
+    assert [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))] == []
 
 
 async def test_only_the_lines_of_those_are_learned_who_were_chosen(live: Live) -> None:
@@ -131,9 +131,9 @@ async def test_what_was_cancelled_or_has_expired_is_not_learned(live: Live) -> N
     preview = await shown(live)
     live.press("ada", preview, "Cancel")
     await live.until(lambda: "Nothing of it was learned" in text_of(preview), "the end of the preview")
-    assert not [name async for name in live.bot.redis.scan_iter(keys.preview("*"))]
+    assert not [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
     preview = await shown(live)
-    (key,) = [name async for name in live.bot.redis.scan_iter(keys.preview("*"))]
+    (key,) = [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
     assert 0 < await live.bot.redis.ttl(key) <= keys.PREVIEW_TTL_S
     await live.bot.redis.delete(key)
     for press in ("Train", "With invented names"):
@@ -143,6 +143,15 @@ async def test_what_was_cancelled_or_has_expired_is_not_learned(live: Live) -> N
     await live.handled()
     assert await jobs(live) == []
     assert not await live.bot.redis.exists(key)
+
+
+async def test_a_person_s_newest_chat_is_kept(live: Live) -> None:
+    first, second = await shown(live, "Vera"), await shown(live, "Paul")
+    live.press("ada", first, "Cancel")
+    await live.until(lambda: "Nothing of it was learned" in text_of(first), "the end of the first")
+    live.press("ada", second, "With invented names")
+    await live.until(lambda: "> Paul says" not in text_of(second), "invented names")
+    assert learned(await trained(live, second), PEOPLE) == [False, True, False]
 
 
 async def test_a_refused_training_can_be_begun_later(live: Live) -> None:

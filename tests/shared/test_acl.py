@@ -22,9 +22,7 @@ READS_AND_DELETES = {"job_text", "job_authors"}
 OF_THE_BOTS_SCRIPTS = {"requests", "asked", "ownership", "OUTBOX"}
 """Named in `shared` for scripts that the bot alone runs."""
 SAMPLES: dict[str, Any] = {
-    **dict.fromkeys(
-        ("guild_id", "channel_id", "message_id", "preview_id", "application_id", "who"), 1234567890123456789
-    ),
+    **dict.fromkeys(("guild_id", "channel_id", "message_id", "application_id", "who"), 1234567890123456789),
     **dict.fromkeys(("reading_id", "model_id"), MODEL),
     **{"job_id": "1234567890123456789", "user_id": "1234567890123456789", "name": "model.zip", "sha256": "ab" * 32},
     **{"what": "train", "queue": "generate"},
