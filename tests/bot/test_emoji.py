@@ -15,6 +15,7 @@ from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from shared.connect import connect
 from shared.events import Compared, ComparedText, Event, Quizzed, Sample, Surprised
 from shared.jobs import Asked, ModelRef, QuizJob, SurpriseJob
+from tests.bot import previews
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, bens_text
 from tests.factories import comparison, finished, generate_job, generated, place, record, train_job
@@ -104,6 +105,12 @@ async def test_samples_of_a_training_show_them(live: Live, pog: discord.Emoji) -
         shown = str(embed.to_dict())
         assert str(pog) in shown
         assert GONE not in shown
+
+
+async def test_a_preview_shows_them_and_they_are_learned(live: Live, pog: discord.Emoji) -> None:
+    preview = await previews.shown(live, f"So {pog} {GONE}")
+    assert f"> So {pog} {GONE_SEEN} says" in text_of(preview)
+    assert f"So {pog} {GONE} says" in await previews.trained(live, preview)
 
 
 @given(HOSTILE, st.integers(0, 300))
