@@ -104,8 +104,8 @@ def _day(text: str, before: date | None) -> date | None:
             return date(int(year[0]), month, int(day))
         if before is None:
             return None
-        found = date(before.year, month, int(day))
-        return found if before - found < _HALF_A_YEAR else found.replace(year=found.year + 1)
+        same_year = date(before.year, month, int(day))
+        return same_year if before - same_year < _HALF_A_YEAR else same_year.replace(year=before.year + 1)
     except ValueError:
         return before
 

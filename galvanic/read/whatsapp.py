@@ -9,7 +9,7 @@ import functools
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import BinaryIO
 
@@ -24,8 +24,10 @@ _HIDDEN_CHARACTERS = re.compile(_HIDDEN)
 _DATE = rf"(\d{{1,4}}){_HIDDEN}(?:[/.-]|年){_HIDDEN}\s?(\d{{1,2}}){_HIDDEN}(?:[/.-]|月){_HIDDEN}\s?(\d{{1,4}})"
 _TIME = r"\d{1,2}(?:[:.]|\s?h\s?)\d\d(?:(?:[:.]|\s?min\s?)\d\d)?"
 _BESIDE = r"[^\d\[\]:\n]"  # between date and time, and behind: commas, `klo`, `a. m.`, `下午`
-_STAMP = rf"(?:{_DATE}{_BESIDE}{{1,20}}?{_TIME}{_BESIDE}{{0,12}}?|{_TIME}{_BESIDE}{{1,20}}?{_DATE})"
-_HEADER = re.compile(rf"{_HIDDEN}(?:\[{_HIDDEN}{_STAMP}\]|{_STAMP}(?:\s[-–]|:)\s)[\s-]*")
+_HEADER = re.compile(
+    rf"{_HIDDEN}\[?{_HIDDEN}(?:{_DATE}{_BESIDE}{{1,20}}?{_TIME}{_BESIDE}{{0,12}}?|{_TIME}{_BESIDE}{{1,20}}?{_DATE})"
+    r"(?P<end>\]|\s[-–](?=\s)|:(?=\s))[\s-]*"
+)
 _NAMED = re.compile(rf"{_HIDDEN}(?:~\s?)?(?P<name>[^:\n]{{1,100}}):(?:\s|(?=\u200e)|\Z)")
 _QUOTED = re.compile('“[^”]*”|„[^“”]*[“”]|«[^»]*»|「[^」]*」|"[^"]*"')
 _AMERICAN = re.compile(r"\W*[1-9]\d?/[1-9]\d?/\d+, \d.*\d\s[AP]M\b")
@@ -107,17 +109,18 @@ _ENCRYPTED = re.compile(
 _FORWARDED = ("[Forwarded] ", "[Forwarded many times] ")
 _MENTION = re.compile("@\u2068[^\u2069\n]{1,100}\u2069|@\\d{7,15}\\b")
 _BOLD, _STRUCK = (
-    re.compile(rf"(?<![\w{sign}]){sign}(?=[^\s{sign}])([^{sign}\n]+)(?<=[^\s{sign}]){sign}(?![\w{sign}])")
+    re.compile(rf"{sign}(?<![\w{sign}]{sign})(?=[^\s{sign}])([^{sign}\n]+)(?<=[^\s{sign}]){sign}(?![\w{sign}])")
     for sign in (r"\*", "~")  # the cleaning doesn't know `~struck~`, nor `*🎉 bold*`
 )
 
 
 def recognises(head: str) -> bool:
     """Return whether a text begins as a WhatsApp chat: with headers, of which enough name somebody who writes more."""
+    header = _header_of_chat()
     text_lines = [line for line in head.splitlines() if line.strip()]
-    if not any(_HEADER.match(line) for line in text_lines[:_BEFORE]):
+    headers = [(line, match) for line in text_lines if (match := header(line)) is not None]
+    if not headers or headers[0][0] not in text_lines[:_BEFORE]:
         return False
-    headers = [(line, match) for line in text_lines if (match := _HEADER.match(line)) is not None]
     names = [name for line, match in headers if (name := _speaker(line[match.end() :])) is not None]
     return (
         len(headers) >= len(text_lines) / 10
@@ -128,7 +131,7 @@ def recognises(head: str) -> bool:
 
 def messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     """Yield a chat's messages. WhatsApp's own words are left out, and counted."""
-    chat = log_entries(file, _HEADER.match, left_out)
+    chat = log_entries(file, _header_of_chat(), left_out)
     head = list[tuple[re.Match[str], str]]()
     length = 0
     for header, text in chat:
@@ -152,6 +155,20 @@ def messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
 WHATSAPP = ChatFormat("a WhatsApp chat", recognises, messages)
 
 
+def _header_of_chat() -> Callable[[str], re.Match[str] | None]:
+    """Return a function that matches the headers of one chat: all end with the sign that the first one ends with."""
+    end = ""
+
+    def header(line: str) -> re.Match[str] | None:
+        nonlocal end
+        if (match := _HEADER.match(line)) is None:
+            return None
+        end = end or match["end"]
+        return match if match["end"] == end else None
+
+    return header
+
+
 def _order(headers: Sequence[re.Match[str]]) -> _Order:
     """Return where year, month and day stand: so that most dates are some. If several will do, day before month."""
     american = any(_AMERICAN.match(header[0]) for header in headers)
@@ -164,7 +181,7 @@ def _order(headers: Sequence[re.Match[str]]) -> _Order:
 
 def _numbers(header: re.Match[str]) -> tuple[str, ...]:
     """Return the three numbers of a header's date."""
-    return tuple(filter(None, header.groups()))
+    return tuple(number for number in header.groups()[:-1] if number is not None)
 
 
 @functools.lru_cache(10_000)
