@@ -40,6 +40,8 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "bot/test_rooms.py::test_it_goes_with_the_channel_that_it_learned_from",
     ),
     "models of your own words": (
+        "bot/test_preview.py::test_a_data_package_is_one_s_own_words",
+        "bot/test_exports_of_members.py::test_a_withdrawal_takes_a_model_of_one_s_package",
         "bot/test_like_me.py::test_no_command_knows_it_for_anybody_else_admins_included",
         "bot/test_like_me.py::test_its_end_is_told_to_its_author_alone",
         "bot/test_like_me.py::test_it_goes_at_once_with_its_author",
@@ -50,6 +52,12 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "bot/test_imports.py::test_a_file_that_may_not_be_used_is_refused_and_not_kept",
     ),
     "models of books": ("e2e/test_models.py::test_deleting_asks_first_and_only_the_asker_answers",),
+    "an attached file": ("bot/test_uploads.py::test_files_are_read_in_another_process",),
+    "a chat that you attached": (
+        "bot/test_preview.py::test_what_was_cancelled_or_has_expired_is_not_learned",
+        "bot/test_preview.py::test_a_person_s_newest_chat_is_kept",
+        "bot/test_exports_of_members.py::test_of_this_server_only_members_who_agreed_are_learned",
+    ),
     "an attached text": (
         "bot/test_job_client.py::test_a_training_waits_with_its_text",
         "bot/test_job_client.py::test_a_servers_oldest_uploads_are_dropped",

@@ -229,7 +229,7 @@ def _greeting(prefix: str, demo_minutes: float, minutes: float, lacks: str | Non
         f"{in_minutes(demo_minutes)} while you watch. Then you can make me write. It takes about "
         f"{in_minutes(demo_minutes + 1)} in all; if I can't fetch the book, I read Python's manual instead, "
         "which needs no internet.\n\n"
-        f"**Then:** attach a `.txt` file to `{prefix}train` to have me learn a text of yours, "
+        f"**Then:** attach a text, a book or a chat to `{prefix}train` to have me learn it, "
         f"{in_minutes(minutes)} at most. `{prefix}help` shows all I can do."
         + (f"\n\n⚠️ {lacks}" if lacks is not None else ""),
         colour=BLURPLE,

@@ -74,7 +74,7 @@ class ModelCommands(commands.Cog):
         if not models:
             text = (
                 f"There is no model here yet.\nTrain one: `{as_typed(prefix, 'train', 'source', 'frankenstein')}`, or "
-                f"attach a `.txt` file to `{prefix}train`. `{prefix}model import` imports one that was exported. Until "
+                f"attach a file to `{prefix}train`. `{prefix}model import` imports one that was exported. Until "
                 f"then `{prefix}generate` writes with the English that I come with."
             )
             return {"embed": discord.Embed(description=text, colour=GREY), "view": None}
