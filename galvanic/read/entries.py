@@ -14,7 +14,7 @@ from galvanic.read.files import HEAD
 from galvanic.read.lines import text_file
 
 _CHUNK = 2**20  # characters that are read at once
-_LARGEST = 2**24  # characters of an entry; one that is longer is damaged
+_LARGEST = 2**21  # characters of an entry; one that is longer is damaged
 _HEX_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*+)\\x")  # Telegram Desktop writes control characters so, which is no JSON
 _BETWEEN = re.compile(r"[\s,]*+")
 

@@ -3,7 +3,7 @@
 import codecs
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,11 +70,22 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
             )
         content = read_files(Files.of_paths(paths), options, workdir)
         chat = content if isinstance(content, Chat) else None
+        if chat is None:
+            _refuse_for_text(options)
         text = chat_text(content, options, workdir) if isinstance(content, Chat) else content
     except OSError as error:
         raise UserError(f"{paths[0]} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
     info = text.info(paths[0].stem, name, "file", hard_wrapped=False if chat else None)
     return FileText(text.body, info, chat)
+
+
+def _refuse_for_text(options: ChatOptions) -> None:
+    """Refuse what somebody wants of a chat, where there is none. Raises UserError."""
+    for name, value in asdict(options).items():
+        if value:
+            raise UserError(
+                f"`--{name.replace('_', '-')}` is for chats, and this is none.", "Leave it out, or give a chat."
+            )
 
 
 def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) -> Text | Chat:
@@ -105,6 +116,8 @@ def _read_chat(files: Files, options: ChatOptions) -> Chat | None:
     """Read files as a chat; None: they are none."""
     if options.text_column:
         return _read_tables(files, options)
+    if options.speaker_column:
+        raise UserError("`--speaker-column` needs `--text-column`.", "Name the column of what was said, too.")
     for folder in FOLDERS:
         if folder.recognises(files.paths):
             chat = Chat(folder.name, own=folder.own)
