@@ -77,7 +77,7 @@ _LEADS = re.compile(
     # The first character is looked at before anything else: that is four times as fast.
     r"(?=[:w.@#(\[{<（\d])(?:"
     # A link or a host, also with a port, or with a space before its dot; an address; `name#1234`.
-    r"://|www\.\S|(?<=\w)\.[^\W\d_]{2}|(?<=\w\s)\.\s?[^\W\d_]{2}|\.\s?gg\s?[/\\]|(?<=[^\W\d_]):\d{4}"
+    r"://|www\.\w|(?<=\w)\.[^\W\d_]{2}|(?<=\w\s)\.\s?[^\W\d_]{2}|\.\s?gg\s?[/\\]|(?<=[^\W\d_]):\d{4}"
     r"|@|(?<=\w)#\d"
     r"|[(\[{<（]\s?(?:at|dot|\.)\s?[)\]}>）]"
     # Seven digits without a letter between them: a telephone, a card, an id. Places to four decimals, IP addresses.

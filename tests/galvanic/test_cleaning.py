@@ -279,6 +279,7 @@ def test_nothing_survives_whatever_stands_around_it(kind: str) -> None:
 @example(f"< @{ID}>")
 @example("||> a||")
 @example("``**`")
+@example("www.?")
 @pytest.mark.slow
 def test_a_message_is_one_line_and_done(content: str) -> None:
     line = clean(content)
