@@ -14,8 +14,9 @@ from galvanic.options import GenerateOptions, TrainOptions, options_of
 
 _OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
 _ESCAPE = re.compile(r"(?:^|(?<=\s))\\(?=--[A-Za-z])")
-_VALUE = re.compile(r"[^\s,]+(?:\s*,\s*[^\s,]+)*")
-"""One word, or a comma-separated list: of words after an option, only these are its value."""
+_ITEM = r"(?:\"[^\"]+\"|“[^”]+”|[^\s,]+)"
+_VALUE = re.compile(rf"{_ITEM}(?:\s*,\s*{_ITEM})*")
+"""One word or quotation, or a comma-separated list: of words after an option, only these are its value."""
 _SWITCH_VALUES = frozenset(
     {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0", "on", "off", "enable", "disable"}
 )

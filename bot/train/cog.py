@@ -125,12 +125,14 @@ class Training(commands.Cog):
                 "You named a text and attached a file.", f"Leave out {code(flags.source)} or the file. {further}"
             )
         if train_options.is_more(flags):
+            train_options.refuse_without_chat(flags)
             parent = await self.trainings.registry.choose(actor.viewer, flags.parent)
             options = train_options.chosen(flags, self.core.settings, parent)
             await self.trainings.begin_more(actor, parent, options, ctx.send)
             return
         own = own_channel(flags.source or "", actor.user.id)
         if own is not None or is_channel(flags.source or ""):
+            train_options.refuse_without_chat(flags, "speakers")
             plan = functools.partial(self._plan, actor, flags, own)
             await self.trainings.begin_channel(actor, plan, ctx.send)
         else:

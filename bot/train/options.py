@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from discord.ext import commands
 
-from bot.channels.sources import is_channel
 from bot.options import checks
 from bot.options.options import Options, option
 from galvanic.errors import UserError
@@ -58,8 +57,6 @@ def check(flags: TrainFlags, settings: Settings) -> None:
         flags.name = checks.model_name(flags.name)
     if flags.speaker_column is not None and flags.text_column is None:
         raise UserError("`--speaker-column` needs `--text-column`.", "Name the column of what was said, too.")
-    if flags.source is not None and (is_channel(flags.source) or is_more(flags)):
-        refuse_without_chat(flags, "speakers")
     start = start_of(flags)
     if start is not None and is_more(flags):
         raise UserError(
@@ -86,7 +83,7 @@ def of_chat(flags: TrainFlags) -> ChatOptions:
 
 
 def _names(typed: str | None) -> tuple[str, ...]:
-    return tuple(filter(None, (name.strip() for name in (typed or "").split(","))))
+    return tuple(filter(None, (name.strip(' "“”') for name in (typed or "").split(","))))
 
 
 def refuse_without_chat(flags: TrainFlags, *but: str) -> None:

@@ -121,7 +121,7 @@ def test_slash_commands_stay_within_discords_limits(command: commands.HybridComm
     assert len(parameters) <= 25
     for parameter in parameters:
         assert 1 <= len(str(parameter.description)) <= 100
-        assert re.fullmatch(r"[a-z_]{1,32}", parameter.display_name)
+        assert re.fullmatch(r"[a-z_0-9]{1,32}", parameter.display_name)
 
 
 def test_what_is_chosen_among_few_is_offered_by_discord() -> None:

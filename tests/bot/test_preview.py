@@ -88,6 +88,9 @@ async def test_only_the_lines_of_those_are_learned_who_were_chosen(live: Live) -
 async def test_options_choose_people_before(live: Live) -> None:
     answer = await live.ask("!train --only Nobody", files={"chat.json": telegram(*PEOPLE)})
     assert "Nobody in that chat is called `Nobody`" in answer
+    for typed in ('"vera lind, paul"', '"Vera Lind", Paul', "“Paul, Vera Lind”"):
+        preview = await shown(live, "Vera Lind", "Paul", "Iris", typed=f"!train --only {typed} --name us")
+        assert "**68 messages** by 2 people" in text_of(preview)
     preview = await shown(live, typed="!train --without vera --speakers")
     words = text_of(preview)
     assert "**68 messages** by 2 people" in words
@@ -210,7 +213,8 @@ async def test_what_is_for_chats_is_refused_for_other_texts(live: Live) -> None:
         refusal = await live.ask(f"!train {option}", files={"dull.txt": b"Dull words of a dull book. " * 200})
         assert f"`{option.split()[0]}` is for chats" in refusal
     assert "`--only` is for chats" in await live.ask("!train python-docs --only Ada")
-    assert "`--only` is for chats" in await live.ask("!train #lab --only Ada")
+    for typed in ("#lab --only Ada", "@me #lab --without Ada", "more --only Ada"):
+        assert "is for chats" in await live.ask(f"!train {typed}")
     assert await jobs(live) == []
 
 
