@@ -156,15 +156,18 @@ WHATSAPP = ChatFormat("a WhatsApp chat", recognises, messages)
 
 
 def _header_of_chat() -> Callable[[str], re.Match[str] | None]:
-    """Return a function that matches the headers of one chat: all end with the sign that the first one ends with."""
-    end = ""
+    """Return a function that matches the headers of one chat: they end with a colon only if the first one does.
+
+    Otherwise a line of an agenda (`15.01.2024 10:00: tea`) would begin a message.
+    """
+    first = ""
 
     def header(line: str) -> re.Match[str] | None:
-        nonlocal end
+        nonlocal first
         if (match := _HEADER.match(line)) is None:
             return None
-        end = end or match["end"]
-        return match if match["end"] == end else None
+        first = first or match["end"]
+        return match if match["end"] != ":" or first == ":" else None
 
     return header
 

@@ -218,10 +218,10 @@ Plan (new)
     assert left_out == {SYSTEM: 3, WORDLESS: 4}
 
 
-def test_a_line_that_begins_as_headers_of_other_chats_is_part_of_its_message() -> None:
-    text = "Monday:\n15.01.2024 10:00: tea\n[15.01.24, 10:15:00] cake: no\nbye"
-    messages, _ = read(f"15.01.24, 09:30 - Ada: {text}\n15.01.24, 09:31 - Ben: fine\n")
-    assert [message.text for message in messages] == [text, "fine"]
+def test_a_line_of_an_agenda_is_part_of_its_message() -> None:
+    text = "Monday:\n15.01.2024 10:00: tea\nbye"
+    messages, _ = read(f"15.01.24, 09:30 - Ada: {text}\n[15.01.24, 09:31:00] Ben: of another phone\n")
+    assert [message.text for message in messages] == [text, "of another phone"]
 
 
 def test_a_chat_of_the_web() -> None:
