@@ -19,6 +19,7 @@ _SIGNAL_MARKS = re.compile(
     re.M,
 )
 _SIGNAL_CALL = re.compile(r"(?:Incoming|Outgoing|Missed)(?: voice| video| group)? call(?: \([^()\n]*\))?")
+_MANY = 20  # headers at the beginning that no other text has
 _SIGNAL_DELETED = "(This message was deleted)"
 
 # `[10:11]`, `10:11:12`, `2024-01-02 10:11:12`, `Jan 02 10:11:12`, `[Tuesday, 2 January 2024] [10:11:12 CET]`
@@ -45,7 +46,7 @@ _HALF_A_YEAR = timedelta(days=183)
 def _is_signal(head: str) -> bool:
     text_lines = [line for line in head.splitlines() if line.strip()]
     headers = sum(_SIGNAL.match(line) is not None for line in text_lines)
-    return bool(headers) and _SIGNAL.match(text_lines[0]) is not None and headers >= len(text_lines) / 10
+    return headers >= min(_MANY, max(1, len(text_lines) / 10)) and _SIGNAL.match(text_lines[0]) is not None
 
 
 def _signal_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:

@@ -17,6 +17,7 @@ from galvanic.read.chat import FORWARDED, SYSTEM, WORDLESS, ChatFormat, Message
 from galvanic.read.lines import log_entries
 
 _BEFORE = 3  # lines that may stand before the first header
+_MANY = 20  # headers at the beginning that no other text has
 _HEAD = 500_000  # characters at the beginning whose dates decide the order of day and month
 
 _HIDDEN = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*+"
@@ -115,7 +116,7 @@ _BOLD, _STRUCK = (
 
 
 def recognises(head: str) -> bool:
-    """Return whether a text begins as a WhatsApp chat: with headers, of which enough name somebody who writes more."""
+    """Return whether a text begins as a WhatsApp chat: with headers, many with names, of which one comes twice."""
     header = _header_of_chat()
     text_lines = [line for line in head.splitlines() if line.strip()]
     headers = [(line, match) for line in text_lines if (match := header(line)) is not None]
@@ -123,9 +124,9 @@ def recognises(head: str) -> bool:
         return False
     names = [name for line, match in headers if (name := _speaker(line[match.end() :])) is not None]
     return (
-        len(headers) >= len(text_lines) / 10
+        len(headers) >= min(_MANY, len(text_lines) / 10)  # messages may have many lines
         and len(names) >= max(1, len(headers) / 4)
-        and (len(names) < 10 or len({name[0] for name in names}) <= len(names) * 3 / 4)
+        and (len(names) < 10 or len({name[0] for name in names}) < len(names))
     )
 
 

@@ -218,6 +218,11 @@ Plan (new)
     assert left_out == {SYSTEM: 3, WORDLESS: 4}
 
 
+def test_messages_may_have_many_lines() -> None:
+    messages, _ = read("15.01.24, 09:30 - Ada: a line\n" * 20 + "15.01.24, 09:31 - Ben: a line\n" + "a line\n" * 500)
+    assert len(messages) == 21
+
+
 def test_a_line_of_an_agenda_is_part_of_its_message() -> None:
     text = "Monday:\n15.01.2024 10:00: tea\nbye"
     messages, _ = read(f"15.01.24, 09:30 - Ada: {text}\n[15.01.24, 09:31:00] Ben: of another phone\n")
