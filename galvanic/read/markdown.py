@@ -15,7 +15,8 @@ from galvanic.units import MEGABYTE
 
 _LIMIT = 20 * MEGABYTE  # of a file: its parser needs many times as much memory
 _FACTS = re.compile(r"\A---\n(?:(?!---\n).*\n){0,200}?---\n")  # what tools write before the text
-_HEADING = re.compile(r"(?:\A|\n[ \t]*\n)#{1,6} [^\n#][^\n]*\n(?=[ \t]*\n)")
+_BEGIN = re.compile(r"#{1,6} [^\n]+\n[ \t]*\n|!?\[|<(?:a|center|div|h1|img|p|picture)\b")  # a title, or badges above it
+_HEADING = re.compile(r"(?:\A|\n[ \t]*\n)#{1,6} [^\n#]")
 _MARKS = (
     re.compile(r"(?<![\w\])])!?\[[^\[\]\n]+\]\([^()\s]+\)"),  # a link
     re.compile(r"^(?:```|~~~)[\w+-]*$", re.MULTILINE),  # code
@@ -25,11 +26,13 @@ _MARKS = (
 
 
 def _recognises(head: bytes) -> bool:
-    """Return whether a text has two headings, each between empty lines, and two other marks of Markdown at least."""
-    text = head_text(head)
-    begin = _FACTS.match(text)
-    text = text[begin.end() :].lstrip() if begin else text.lstrip()
-    return len(_HEADING.findall(text)) >= 2 and sum(len(mark.findall(text)) for mark in _MARKS) >= 2
+    """Return whether a text begins with a heading, and has another one and two other marks of Markdown at least.
+
+    Sources of programs have comments that look like headings, and chats have single marks.
+    """
+    text = _FACTS.sub("", head_text(head)).lstrip()
+    marks = sum(len(mark.findall(text)) for mark in _MARKS)
+    return _BEGIN.match(text) is not None and len(_HEADING.findall(text)) >= 2 and marks >= 2
 
 
 def _nothing(*_: Any) -> str:

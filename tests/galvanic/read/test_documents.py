@@ -264,7 +264,6 @@ burned low.
 00:00:02,500 --> 00:00:04,000
 {\\an8}- Who is there?
 - Nobody.
-
 3
 00:00:04,000 --> 00:00:05,000
 - Nobody.
@@ -273,8 +272,11 @@ VTT = """WEBVTT - a film
 
 NOTE nobody reads this
 
+ab12/4-0
 00:01.000 --> 00:02.500 align:start
 <v Ada>The lamp <00:01.500><c>burned</c> low.
+
+NOTE nor this
 
 00:02.500 --> 00:04.000
 - Who is there?
