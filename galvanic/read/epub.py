@@ -10,11 +10,13 @@ from lxml import etree
 from galvanic.errors import UserError
 from galvanic.read.documents import Document, DocumentFormat
 from galvanic.read.files import opened_zip, read_member
-from galvanic.read.pages import page_source, page_text
+from galvanic.read.pages import Page, page_source
 
 _CONTAINER = "META-INF/container.xml"
 _LOCKED = ("META-INF/rights.xml", "META-INF/license.lcpl", "META-INF/sinf.xml")  # Adobe's, Readium's, Apple's
 _NO_CHAPTERS = frozenset({"cover", "toc", "title-page", "copyright-page", "index"})  # types of pages, in EPUB 2
+
+_CONTENTS_SHARE = 0.6  # of the words of a page that are links, in contents
 
 
 def _read(data: bytes, name: str) -> Document:
@@ -63,10 +65,12 @@ def _text(archive: zipfile.ZipFile, chapters: Iterator[str], name: str) -> Itera
             source = read_member(archive, chapter, name)
         except KeyError:  # a chapter that the file lacks
             continue
-        for part in page_text(page_source(source, name), name) if source.strip() else ():
-            yield between + part if part else ""
-            between = "" if part else between
-        between = "\n\n"
+        page = Page(name)
+        text = "".join(page.read(page_source(source, name))) if source.strip() else ""
+        if page.linked > _CONTENTS_SHARE * page.characters:
+            continue
+        yield between + text if text else ""
+        between = "\n\n" if between or text else ""
 
 
 EPUB = DocumentFormat(

@@ -25,6 +25,7 @@ _REFUSED = {
     "xl/workbook.xml": "an Excel workbook (.xlsx)",
     "ppt/presentation.xml": "a PowerPoint presentation (.pptx)",
 }
+_AT_ONCE = 2**20  # bytes that are read at once, since as much memory is taken before it is known how many there are
 
 Opener = Callable[[], BinaryIO]
 
@@ -226,10 +227,13 @@ def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
 
 
 def _whole(file: BinaryIO, path: str) -> bytes:
-    data = file.read(UNPACKED_LIMIT + 1)
-    if len(data) > UNPACKED_LIMIT:
-        raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
-    return data
+    parts, size = list[bytes](), 0
+    while part := file.read(_AT_ONCE):
+        parts.append(part)
+        size += len(part)
+        if size > UNPACKED_LIMIT:
+            raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
+    return b"".join(parts)
 
 
 def _in_memory(data: bytes) -> BinaryIO:

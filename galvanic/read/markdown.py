@@ -8,12 +8,12 @@ from markdown_it import MarkdownIt
 from galvanic.errors import UserError
 from galvanic.read.documents import Document, DocumentFormat
 from galvanic.read.lines import head_text
-from galvanic.read.pages import page_text
+from galvanic.read.pages import Page
 from galvanic.read.refusals import SAVE_AS_TEXT
 from galvanic.read.text import decode_text
 from galvanic.units import MEGABYTE
 
-_LIMIT = 20 * MEGABYTE  # of a file: its parser needs many times as much memory
+_LIMIT = 5 * MEGABYTE  # of a file: its parser needs many times as much memory
 _FACTS = re.compile(r"\A---\n(?:(?!---\n).*\n){0,200}?---\n")  # what tools write before the text
 _BEGIN = re.compile(r"#{1,6} [^\n]+\n[ \t]*\n|!?\[|<(?:a|center|div|h1|img|p|picture)\b")  # a title, or badges above it
 _HEADING = re.compile(r"(?:\A|\n[ \t]*\n)#{1,6} [^\n#]")
@@ -45,7 +45,7 @@ def _read(data: bytes, name: str) -> Document:
     parser = MarkdownIt("commonmark").enable("table")
     for code in ("fence", "code_block"):
         parser.add_render_rule(code, _nothing)
-    return Document(page_text(parser.render(_FACTS.sub("", decode_text(data, name))), name))
+    return Document(Page(name).read(parser.render(_FACTS.sub("", decode_text(data, name)))))
 
 
 MARKDOWN = DocumentFormat(_recognises, _read)

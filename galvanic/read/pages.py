@@ -31,14 +31,29 @@ _CHARSETS = ("utf", "cp", "iso8859", "koi8", "mac", "euc", "gb", "big5", "shift"
 _TITLE = re.compile(r"<title\b[^>]*>([^<]{1,1000})", re.IGNORECASE)
 
 
-class _Page:
-    """Takes the tags and words of a page from lxml. Its methods have lxml's names. Raises UserError: it is too deep."""
+class Page:
+    """Takes the tags and words of a page from lxml, by methods that have lxml's names, and gives its text.
+
+    `name`: the file's, for messages. `characters`, `linked`: of the words so far, and of those that are links.
+    """
 
     def __init__(self, name: str) -> None:
-        self.text = Paragraphs()
+        self.characters = self.linked = 0
+        self._text = Paragraphs()
         self._name = name
         self._depth = self._articles = self._as_written = 0
         self._left_out = 0  # depth below the tag that is left out
+        self._link = 0  # depth of the link that the words are in
+
+    def read(self, source: str) -> Iterator[str]:
+        """Yield the text of a page in parts. Raises UserError: its tags are nested too deep."""
+        parser = etree.HTMLParser(target=self)
+        for begin in range(0, len(source), _AT_ONCE):
+            parser.feed(source[begin : begin + _AT_ONCE])
+            yield self._text.take()
+        with contextlib.suppress(etree.LxmlError):  # a page without a tag or word
+            parser.close()
+        yield self._text.take()
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         self._depth += 1
@@ -49,12 +64,16 @@ class _Page:
             return
         self._articles += tag in ("article", "section", "main")
         self._as_written += tag == "pre"
+        if tag == "a" and "href" in attributes:
+            self._link = self._depth
         if tag == "br":
-            self.text.break_line()
+            self._text.break_line()
         self._separate(tag)
 
     def end(self, tag: str) -> None:
         self._depth -= 1
+        if self._depth < self._link:
+            self._link = 0
         if self._left_out:
             self._left_out -= 1
             return
@@ -64,7 +83,10 @@ class _Page:
 
     def data(self, words: str) -> None:
         if not self._left_out:
-            (self.text.add_lines if self._as_written else self.text.add)(words)
+            characters = len(words.strip())
+            self.characters += characters
+            self.linked += characters if self._link else 0
+            (self._text.add_lines if self._as_written else self._text.add)(words)
 
     def close(self) -> None:
         """Do nothing: lxml asks for it."""
@@ -78,23 +100,11 @@ class _Page:
 
     def _separate(self, tag: str) -> None:
         if _PARAGRAPHS.fullmatch(tag):
-            self.text.part(PARAGRAPH)
+            self._text.part(PARAGRAPH)
         elif _LINES.fullmatch(tag):
-            self.text.part(LINE)
+            self._text.part(LINE)
         elif tag in ("td", "th"):
-            self.text.part(SPACE)
-
-
-def page_text(source: str, name: str) -> Iterator[str]:
-    """Yield the text of a page in parts. `name`: the file's, for messages. Raises UserError: it is nested too deep."""
-    page = _Page(name)
-    parser = etree.HTMLParser(target=page)
-    for begin in range(0, len(source), _AT_ONCE):
-        parser.feed(source[begin : begin + _AT_ONCE])
-        yield page.text.take()
-    with contextlib.suppress(etree.LxmlError):  # a page without a tag or word
-        parser.close()
-    yield page.text.take()
+            self._text.part(SPACE)
 
 
 def page_source(data: bytes, name: str) -> str:
@@ -119,7 +129,7 @@ def _read(data: bytes, name: str) -> Document:
     source = page_source(data, name)
     refuse_formats(source, name)
     title = _TITLE.search(source, 0, _AT_ONCE)
-    return Document(page_text(source, name), " ".join(html.unescape(title[1]).split()) if title else "")
+    return Document(Page(name).read(source), " ".join(html.unescape(title[1]).split()) if title else "")
 
 
 HTML = DocumentFormat(lambda head: _PAGE.match(head_text(head)) is not None, _read)

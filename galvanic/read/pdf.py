@@ -45,7 +45,7 @@ def _read(data: bytes, name: str) -> Document:
     except Exception as error:  # a damaged file makes pypdf raise anything
         raise UserError(f"`{name}` is a damaged PDF.", "Download or export it again.") from error
     if locked:
-        raise UserError(f"`{name}` is locked with a password.", "Save it without one.")
+        raise UserError(f"`{name}` is locked.", "Save it without a password or other protection.")
     if pages > MOST_PAGES:
         raise UserError(f"`{name}` has more than {MOST_PAGES:,} pages.", "Give a part of it.")
     return Document(

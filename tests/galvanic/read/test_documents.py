@@ -32,11 +32,13 @@ PACKAGE = """<?xml version="1.0" encoding="utf-8"?>{doctype}
 <item id="cover" href="cover.xhtml" media-type="application/xhtml+xml"/>
 <item id="two" href="text/chapter%202.xhtml" media-type="application/xhtml+xml"/>
 <item id="one" href="text/chapter1.xhtml" media-type="application/xhtml+xml"/>
+<item id="list" href="list.xhtml" media-type="application/xhtml+xml"/>
 <item id="plate" href="plate.xhtml" media-type="application/xhtml+xml"/>
 <item id="notes" href="notes.xhtml" media-type="application/xhtml+xml"/>
 <item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/></manifest>
-<spine><itemref idref="cover"/><itemref idref="nav"/><itemref idref="one"/><itemref idref="plate"/>
-<itemref idref="gone"/><itemref idref="two"/><itemref idref="two"/><itemref idref="notes" linear="no"/></spine>
+<spine><itemref idref="cover"/><itemref idref="nav"/><itemref idref="list"/><itemref idref="one"/>
+<itemref idref="plate"/><itemref idref="gone"/><itemref idref="two"/><itemref idref="two"/>
+<itemref idref="notes" linear="no"/></spine>
 <guide><reference type="cover" href="cover.xhtml"/></guide></package>"""
 CHAPTER = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE html>
@@ -62,6 +64,7 @@ def epub(**changed: str | bytes) -> bytes:
         "META-INF/container.xml": CONTAINER,
         "OEBPS/book.opf": PACKAGE.format(doctype="", entity=""),
         "OEBPS/nav.xhtml": CHAPTER.format(title="Contents", text="<nav><ol><li>One</li></ol></nav>"),
+        "OEBPS/list.xhtml": CHAPTER.format(title="", text="<p><a href='a'>One</a></p>\n<p><a href='b'>Two</a></p>"),
         "OEBPS/cover.xhtml": CHAPTER.format(title="Cover", text="<p>A cover</p>"),
         "OEBPS/plate.xhtml": "<html><body><img src='plate.png' alt='a plate'/></body></html>",
         "OEBPS/notes.xhtml": CHAPTER.format(title="Notes", text="<p>A note.</p>"),
