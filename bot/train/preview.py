@@ -324,7 +324,7 @@ def _embed(about: Preview, messages: int, people: int, lines: Collection[str], p
         only = as_typed(prefix, "train", "--only", "NAME,NAME")
         parts.append(f"The menu has the {len(chat.listed)} who wrote most; `{only}` takes others.")
     shown = listed([f"> {plain_with_emoji(shorten(line, _LINE_CHARS))}" for line in lines], "and {} more", 2_400)
-    parts.append(f"**Lines as they are learned:**\n{shown or '> …'}")
+    parts.append(f"\n**Lines as they are learned:**\n{shown or '> …'}")
     description = "\n".join(parts)[:DESCRIPTION_LIMIT]
     embed = discord.Embed(title=clipped(chat.title, TITLE_LIMIT), description=description, colour=BLURPLE)
     return embed.set_footer(text="Nothing is learned before you press Train. I keep this for an hour.")

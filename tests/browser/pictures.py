@@ -7,12 +7,14 @@ chromium, fonts-noto-color-emoji).
 
 import argparse
 import os
+import random
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, sync_playwright
@@ -20,7 +22,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 from shared.settings import Settings
 from tests.browser.conftest import FLAGS
 from tests.browser.tab import Tab
-from tests.driver.client import Message, text_of
+from tests.driver.client import Message, components, text_of
 from tests.e2e.acts import restart_bot, slash
 from tests.e2e.system import System
 
@@ -217,6 +219,60 @@ def take_game(photos: Photographer, minutes: float) -> None:
     photos.keep("best", photos.say("!best", "**3**", "**1**"))
 
 
+def flat_share(messages: int = 6_000) -> bytes:
+    """A chat of three people who share a flat, as WhatsApp exports one on Android."""
+    draw = random.Random(1)
+    people = {"Vera": 3, "Paul": 2, "Iris": 1}
+    begins = (
+        "who took",
+        "I think I left",
+        "has anybody seen",
+        "we are out of",
+        "please water",
+        "I am making",
+        "sorry about",
+    )
+    things = (
+        "my keys",
+        "the milk",
+        "the big pan",
+        "the plant",
+        "a pot of tea",
+        "the last of the bread",
+        "your umbrella",
+    )
+    ends = ("again", "in the kitchen", "tonight", "before the rain comes", "or so it seems", "for all of us", "haha")
+    lines = ["12/01/2024, 07:59 - Messages and calls are end-to-end encrypted. Tap to learn more."]
+    when = datetime(2024, 1, 13, 8, 0)
+    for number in range(messages):
+        when += timedelta(minutes=draw.randint(5, 90))
+        (person,) = draw.choices([*people], [*people.values()])
+        text = f"{draw.choice(begins)} {draw.choice(things)} {draw.choice(ends)}"
+        if number % 40 == 7:
+            text = draw.choice(("<Media omitted>", "look: https://example.org/lamp"))
+        lines.append(f"{when:%d/%m/%Y, %H:%M} - {person}: {text}")
+    return "\n".join(lines).encode()
+
+
+def take_chat(photos: Photographer, minutes: float) -> None:
+    """A chat is attached and shown; somebody chooses people, and has it learned."""
+    system, client = photos.system, photos.system.client
+    photos.page.go("lab")
+    typed = f"!train --speakers --minutes {minutes:g} --name flat"
+    sent = client.send(typed, files={"WhatsApp Chat with Flat.txt": flat_share()})["id"]
+    preview = client.wait_for(lambda: system.answer_to(sent), 60)
+    photos.keep("preview", preview)
+    menu = next(item for item in components(preview) if item.get("options"))
+    client.select(preview["id"], menu["custom_id"], [option["value"] for option in menu["options"][:2]])
+    preview = system.wait_for_card(preview, "by 2 people")
+    before = client.send("...")["id"]
+    client.click_label(preview, "Train")
+    card = client.wait_for(lambda: system.answer_to(before), 60)
+    system.wait_for_card(card, "is now this channel's model", timeout=60 * minutes + 300)
+    photos.say("!generate", "random seed")
+    photos.whole("chat-learned")
+
+
 def take_without(photos: Photographer, minutes: float) -> None:
     """What the bot does where Discord does not let it read messages."""
     system, client = photos.system, photos.system.client
@@ -241,6 +297,7 @@ TOURS = {
     "book": take,
     "channel": take_channel,
     "talk": take_talk,
+    "chats": take_chat,
     "game": take_game,
     "without": take_without,
 }
