@@ -42,6 +42,7 @@ _CONTROL_SHARE = 1 / 20
 # Control characters (C0, DEL and C1) without tab, line feed, form feed and carriage return, which texts have.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_ASCII = bytes(range(0x80))
 _NOT_LATIN_SHARE = 1 / 4
 _NOT_LATIN = (
     *("cp1251", "koi8_r", "cp866"),  # Cyrillic
@@ -212,7 +213,7 @@ def _encodings(head: bytes) -> tuple[bool, tuple[str, ...]]:
 def _not_latin(sample: bytes) -> str | None:
     if len(sample) == _SAMPLE and b"\n" in sample:  # a newline is never half a character in these encodings
         sample = sample[: sample.rindex(b"\n")]
-    if sum(byte >= 0x80 for byte in sample) < len(sample) * _NOT_LATIN_SHARE:
+    if len(sample.translate(None, _ASCII)) < len(sample) * _NOT_LATIN_SHARE:
         return None
     best = charset_normalizer.from_bytes(sample, cp_isolation=list(_NOT_LATIN)).best()
     return best.encoding if best is not None else None
