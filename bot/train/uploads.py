@@ -139,19 +139,19 @@ def _check(files: Sequence[discord.Attachment]) -> None:
 
 async def _run(folder: Path) -> None:
     """Have a process read the files in a folder. Raises UserError: it takes too long, or was killed."""
-    # Neither the token nor a password reaches it.
+    # Neither the token nor a password reaches it. Each thread of numpy's would take memory of its own.
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
-    environment = kept | {"PYTHONPATH": str(PurePath(shared.__path__[0]).parent), "TMPDIR": str(folder)}
+    code, threads = str(PurePath(shared.__path__[0]).parent), {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "shared.corpora.reader", folder),
+        *(sys.executable, "-P", "-m", "shared.corpora.reader", folder),
+        env=kept | threads | {"PYTHONPATH": code, "TMPDIR": str(folder)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
-        env=environment,
     )
     try:
         async with asyncio.timeout(TIME_S):
-            code = await process.wait()
+            status = await process.wait()
     except TimeoutError as error:
         raise UserError(
             f"Reading the files took longer than {TIME_S} s, so I stopped.", f"Send a part of them. {COMMAND_LINE}"
@@ -160,8 +160,8 @@ async def _run(folder: Path) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if code:
-        log.warning("upload_not_read", code=code)
+    if status:
+        log.warning("upload_not_read", status=status)
         raise UserError("I couldn't read the files.", f"They may be damaged, or too large. {COMMAND_LINE}")
 
 

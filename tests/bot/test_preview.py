@@ -6,6 +6,7 @@ import io
 import sys
 import zipfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from shared import keys
 from shared.jobs import TrainJob
 from tests.bot.channels import members_of, names
 from tests.bot.live import Live, text_of
-from tests.bot.previews import jobs, own_model, shown, text, trained, usable
+from tests.bot.previews import jobs, own_model, pressed, shown, text, trained, usable
 from tests.driver import BOT_TOKEN
 from tests.exports import WORDS, channel_export, learned, package, telegram
 
@@ -112,11 +113,10 @@ async def test_names_are_switched_on_and_off(live: Live) -> None:
 
 async def test_nobody_else_can_press(live: Live) -> None:
     preview = await shown(live)
-    pressed = live.press("ben", preview, "Train")
+    live.press("ben", preview, "Train")
     await live.until(lambda: live.whispered("ben", "is for somebody else"), "a refusal")
     choose(live, preview, "0", person="ben")
     await live.handled()
-    assert pressed.modal is None
     assert await jobs(live) == []
     assert "**102 messages**" in text_of(preview)
 
@@ -194,6 +194,18 @@ async def test_nothing_of_a_chat_is_a_mention_or_a_mark(live: Live) -> None:
     assert "> @everyone" not in words
     (sent,) = [entry for entry in live.requests("POST") if entry.json and "preview-train" in str(entry.json)]
     assert sent.json["allowed_mentions"]["parse"] == []
+
+
+async def test_a_chat_of_the_operator_s_folder_is_shown_first(live: Live, tmp_path: Path) -> None:
+    live.bot.settings.corpora_dir = tmp_path
+    (tmp_path / "flat.json").write_bytes(telegram(*PEOPLE))
+    (tmp_path / "dull.txt").write_text("Dull words of a dull book. " * 200)
+    assert "Learning dull" in await live.ask("!train dull")
+    preview = await live.answered(live.send("!train flat --only vera"))
+    assert "**34 messages** by 1 person" in text_of(preview)
+    job_id = await pressed(live, preview)
+    assert learned(await text(live, job_id), PEOPLE) == [True, False, False]
+    assert (await live.job(job_id, TrainJob)).scope == "channel"
 
 
 async def test_several_files_are_one_text(live: Live) -> None:
