@@ -1,5 +1,6 @@
 """The files that a text comes in: on the disk, attached to a message, or in an archive. What is unpacked is bounded."""
 
+import errno
 import functools
 import gzip
 import io
@@ -168,7 +169,7 @@ class _Unpacked(io.RawIOBase):
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
             raise _damaged(self._path) from error
         except OSError as error:
-            if error.errno is None:  # the library's, not the system's
+            if error.errno in (None, errno.EINVAL):  # the library's, or of a place that is not in the file
                 raise _damaged(self._path) from error
             raise
         self._size += len(data)
@@ -216,7 +217,7 @@ def read_member(archive: zipfile.ZipFile, member: str, path: str) -> bytes:
 def _opened(file: BinaryIO, path: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise _damaged(path) from error
 
 

@@ -11,7 +11,7 @@ from galvanic.read.entries import entries
 from galvanic.read.files import Files
 
 _USERS = re.compile(r"(?P<root>(?:.*/)?)(?:org_)?users\.json")
-_DAY = re.compile(r"[^/]+/(?P<day>\d{4}-\d\d-\d\d)\.json")
+_DAY = re.compile(r"(?P<root>(?:.*/)?)[^/]+/(?P<day>\d{4}-\d\d-\d\d)\.json")
 # "<@U1>", "<#C1|name>", "<!here>", "<!subteam^S1|@name>", "<https://example.org|label>". Who is meant is written as
 # Discord does it, so that the cleaning puts its word there.
 _REFERENCE = re.compile(r"<(?P<kind>@|#|!subteam|!date|!|)(?P<target>[^<>|]*+)(?:\|(?P<label>[^<>]*+))?>")
@@ -48,13 +48,9 @@ def messages(files: Files, left_out: Counter[str]) -> Iterator[Message]:
 
 def _days(paths: Collection[str]) -> list[tuple[str, date | None]]:
     """Return the files of channels in a folder that also has the users, and their days."""
-    roots = [match["root"] for path in paths if (match := _USERS.fullmatch(path))]
-    return [
-        (path, _date(match["day"]))
-        for path in sorted(paths)
-        for root in roots[:1]
-        if path.startswith(root) and (match := _DAY.fullmatch(path, len(root)))
-    ]
+    roots = {match["root"] for path in paths if (match := _USERS.fullmatch(path))}
+    days = ((path, _DAY.fullmatch(path)) for path in sorted(paths))
+    return [(path, _date(match["day"])) for path, match in days if match and match["root"] in roots]
 
 
 def _date(text: str) -> date | None:

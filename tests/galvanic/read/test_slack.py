@@ -84,6 +84,15 @@ def test_an_export_is_what_people_wrote_in_its_channels(root: str) -> None:
     assert (chat.first, chat.last) == (datetime.date(2020, 1, 1), datetime.date(2020, 1, 3))
 
 
+def test_several_exports_are_read_as_one() -> None:
+    first = archive({"general/2020-01-01.json": [sent("one")]})
+    second = archive({"general/2020-01-01.json": [sent("two", "U5")]}, [{"id": "U5", "name": "eve"}])
+    chat = read_files(Files.of_memory([("a.zip", first), ("b.zip", second), ("notes.txt", b"x")]), ChatOptions())
+    assert isinstance(chat, Chat)
+    assert lines(chat) == ["Ada: one", "eve: two"]
+    assert chat.left_out == {OTHER_FILES: 3}
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
