@@ -174,7 +174,7 @@ def _read_text(files: Files, path: str, workdir: Path | None) -> Text:
     text = collected(parts, workdir and workdir / "document.txt")
     if not text.chars:
         raise UserError(f"`{path}` has no text in it.", "Pictures of pages can't be read: give a file with text.")
-    return replace(without_licence(text, workdir), title=content.title)
+    return replace(without_licence(text, workdir), title=harmless(content.title))
 
 
 def _joined(files: Files, paths: Sequence[str], workdir: Path | None) -> Iterator[str]:

@@ -17,6 +17,7 @@ from galvanic.read.documents import Document, DocumentFormat
 MOST_PAGES = 20_000
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 _CONTENTS = re.compile(r"(?:\. ?){4}[ .]*[\divxlc]+$")  # in a line of a table of contents
+_NO_TITLE = re.compile(r"^microsoft word|^untitled|\.\w{2,4}$", re.IGNORECASE)  # names of files and programs
 _ONLY_NUMBER = re.compile(r"[\W\d_]*|[ivx]+")
 _GAP, _LEAST_GAP = 500, 170  # between words: one that pypdf sees, and the narrowest
 _REPEATED = 3  # pages with the same first or last line
@@ -48,25 +49,25 @@ def _read(data: bytes, name: str) -> Document:
         raise UserError(f"`{name}` is locked.", "Save it without a password or other protection.")
     if pages > MOST_PAGES:
         raise UserError(f"`{name}` has more than {MOST_PAGES:,} pages.", "Give a part of it.")
-    return Document(
-        _text(reader, name), "" if re.search(r"^microsoft word|^untitled|\.\w{2,4}$", title, re.I) else title
-    )
+    return Document(_text(reader, name), "" if _NO_TITLE.search(title) else title)
 
 
 def _text(reader: pypdf.PdfReader, name: str) -> Iterator[str]:
     pages = list[list[str]]()
-    characters = unreadable = 0
+    characters = unreadable = damaged = 0
     for number in range(len(reader.pages)):
         try:
             text = reader.pages[number].extract_text(visitor_operand_before=_widen).translate(_LIGATURES)
         except Exception:  # as above: the other pages may be whole
-            text = ""
+            text, damaged = "", damaged + 1
         characters += len(text)
         unreadable += len(_UNREADABLE.findall(text))
         text = text.replace("\0", "")
         lines = (" ".join(line.split()) for line in text.splitlines())
         pages.append([line for line in lines if line and not _CONTENTS.search(line)])
         yield ""  # so that the time is looked at
+    if damaged and not characters:
+        raise UserError(f"`{name}` is a damaged PDF.", "Download or export it again.")
     if unreadable > _UNREADABLE_SHARE * characters:
         problem = f"The letters of `{name}` can't be read: its fonts don't say which they are."
         raise UserError(problem, "Give the text in another format.")
