@@ -11,7 +11,7 @@ from lxml import etree
 from galvanic.errors import UserError
 from galvanic.read.documents import LINE, PARAGRAPH, SPACE, Document, DocumentFormat, Paragraphs
 from galvanic.read.lines import head_text
-from galvanic.read.refusals import HTML as _PAGE, refuse_formats
+from galvanic.read.refusals import HTML as _PAGE
 from galvanic.read.text import decode_text
 
 _AT_ONCE = 2**16  # characters that are parsed at once
@@ -28,6 +28,7 @@ _LEFT_OUT_CLASSES = frozenset({"pagenum", "pageno", "fnanchor", "mw-editsection"
 _LEFT_OUT_TYPES = frozenset({"pagebreak", "noteref", "toc", "landmarks", "page-list", "cover", "navigation"})
 _CHARSET = re.compile(rb"<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 _CHARSETS = ("utf", "cp", "iso8859", "koi8", "mac", "euc", "gb", "big5", "shift", "iso2022", "tis")
+_TELEGRAM = re.compile(r"<title>Exported Data</title>[^\0]*?\bclass=\"page_wrap\b")
 _TITLE = re.compile(r"<title\b[^>]*>([^<]{1,1000})", re.IGNORECASE)
 
 
@@ -127,7 +128,9 @@ def page_source(data: bytes, name: str) -> str:
 
 def _read(data: bytes, name: str) -> Document:
     source = page_source(data, name)
-    refuse_formats(source, name)
+    if _TELEGRAM.search(source, 0, _AT_ONCE):
+        problem = f"`{name}` is an HTML page of a chat on Telegram, made for looking at."
+        raise UserError(problem, "Export the chat again with the format JSON, and give that.")
     title = _TITLE.search(source, 0, _AT_ONCE)
     return Document(Page(name).read(source), " ".join(html.unescape(title[1]).split()) if title else "")
 

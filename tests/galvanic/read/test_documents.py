@@ -356,6 +356,13 @@ def test_documents_that_are_no_text_are_refused_by_name() -> None:
     assert "old Microsoft Office" in refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500))
 
 
+def test_a_chat_as_a_page_is_no_page() -> None:
+    """Telegram Desktop's layout, by its export_output_html.cpp."""
+    page = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"/>\n<title>Exported Data</title></head>\n'
+    page += '<body onload="CheckLocation();">\n<div class="page_wrap">\nAda</div></body></html>'
+    assert "Telegram" in refused(page.encode())
+
+
 def test_pictures_of_pages_cannot_be_read() -> None:
     assert "no text" in refused(pdf_pages([[], []]))
     assert "no text" in refused(pdf_of(zlib.compress(b"0 0 100 100 re f")))
