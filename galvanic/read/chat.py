@@ -219,14 +219,14 @@ class Chat:
 
     def _numbers(self, names: Sequence[str]) -> set[int]:
         """Return the numbers of people by their names, however these are capitalised, or ids."""
-        known: dict[str, set[int]] = {}
+        by_name: dict[str, set[int]] = {}
         for number, speaker in enumerate(self.speakers):
             for key in {speaker.name.casefold(), str(speaker.author_id or speaker.name.casefold())}:
-                known.setdefault(key, set()).add(number)
+                by_name.setdefault(key, set()).add(number)
         numbers = set[int]()
         for name in names:
             key = _shown_name(name).casefold()
-            if (wanted := known.get(key) or known.get(key.removeprefix("@"))) is None:
+            if (matches := by_name.get(key) or by_name.get(key.removeprefix("@"))) is None:
                 shown = {speaker.name.casefold(): speaker.name for speaker in reversed(self.speakers[:_COMPARED])}
                 near = difflib.get_close_matches(key, shown, n=3, cutoff=0.5)
                 raise UserError(
@@ -235,7 +235,7 @@ class Chat:
                     if near
                     else "Write a name as the chat has it.",
                 )
-            numbers |= wanted
+            numbers |= matches
         return numbers
 
 

@@ -43,10 +43,10 @@ class Files:
         self._total = 0
         self._openers: dict[str, Opener] = {}
         self._opened: set[str] = set()
-        given = list(openers)
-        for path, opener in given:
+        named = list(openers)
+        for path, opener in named:
             name = harmless(path)
-            self._add(name, opener, "" if len(given) == 1 else f"{name}/")
+            self._add(name, opener, "" if len(named) == 1 else f"{name}/")
         if not self._openers:
             raise UserError("There is no file to read.", "Give a file with some text in it.")
         if len(self._openers) > MOST_FILES:
