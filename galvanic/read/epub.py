@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from galvanic.errors import UserError
-from galvanic.read.documents import Document, DocumentFormat
+from galvanic.read.documents import Document, DocumentFormat, xml_parser
 from galvanic.read.files import opened_zip, read_member
 from galvanic.read.pages import Page, page_source
 
@@ -32,9 +32,8 @@ def _read(data: bytes, name: str) -> Document:
 
 def _root(archive: zipfile.ZipFile, path: str, name: str) -> etree._Element:
     """Parse a file of XML in a book, without its entities. Raises UserError: it is missing or damaged."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
-        return etree.fromstring(read_member(archive, path, name), parser)
+        return etree.fromstring(read_member(archive, path, name), xml_parser())
     except (KeyError, etree.LxmlError, ValueError) as error:
         raise UserError(f"`{name}` is a damaged EPUB book.", "Download or export it again.") from error
 

@@ -48,12 +48,16 @@ class Page:
 
     def read(self, source: str) -> Iterator[str]:
         """Yield the text of a page in parts. Raises UserError: its tags are nested too deep."""
-        parser = etree.HTMLParser(target=self)
+        with contextlib.suppress(etree.LxmlError):  # a page without a tag or word
+            yield from self.parsed(source, etree.HTMLParser(target=self))
+        yield self._text.take()
+
+    def parsed(self, source: str | bytes, parser: etree.HTMLParser | etree.XMLParser) -> Iterator[str]:
+        """Yield the text that a parser with this target finds, in parts. Raises as `read`; LxmlError."""
         for begin in range(0, len(source), _AT_ONCE):
             parser.feed(source[begin : begin + _AT_ONCE])
             yield self._text.take()
-        with contextlib.suppress(etree.LxmlError):  # a page without a tag or word
-            parser.close()
+        parser.close()
         yield self._text.take()
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
@@ -90,7 +94,7 @@ class Page:
             (self._text.add_lines if self._as_written else self._text.add)(words)
 
     def close(self) -> None:
-        """Do nothing: lxml asks for it."""
+        """End the page, as lxml asks a target to do."""
 
     def _leaves_out(self, tag: str, attributes: Mapping[str, str]) -> bool:
         if _LEFT_OUT.fullmatch(tag) or (tag == "header" and not self._articles) or "hidden" in attributes:
