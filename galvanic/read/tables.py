@@ -62,7 +62,7 @@ def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, An
 def csv_rows(file: BinaryIO, text_column: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV file under the names in its first line; rows of another length count as damaged."""
     text_lines = lines_with_ends(file)
-    first = next(filter(str.strip, text_lines), "")
+    first = next((line for line in text_lines if line.strip() and not line.startswith("sep=")), "")  # Excel writes that
     headers = {delimiter: _cells(first, delimiter) for delimiter in _DELIMITERS}
     delimiter, header = max(headers.items(), key=lambda pair: (text_column in pair[1], len(pair[1])))
     rows = csv.reader(text_lines, delimiter=delimiter)
