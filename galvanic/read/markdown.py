@@ -21,7 +21,7 @@ _MARKS = (
     re.compile(r"(?<![\w\])])!?\[[^\[\]\n]+\]\([^()\s]+\)"),  # a link
     re.compile(r"^(?:```|~~~)[\w+-]*$", re.MULTILINE),  # code
     re.compile(r"(?<![\w*])\*\*[^\s*][^*\n]*\*\*(?![\w*])"),  # bold
-    re.compile(r"^\|[ :|-]*---[ :|-]*\|$", re.MULTILINE),  # a table
+    re.compile(r"^\|(?=[ :|-]{0,200}---)[ :|-]{3,400}\|$", re.MULTILINE),  # a table
 )
 
 

@@ -26,10 +26,11 @@ _LEFT_OUT = re.compile(
 # Numbers of pages and notes, "[edit]" and "¶".
 _LEFT_OUT_CLASSES = frozenset({"pagenum", "pageno", "fnanchor", "mw-editsection", "headerlink", "copiable-link"})
 _LEFT_OUT_TYPES = frozenset({"pagebreak", "noteref", "toc", "landmarks", "page-list", "cover", "navigation"})
-_CHARSET = re.compile(rb"<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
+# Runs are bounded: a hostile page could repeat the beginning.
+_CHARSET = re.compile(rb"<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 _CHARSETS = ("utf", "cp", "iso8859", "koi8", "mac", "euc", "gb", "big5", "shift", "iso2022", "tis")
-_TELEGRAM = re.compile(r"<title>Exported Data</title>[^\0]*?\bclass=\"page_wrap\b")
-_TITLE = re.compile(r"<title\b[^>]*>([^<]{1,1000})", re.IGNORECASE)
+_TELEGRAM = ("<title>Exported Data</title>", 'class="page_wrap')
+_TITLE = re.compile(r"<title\b[^>]{0,200}>([^<]{1,1000})", re.IGNORECASE)
 
 
 class Page:
@@ -132,7 +133,7 @@ def page_source(data: bytes, name: str) -> str:
 
 def _read(data: bytes, name: str) -> Document:
     source = page_source(data, name)
-    if _TELEGRAM.search(source, 0, _AT_ONCE):
+    if all(mark in source[:_AT_ONCE] for mark in _TELEGRAM):
         problem = f"`{name}` is an HTML page of a chat on Telegram, made for looking at."
         raise UserError(problem, "Export the chat again with the format JSON, and give that.")
     title = _TITLE.search(source, 0, _AT_ONCE)

@@ -64,7 +64,7 @@ def _text(reader: pypdf.PdfReader, name: str) -> Iterator[str]:
         unreadable += len(_UNREADABLE.findall(text))
         text = text.replace("\0", "")
         lines = (" ".join(line.split()) for line in text.splitlines())
-        pages.append([line for line in lines if line and not _CONTENTS.search(line)])
+        pages.append([line for line in lines if line and not _CONTENTS.search(line[-200:])])
         yield ""  # so that the time is looked at
     if damaged and not characters:
         raise UserError(f"`{name}` is a damaged PDF.", "Download or export it again.")
