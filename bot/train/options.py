@@ -91,7 +91,8 @@ def refuse_without_chat(flags: TrainFlags, *but: str) -> None:
     for name in ("only", "without", "text_column", "speaker_column", "speakers"):
         if getattr(flags, name) and name not in but:
             typed = f"--{name.replace('_', '-')}"
-            raise UserError(f"`{typed}` is for chats, and this is none.", "Leave it out, or attach a chat.")
+            what = "chats and channels" if name == "speakers" else "chats"
+            raise UserError(f"`{typed}` is for {what}, and this is none.", "Leave it out, or attach a chat.")
 
 
 def is_more(flags: TrainFlags) -> bool:

@@ -64,7 +64,7 @@ def from_files(files: Files, name: str, source: TextSource, settings: Settings, 
     with tempfile.TemporaryDirectory() as folder:
         text = read_files(files, ChatOptions(), Path(folder))
         if isinstance(text, Chat):
-            raise UserError(f"`{name}` is a chat.", "Name it after the command `train`, which shows it first.")
+            raise UserError(f"`{name}` is a chat.", "Name it after `/train`, which shows it first.")
         check_size(text.chars, settings)
         info = text.info(name, name, source, licence)
         if isinstance(text.body, Path):
