@@ -92,7 +92,7 @@ class Preview(BaseModel, frozen=True):
 
 
 @dataclass(frozen=True, repr=False)
-class Kept:
+class StoredPreview:
     """A preview with the words that it shows."""
 
     preview_id: int
@@ -152,17 +152,17 @@ class Previews:
             parent_id=parent.model_id if parent is not None else None,
             speakers=speakers and not chat.is_own,
         )
-        kept = Kept(actor.request_id, about, pages, content.names)
+        stored = StoredPreview(actor.request_id, about, pages, content.names)
         key = keys.preview(actor.guild_id, actor.user.id)
         async with self.core.redis.pipeline(transaction=True) as pipe:
             pipe.delete(key)
             pipe.hset(key, mapping={str(number): page for number, page in enumerate(pages)})
-            pipe.hset(key, "names", kept.names)
-            pipe.hset(key, mapping={"id": str(kept.preview_id), "about": about.model_dump_json()})
+            pipe.hset(key, "names", stored.names)
+            pipe.hset(key, mapping={"id": str(stored.preview_id), "about": about.model_dump_json()})
             pipe.expire(key, keys.PREVIEW_TTL_S)
             await redis_call(pipe.execute())
         log.info("preview_shown", messages=chat.messages, people=chat.people)
-        await send(**await self._drawn(actor.guild_id, kept), allowed_mentions=NOBODY)
+        await send(**await self._drawn(actor.guild_id, stored), allowed_mentions=NOBODY)
 
     async def _members(self, guild_id: int, author_ids: dict[int, int]) -> set[int]:
         """Return the numbers of those of a chat's people who are members of a server. Raises DISCORD_ERRORS."""
@@ -177,21 +177,21 @@ class Previews:
     async def _train(self, press: Press) -> None:
         """Begin a training on what is shown. Pressed twice, it is the same training."""
         require_all(press.interaction.app_permissions, press.interaction.channel)
-        kept = await self._kept(press)
-        actor = dataclasses.replace(press.actor, request_id=kept.preview_id)
+        stored = await self._stored(press)
+        actor = dataclasses.replace(press.actor, request_id=stored.preview_id)
         send = channel_of(press.interaction).send
-        if kept.about.is_elsewhere:
-            await self.trainings.begin(actor, functools.partial(self._request, actor, kept), send)
+        if stored.about.is_elsewhere:
+            await self.trainings.begin(actor, functools.partial(self._request, actor, stored), send)
         else:
-            await self.trainings.begin_channel(actor, functools.partial(self._plan, actor, kept), send)
+            await self.trainings.begin_channel(actor, functools.partial(self._plan, actor, stored), send)
         await self._close(press, "Its training has a card of its own.")
 
-    async def _request(self, actor: Actor, kept: Kept) -> TrainRequest:
-        corpus = await asyncio.to_thread(_corpus, kept)
-        return TrainRequest(corpus, kept.about.options, await self._parent(actor, kept.about))
+    async def _request(self, actor: Actor, stored: StoredPreview) -> TrainRequest:
+        corpus = await asyncio.to_thread(_corpus, stored)
+        return TrainRequest(corpus, stored.about.options, await self._parent(actor, stored.about))
 
-    async def _plan(self, actor: Actor, kept: Kept) -> ReadingPlan:
-        about = kept.about
+    async def _plan(self, actor: Actor, stored: StoredPreview) -> ReadingPlan:
+        about = stored.about
         source, author_id, until = None, actor.user.id, discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         if about.chat.channel_id:
             source = await self.sources.find(actor, f"<#{about.chat.channel_id}>")
@@ -199,7 +199,7 @@ class Previews:
         return ReadingPlan(
             source,
             about.options,
-            Export(actor.guild_id, kept.pages, about.chat.messages, until),
+            Export(actor.guild_id, stored.pages, about.chat.messages, until),
             speakers=about.speakers,
             parent=await self._parent(actor, about),
             author_id=author_id,
@@ -227,10 +227,10 @@ class Previews:
         await self._change(press, choose)
 
     async def _change(self, press: Press, change: Callable[[Preview], dict[str, Any]]) -> None:
-        kept = await self._kept(press)
-        about = kept.about.model_copy(update=change(kept.about))
+        stored = await self._stored(press)
+        about = stored.about.model_copy(update=change(stored.about))
         await self._set(press, about.model_dump_json())
-        await press.update(**await self._drawn(press.actor.guild_id, dataclasses.replace(kept, about=about)))
+        await press.update(**await self._drawn(press.actor.guild_id, dataclasses.replace(stored, about=about)))
 
     async def _close(self, press: Press, text: str) -> None:
         await self._set(press, "")
@@ -240,34 +240,34 @@ class Previews:
         key = keys.preview(press.actor.guild_id, press.actor.user.id)
         await redis_call(self.core.redis.eval(_CHANGE, 1, key, press["preview"], about))
 
-    async def _kept(self, press: Press) -> Kept:
+    async def _stored(self, press: Press) -> StoredPreview:
         """Return a preview. Raises UserError: it has expired, or was pressed before."""
         key = keys.preview(press.actor.guild_id, press.actor.user.id)
         fields = await redis_call(self.core.redis.hgetall(key))
         if fields.pop(b"id", b"").decode() != press["preview"]:
             raise UserError("This preview is over: I keep your newest chat, for an hour.", "Run the command again.")
         about, names = Preview.model_validate_json(fields.pop(b"about")), fields.pop(b"names")
-        return Kept(int(press["preview"]), about, [fields[name] for name in sorted(fields, key=int)], names)
+        return StoredPreview(int(press["preview"]), about, [fields[name] for name in sorted(fields, key=int)], names)
 
     # ------------------------------------------------------------------ what is shown
 
-    async def _drawn(self, guild_id: int, kept: Kept) -> dict[str, Any]:
+    async def _drawn(self, guild_id: int, stored: StoredPreview) -> dict[str, Any]:
         """Return a preview's embed and controls."""
-        about, chat = kept.about, kept.about.chat
+        about, chat = stored.about, stored.about.chat
         consents = await self.consents.of(guild_id) if chat.channel_id else None
-        messages, people, texts = await asyncio.to_thread(_shown, kept, consents)
+        messages, people, texts = await asyncio.to_thread(_shown, stored, consents)
         lines = [server_emoji(text, self.core.bot.get_guild(guild_id)) for text in texts]
         prefix = await self.core.servers.prefix(guild_id)
-        return {"embed": _embed(about, messages, people, lines, prefix), "view": _controls(kept.preview_id, about)}
+        return {"embed": _embed(about, messages, people, lines, prefix), "view": _controls(stored.preview_id, about)}
 
 
 def _without(
     chat: ChatFacts, pages: Sequence[bytes], goes: Callable[[Line], bool], why: str
 ) -> tuple[ChatFacts, list[bytes]]:
     """Return a chat without some lines, which are counted as left out."""
-    kept = [[line for line in unpack_page(page) if not goes(line)] for page in pages]
-    authors = {line.author_id for lines in kept for line in lines}
-    messages = sum(map(len, kept))
+    remaining = [[line for line in unpack_page(page) if not goes(line)] for page in pages]
+    authors = {line.author_id for lines in remaining for line in lines}
+    messages = sum(map(len, remaining))
     left_out = ((why, chat.messages - messages),) if messages < chat.messages else ()
     changed = {
         "messages": messages,
@@ -276,37 +276,37 @@ def _without(
         "left_out": (*left_out, *chat.left_out),
         "author_ids": {},
     }
-    return chat.model_copy(update=changed), [pack_page(lines) for lines in kept if lines]
+    return chat.model_copy(update=changed), [pack_page(lines) for lines in remaining if lines]
 
 
-def _lines(kept: Kept, consents: Consents | None) -> list[Line]:
+def _lines(stored: StoredPreview, consents: Consents | None) -> list[Line]:
     """Return the lines that would be learned now."""
-    people = kept.about.people
-    return [line for line in agreed_lines(kept.pages, consents) if people is None or line.author_id in people]
+    people = stored.about.people
+    return [line for line in agreed_lines(stored.pages, consents) if people is None or line.author_id in people]
 
 
-def _texts(kept: Kept, lines: Sequence[Line]) -> list[str]:
+def _texts(stored: StoredPreview, lines: Sequence[Line]) -> list[str]:
     """Return lines as they are learned; a channel's members get other invented names then."""
-    if not kept.about.speakers:
+    if not stored.about.speakers:
         return [line.text for line in lines]
-    names: dict[int, str] = dict(enumerate(json.loads(zlib.decompress(kept.names))))
-    if kept.about.chat.channel_id:
+    names: dict[int, str] = dict(enumerate(json.loads(zlib.decompress(stored.names))))
+    if stored.about.chat.channel_id:
         authors = list(dict.fromkeys(line.author_id for line in lines))
         names = dict(zip(authors, pseudonyms(len(authors)), strict=False))
     return [line_by(names[line.author_id], line.text) for line in lines]
 
 
-def _shown(kept: Kept, consents: Consents | None) -> tuple[int, int, list[str]]:
+def _shown(stored: StoredPreview, consents: Consents | None) -> tuple[int, int, list[str]]:
     """Return how many messages, of how many people, would be learned; and some lines, evenly from all."""
-    lines = _lines(kept, consents)
+    lines = _lines(stored, consents)
     step = max(1, len(lines) // SHOWN)
-    return len(lines), len({line.author_id for line in lines}), _texts(kept, lines)[step // 2 :: step][:SHOWN]
+    return len(lines), len({line.author_id for line in lines}), _texts(stored, lines)[step // 2 :: step][:SHOWN]
 
 
-def _corpus(kept: Kept) -> Corpus:
+def _corpus(stored: StoredPreview) -> Corpus:
     """Return the text that was chosen. Raises UserError: it is too short."""
-    chat = kept.about.chat
-    text = of_memory("".join(f"{line}\n" for line in _texts(kept, _lines(kept, None))))
+    chat = stored.about.chat
+    text = of_memory("".join(f"{line}\n" for line in _texts(stored, _lines(stored, None))))
     return checked(text, text.info(chat.title, chat.title, "upload", chat.licence, hard_wrapped=False))
 
 

@@ -46,7 +46,7 @@ class ReadChat(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class Uploads:
-    """Reads files. A folder in `DATA_DIR` holds them meanwhile."""
+    """The service that has files read. A folder in `DATA_DIR` holds them meanwhile."""
 
     core: Core
     _turns: asyncio.Semaphore = field(init=False, default_factory=lambda: asyncio.Semaphore(_AT_ONCE))

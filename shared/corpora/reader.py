@@ -41,7 +41,7 @@ COMMAND_LINE = "On the command line, `galvanic train FILE` takes files of any si
 
 
 class Request(BaseModel, frozen=True):
-    """What to read, and for whom.
+    """The files to read, and the person and server that they are read for.
 
     Attributes:
         files: names, for people, and paths.
@@ -71,7 +71,7 @@ class Person(BaseModel, frozen=True):
 
 
 class ChatFacts(BaseModel, frozen=True):
-    """What is known of a chat, without its words.
+    """Facts about a chat, without its words.
 
     Attributes:
         title: the name of its file, without its ending.
