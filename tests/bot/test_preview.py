@@ -285,6 +285,7 @@ async def test_a_data_package_is_one_s_own_words(live: Live) -> None:
     await live.channels.withdrawals.forget_disallowed(GUILD_ID)
     await live.remaking._look_at_all()
     assert await names(live) == ["bens"]
+    assert "a file of yours that I don't keep" in await live.ask("!train more --from bens", person="ben")
 
 
 async def test_a_package_that_is_somebody_else_s_is_a_chat_like_others(live: Live) -> None:
