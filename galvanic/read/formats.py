@@ -1,6 +1,5 @@
 """Read files of any format: recognise each by its content, never by its name."""
 
-import codecs
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -13,17 +12,18 @@ from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, Folde
 from galvanic.read.discord import DISCORD_EXPORTS, DISCORD_PACKAGE
 from galvanic.read.documents import DocumentFormat, bounded
 from galvanic.read.epub import EPUB
-from galvanic.read.files import ARCHIVES, Files, files_at, harmless
-from galvanic.read.lines import head_text
+from galvanic.read.files import Files, files_at
+from galvanic.read.lines import encoding_of, head_text
 from galvanic.read.logs import IRC, SIGNAL
 from galvanic.read.markdown import MARKDOWN
 from galvanic.read.pages import HTML
 from galvanic.read.pdf import PDF
+from galvanic.read.refusals import harmless
 from galvanic.read.slack import SLACK
 from galvanic.read.subtitles import SUBTITLES
 from galvanic.read.tables import table
 from galvanic.read.telegram import TELEGRAM
-from galvanic.read.text import Text, collected, read, without_licence
+from galvanic.read.text import NUL_SHARE, Text, collected, read, without_licence
 from galvanic.read.whatsapp import WHATSAPP
 from galvanic.read.word import WORD
 from galvanic.source import chunks, cleaned
@@ -38,9 +38,6 @@ CHATS: tuple[ChatFormat, ...] = (
     SIGNAL,
     WHATSAPP,
 )
-_CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r"))
-_MOST_CONTROLS = 0.01
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 FOLDERS: tuple[FolderFormat, ...] = (DISCORD_PACKAGE, SLACK)
 DOCUMENTS: tuple[DocumentFormat, ...] = (EPUB, WORD, PDF, HTML, SUBTITLES, MARKDOWN)
 
@@ -62,30 +59,20 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
     options = options or ChatOptions()
     name = harmless(paths[0].name)
     try:
-        size = sum(file.stat().st_size for path in paths for _, file in files_at(path))
+        files = list(files_at(paths))
+        size = sum(path.stat().st_size for _, path in files)
         if size > LIMIT:
             raise UserError(
                 f"{name} is too large: {size / MEGABYTE:,.0f} MB, and {LIMIT / MEGABYTE:,.0f} MB is the most.",
                 "Give a part of it.",
             )
-        content = read_files(Files.of_paths(paths), options, workdir)
+        content = read_files(Files(files), options, workdir)
         chat = content if isinstance(content, Chat) else None
-        if chat is None:
-            _refuse_for_text(options)
         text = chat_text(content, options, workdir) if isinstance(content, Chat) else content
     except OSError as error:
         raise UserError(f"{paths[0]} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
     info = text.info(paths[0].stem, name, "file", hard_wrapped=False if chat else None)
     return FileText(text.body, info, chat)
-
-
-def _refuse_for_text(options: ChatOptions) -> None:
-    """Refuse what somebody wants of a chat, where there is none. Raises UserError."""
-    for name, value in asdict(options).items():
-        if value:
-            raise UserError(
-                f"`--{name.replace('_', '-')}` is for chats, and this is none.", "Leave it out, or give a chat."
-            )
 
 
 def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) -> Text | Chat:
@@ -98,12 +85,16 @@ def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) 
             reasons = ", ".join(f"{number:,} {what}" for what, number in chat.left_out.most_common())
             raise UserError(f"There is no message to learn in {chat.format}.", reasons and f"Left out: {reasons}.")
         return chat
-    usable = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path))]
-    if not usable:
+    for name, value in asdict(options).items():
+        if value:
+            option = f"`--{name.replace('_', '-')}`"
+            raise UserError(f"{option} is for chats, and this is none.", "Leave it out, or give a chat.")
+    texts = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path))]
+    if not texts:
         raise UserError("None of these files holds a text that I can read.", "Give a text, a book, or a chat.")
-    if len(usable) == 1:
-        return _read_text(files, usable[0], workdir)
-    return collected(_joined(files, usable, workdir), workdir and workdir / "texts.txt")
+    if len(texts) == 1:
+        return _read_text(files, texts[0], workdir)
+    return collected(_joined(files, texts, workdir), workdir and workdir / "texts.txt")
 
 
 def chat_text(chat: Chat, options: ChatOptions, workdir: Path | None = None) -> Text:
@@ -113,38 +104,20 @@ def chat_text(chat: Chat, options: ChatOptions, workdir: Path | None = None) -> 
 
 
 def _read_chat(files: Files, options: ChatOptions) -> Chat | None:
-    """Read files as a chat; None: they are none."""
-    if options.text_column:
-        return _read_tables(files, options)
-    if options.speaker_column:
+    """Read files as a chat, in their order; None: none of them is one."""
+    if options.speaker_column and not options.text_column:
         raise UserError("`--speaker-column` needs `--text-column`.", "Name the column of what was said, too.")
     for folder in FOLDERS:
-        if folder.recognises(files.paths):
+        if not options.text_column and folder.recognises(files.paths):
             chat = Chat(folder.name, own=folder.own)
             chat.add(folder.messages(files, chat.left_out))
             chat.left_out += Counter({OTHER_FILES: files.unopened})
             return chat
-    formats = {path: _format_of(files.head(path)) for path in files.paths}
-    return _read_chats(files, formats) if any(formats.values()) else None
-
-
-def _read_tables(files: Files, options: ChatOptions) -> Chat:
-    """Read all files as tables or JSON lines whose columns somebody named."""
-    chat = Chat("a table")
-    for path in files.paths:
-        with files.open(path) as file:
-            chat.add(table(file, options.text_column, options.speaker_column, chat.left_out))
-    return chat
-
-
-def _format_of(head: bytes) -> ChatFormat | None:
-    text = head_text(head)
-    return next((chat for chat in CHATS if chat.recognises(text)), None)
-
-
-def _read_chats(files: Files, formats: dict[str, ChatFormat | None]) -> Chat:
-    """Read all chats of some files as one, in the order of the files; other files are counted."""
-    chat = Chat(" and ".join(dict.fromkeys(form.name for form in formats.values() if form is not None)))
+    formats = {path: _chat_format(files.head(path), options) for path in files.paths}
+    names = dict.fromkeys(form.name for form in formats.values() if form is not None)
+    if not names:
+        return None
+    chat = Chat(" and ".join(names))
     for path, form in formats.items():
         if form is None:
             chat.left_out[OTHER_FILES] += 1
@@ -154,19 +127,27 @@ def _read_chats(files: Files, formats: dict[str, ChatFormat | None]) -> Chat:
     return chat
 
 
+def _chat_format(head: bytes, options: ChatOptions) -> ChatFormat | None:
+    """Return the format of a chat's file by its beginning; a table's if somebody named its columns; None: no chat's."""
+    if (column := options.text_column) != "":
+        return ChatFormat("a table", bool, lambda file, left_out: table(file, column, options.speaker_column, left_out))
+    text = head_text(head)
+    return next((form for form in CHATS if form.recognises(text)), None)
+
+
+def _document_format(head: bytes) -> DocumentFormat | None:
+    return next((document for document in DOCUMENTS if document.recognises(head)), None)
+
+
 def _is_text(head: bytes) -> bool:
     """Return whether a file among several may hold a text: it is a document, or no binary file."""
-    if any(document.recognises(head) for document in DOCUMENTS):
-        return True
-    if not head or head.startswith(tuple(ARCHIVES)):
-        return False
-    controls = len(head) - len(head.translate(None, _CONTROLS))
-    return head.startswith(_UTF_16) or controls <= len(head) * _MOST_CONTROLS
+    text = head.decode(encoding_of(head), "replace")
+    has_words = text != "" and text.count("\0") <= len(text) * NUL_SHARE
+    return has_words or _document_format(head) is not None
 
 
 def _read_text(files: Files, path: str, workdir: Path | None) -> Text:
-    head = files.head(path)
-    document = next((document for document in DOCUMENTS if document.recognises(head)), None)
+    document = _document_format(files.head(path))
     if document is None:
         return read(lambda: files.open(path), path, workdir)
     content = document.read(files.data(path), path)

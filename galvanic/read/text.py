@@ -2,7 +2,7 @@
 
 The rules, in order:
 
-1. A file that begins like a PDF, an office document or an archive is refused.
+1. A file that begins like an office document or an archive is refused.
 2. A byte order mark means UTF-8 or UTF-16, and is not part of the text.
 3. Valid UTF-8 is UTF-8. A file that is cut off within its last character loses that one.
 4. If at least a quarter of the bytes is beyond ASCII, the script is not Latin, and charset-normalizer decides among the
@@ -37,7 +37,7 @@ MAX_NAME = 32
 _MAX_TITLE = 100
 _GUTENBERG_LICENCE = "From Project Gutenberg, gutenberg.org."
 
-_NUL_SHARE = 1 / 1000
+NUL_SHARE = 1 / 1000  # of the characters of a text, at most
 _CONTROL_SHARE = 1 / 20
 # Control characters (C0, DEL and C1) without tab, line feed, form feed and carriage return, which texts have.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
@@ -155,7 +155,7 @@ def _decode(source: RawSource, name: str, workdir: Path | None) -> Text:
                     "It may be damaged or cut off: save it again, as UTF-8, and send that.",
                 ) from error
             continue
-        if out.nuls > out.raw * _NUL_SHARE or out.controls > out.chars * _CONTROL_SHARE:
+        if out.nuls > out.raw * NUL_SHARE or out.controls > out.chars * _CONTROL_SHARE:
             refuse(name, "a binary file, not a text")
         if out.blank:
             raise UserError(f"`{name}` contains only white space.", "Send a file with some text in it.")

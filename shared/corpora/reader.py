@@ -4,7 +4,6 @@
 the pages of a chat, in one file.
 """
 
-import functools
 import json
 import os
 import sys
@@ -13,14 +12,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
 from pathlib import Path, PurePath
-from typing import cast
 
 from pydantic import BaseModel
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
 from galvanic.read.chat import DAMAGED, Chat, ChatOptions
-from galvanic.read.files import Files, Opener
+from galvanic.read.files import Files
 from galvanic.read.formats import read_files
 from galvanic.read.pseudonyms import pseudonyms
 from galvanic.read.text import Text
@@ -111,8 +109,7 @@ class Answer(BaseModel, frozen=True):
 
 def read(request: Request, folder: Path) -> Answer:
     """Read files, and write what they hold into the folder. Raises UserError: it can't be learned."""
-    openers = [(name, cast(Opener, functools.partial(path.open, "rb"))) for name, path in request.files]
-    content = read_files(Files(openers), request.options)
+    content = read_files(Files(request.files), request.options)
     more = f" and {len(request.files) - 1} more" if len(request.files) > 1 else ""
     stem = PurePath(request.files[0][0]).stem or "text"
     if isinstance(content, Text):

@@ -11,7 +11,7 @@ import structlog
 
 from galvanic.errors import UserError
 from galvanic.files import replacing
-from galvanic.read.files import UNPACKED_LIMIT, Files
+from galvanic.read.files import UNPACKED_LIMIT, Files, files_at
 from galvanic.read.text import of_memory, slugify
 from galvanic.units import MEGABYTE
 from shared.corpora.catalogue import OWN_LIST, PYTHON_DOCS, CatalogueEntry, catalogue, find
@@ -124,7 +124,7 @@ def _from_folder(path: Path, key: str, settings: Settings) -> Corpus:
         if size > UNPACKED_LIMIT:
             most = f"{UNPACKED_LIMIT / MEGABYTE:.0f} MB"
             raise UserError(f"The file of `{key}` has more than {most}.", "Train on it with `galvanic train`.")
-        return from_files(Files.of_paths([path]), path.stem, "corpora-dir", settings, licence=OPERATORS)
+        return from_files(Files(files_at([path])), path.stem, "corpora-dir", settings, licence=OPERATORS)
     except OSError as error:
         raise UserError(
             f"The file of `{key}` cannot be read: {error.strerror}.", "Ask the bot's operator to look at CORPORA_DIR."

@@ -31,7 +31,7 @@ def pages(*sentences: str, length: int = 1200) -> str:
 
 @given(TEXT)
 def test_utf8(text: str) -> None:
-    assume(not text.startswith(("\ufeff", "{\\rtf")) and "%PDF-" not in text)
+    assume(not text.startswith(("\ufeff", "{\\rtf")))
     assert decode_text(text.encode("utf-8"), "a.txt") == text
     assert decode_text(b"\xef\xbb\xbf" + text.encode("utf-8"), "a.txt") == text
 
@@ -91,22 +91,17 @@ def test_empty_is_refused(data: bytes) -> None:
         decode_text(data, "a.txt")
 
 
-def archive(*names: str) -> bytes:
+def archive(name: str) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        for name in names:
-            file.writestr(name, "words " * 500)
+        file.writestr(name, "words " * 500)
     return out.getvalue()
 
 
 @pytest.mark.parametrize(
     ("data", "looks_like"),
     [
-        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", "a PDF"),
-        (b"\n\n%PDF-1.4 after some blank lines", "a PDF"),
-        (archive("a.txt"), "a ZIP archive"),
-        (archive("[Content_Types].xml", "word/document.xml"), "a Word document"),
-        (archive("xl/workbook.xml"), "an Excel workbook"),
+        (archive("a.txt"), "an office document or an archive"),
         (b"{\\rtf1\\ansi some words}", "an RTF document"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "an old Microsoft Office document"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "a binary file"),

@@ -101,7 +101,6 @@ def test_a_book_comes_without_its_header_and_licence(tmp_path: Path, encoding: s
 JSON = '[{"author": "ada", "text": "hello \\"you\\"", "likes": -1.5e3, "seen": null}]'
 FEED = "<!-- a feed -->\n<?xml version='1.0'?>\n<rss><channel><title>News</title></channel></rss>"
 EXPORTED_PAGE = "<!DOCTYPE html>\n<html><head><style>\n.chatlog__message { padding: 0; }\n</style></head></html>"
-TABLE = "ID,Timestamp,Contents,Attachments\n1,2024-01-01 00:00:00,hello,\n"
 
 
 @pytest.mark.usefixtures("streamed")
@@ -112,7 +111,6 @@ TABLE = "ID,Timestamp,Contents,Attachments\n1,2024-01-01 00:00:00,hello,\n"
         (JSON[1:-1] + "\n" + JSON[1:-1], "JSON"),
         ("{\n" + '  "text": "' + "a long text " * 9_000 + '"\n}', "JSON"),
         (FEED, "XML"),
-        (TABLE, "part of Discord's data package"),
         (EXPORTED_PAGE, "HTML page of DiscordChatExporter"),
     ],
 )

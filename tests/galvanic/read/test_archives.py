@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 from galvanic.errors import UserError
 from galvanic.read import files as module
 from galvanic.read.chat import ChatOptions
-from galvanic.read.files import Files
+from galvanic.read.files import Files, files_at
 from galvanic.read.formats import read_files, read_paths
 from galvanic.read.text import Text
 
@@ -32,14 +32,14 @@ def zipped(*members: tuple[str, str | bytes], method: int = zipfile.ZIP_DEFLATED
 
 
 def read(*named: tuple[str, bytes]) -> str:
-    text = read_files(Files.of_memory(named), ChatOptions())
+    text = read_files(Files(named), ChatOptions())
     assert isinstance(text, Text)
     assert isinstance(text.body, str)
     return text.body
 
 
 def content(*named: tuple[str, bytes]) -> dict[str, bytes]:
-    files = Files.of_memory(named)
+    files = Files(named)
     return {path: files.open(path).read() for path in files.paths}
 
 
@@ -81,7 +81,7 @@ def test_a_name_is_only_a_name(name: str, tmp_path: Path) -> None:
     path.write_bytes(zipped((name, WORDS)))
     assert read_paths([path])[0] == WORDS
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.zip"]
-    (shown,) = Files.of_paths([path]).paths
+    (shown,) = Files(files_at([path])).paths
     assert not set(shown) & {"`", "\n"}
 
 

@@ -112,7 +112,7 @@ def messages(data: bytes) -> tuple[list[Message], Counter[str]]:
 
 
 def chat(**files: bytes) -> Chat:
-    content = formats.read_files(Files.of_memory(files.items()), ChatOptions())
+    content = formats.read_files(Files(files.items()), ChatOptions())
     assert isinstance(content, Chat)
     return content
 
@@ -269,7 +269,7 @@ def package(**files: object) -> Files:
     with zipfile.ZipFile(archive, "w") as out:
         for path, content in files.items():
             out.writestr(path, content if isinstance(content, str) else json.dumps(content))
-    return Files.of_memory([("package.zip", archive.getvalue())])
+    return Files([("package.zip", archive.getvalue())])
 
 
 ACCOUNT = {"id": str(ADA), "username": "ada", "global_name": "Ada", "relationships": [{"id": "2", "user": {}}]}
@@ -353,6 +353,6 @@ def test_no_damage_makes_a_message_that_is_not_in_the_package(kind: str, changes
     ]
     text = shown(text_file(io.BytesIO(data)).read())
     with contextlib.suppress(UserError):
-        package = Files.of_memory((f"c381870553235193857/{name}", content) for name, content in files)
+        package = Files((f"c381870553235193857/{name}", content) for name, content in files)
         (reader,) = (folder for folder in formats.FOLDERS if folder.recognises(package.paths))
         assert all(shown(message.text) in text for message in reader.messages(package, Counter()))

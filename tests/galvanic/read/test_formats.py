@@ -32,7 +32,7 @@ TELEGRAM = json.dumps(
 
 def read(*named: tuple[str, str | bytes], options: ChatOptions | None = None) -> Chat | Text:
     encoded = [(name, data.encode() if isinstance(data, str) else data) for name, data in named]
-    return read_files(Files.of_memory(encoded), options or ChatOptions())
+    return read_files(Files(encoded), options or ChatOptions())
 
 
 def lines(content: Chat | Text) -> list[str]:

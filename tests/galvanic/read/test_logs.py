@@ -178,7 +178,7 @@ def test_other_texts_are_no_chats(text: str) -> None:
 
 def test_a_log_that_is_cut_off_gives_what_is_there() -> None:
     data = IRSSI.encode()[:200]
-    content = read_files(Files.of_memory([("x.log", data)]), ChatOptions())
+    content = read_files(Files([("x.log", data)]), ChatOptions())
     assert isinstance(content, Chat)
     assert [speaker.name for speaker in content.speakers] == ["ada", "ben"]
 
@@ -202,6 +202,6 @@ def test_whatever_is_read_stands_in_the_file(chat: ChatFormat, lines: list[str],
 @given(st.sampled_from([SIGNAL_CHAT, IRSSI, HEXCHAT, WEECHAT]), st.integers(0, 500), st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(text: str, end: int, data: bytes) -> None:
     try:
-        read_files(Files.of_memory([("log", text.encode()[:end] + data)]), ChatOptions())
+        read_files(Files([("log", text.encode()[:end] + data)]), ChatOptions())
     except UserError:
         return

@@ -46,7 +46,7 @@ def archive(days: dict[str, Any], users: Any = USERS, root: str = "") -> bytes:
 
 
 def read(data: bytes) -> Chat:
-    chat = read_files(Files.of_memory([("export.zip", data)]), ChatOptions())
+    chat = read_files(Files([("export.zip", data)]), ChatOptions())
     assert isinstance(chat, Chat)
     assert chat.format == "a Slack export"
     return chat
@@ -87,7 +87,7 @@ def test_an_export_is_what_people_wrote_in_its_channels(root: str) -> None:
 def test_several_exports_are_read_as_one() -> None:
     first = archive({"general/2020-01-01.json": [sent("one")]})
     second = archive({"general/2020-01-01.json": [sent("two", "U5")]}, [{"id": "U5", "name": "eve"}])
-    chat = read_files(Files.of_memory([("a.zip", first), ("b.zip", second), ("notes.txt", b"x")]), ChatOptions())
+    chat = read_files(Files([("a.zip", first), ("b.zip", second), ("notes.txt", b"x")]), ChatOptions())
     assert isinstance(chat, Chat)
     assert lines(chat) == ["Ada: one", "eve: two"]
     assert chat.left_out == {OTHER_FILES: 3}
@@ -132,7 +132,7 @@ def test_damaged_days_are_counted() -> None:
     files = [("users.json", b"[]"), ("general/2020-01-01.json", json.dumps([sent("hi"), sent("ho")]).encode()[:-9])]
     left_out = Counter[str]()
     files.append(("general/2020-01-02.json", b"[" * 9_999))
-    assert [message.text for message in messages(Files.of_memory(files), left_out)] == ["hi"]
+    assert [message.text for message in messages(Files(files), left_out)] == ["hi"]
     assert left_out == {DAMAGED: 2}
 
 
@@ -147,7 +147,7 @@ def test_only_days_beside_a_list_of_users_are_an_export() -> None:
 def test_no_damage_gives_a_word_that_is_not_in_the_file(place: int, damage: bytes) -> None:
     data = json.dumps([sent("The lamp burns."), sent("Good &amp; night", "U2")]).encode()
     data = data[:place] + damage + data[place + len(damage) :]
-    files = Files.of_memory([("users.json", json.dumps(USERS).encode()), ("general/2020-01-01.json", data)])
+    files = Files([("users.json", json.dumps(USERS).encode()), ("general/2020-01-01.json", data)])
     text = re.sub("[<>|]", "", head_text(data))
     try:
         for message in messages(files, Counter()):

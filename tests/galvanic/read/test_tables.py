@@ -28,7 +28,7 @@ def written(delimiter: str, **options: Any) -> str:
 
 
 def read(data: bytes, text: str = "what it says", speaker: str = "who") -> Chat:
-    chat = read_files(Files.of_memory([("data.bin", data)]), ChatOptions(text_column=text, speaker_column=speaker))
+    chat = read_files(Files([("data.bin", data)]), ChatOptions(text_column=text, speaker_column=speaker))
     assert isinstance(chat, Chat)
     return chat
 
@@ -123,12 +123,12 @@ ROW = '{"author": {"name": "Ada"}, "text": "hi", "`x": 1}'
 )
 def test_json_whose_fields_are_not_named_is_refused_with_its_fields(data: str, fields: str) -> None:
     with pytest.raises(UserError, match=r"data \(JSON\)") as caught:
-        read_files(Files.of_memory([("data.txt", data.encode())]), ChatOptions())
+        read_files(Files([("data.txt", data.encode())]), ChatOptions())
     assert fields in caught.value.remedy
 
 
 def test_a_table_whose_columns_are_not_named_is_a_text() -> None:
-    text = read_files(Files.of_memory([("data.csv", written(",", lineterminator="\n").encode())]), ChatOptions())
+    text = read_files(Files([("data.csv", written(",", lineterminator="\n").encode())]), ChatOptions())
     assert isinstance(text, Text)
     assert text.body == written(",", lineterminator="\n")
 

@@ -43,7 +43,7 @@ def exported(*entries: Any, **chat: Any) -> bytes:
 
 
 def read(data: bytes) -> Chat:
-    chat = read_files(Files.of_memory([("result.json", data)]), ChatOptions())
+    chat = read_files(Files([("result.json", data)]), ChatOptions())
     assert isinstance(chat, Chat)
     assert chat.format == "a Telegram export"
     return chat

@@ -287,7 +287,7 @@ def test_a_zip_with_pictures_is_a_chat_and_other_files() -> None:
         archive.writestr("1-PHOTO.jpg", b"\xff\xd8\xff" * 99)
         archive.writestr("2.opus", b"OggS\0\2" * 99)
         archive.writestr("_chat.txt", chat)
-    read_chat = read_files(Files.of_memory([("WhatsApp Chat - Ben.zip", data.getvalue())]), ChatOptions())
+    read_chat = read_files(Files([("WhatsApp Chat - Ben.zip", data.getvalue())]), ChatOptions())
     assert isinstance(read_chat, Chat)
     assert (read_chat.format, [speaker.name for speaker in read_chat.speakers]) == ("a WhatsApp chat", ["Ben"])
     assert read_chat.left_out == {WORDLESS: 1, OTHER_FILES: 2}
@@ -314,6 +314,6 @@ def test_whatever_is_read_stands_in_the_file(text_lines: list[str], end: int, ne
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     head = f"[15.01.24, 09:30:15] Ada: hi\n[15.01.24, 09:30:16] Ben: {L}<".encode()
     try:
-        read_files(Files.of_memory([("chat.txt", head + data)]), ChatOptions())
+        read_files(Files([("chat.txt", head + data)]), ChatOptions())
     except UserError:
         return
