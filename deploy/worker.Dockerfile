@@ -21,7 +21,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && find "$VENV/lib" -depth -type d -name tests -exec rm -rf {} +
 
 FROM python:${PYTHON}
-# Fonts for pictures of texts (16 MB): emoji; Chinese, Japanese and Korean. Other scripts: docs/troubleshooting.md.
+# Fonts for pictures of texts (16 MB): emoji; Chinese, Japanese and Korean.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends fonts-noto-color-emoji fonts-wqy-microhei \
     && rm -rf /var/lib/apt/lists/*

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
-import itertools
 import math
+import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SANS, MONO = "DejaVuSans.ttf", "DejaVuSansMono.ttf"
+_EMOJI = "NotoColorEmoji.ttf"
+# The first that has a character draws it. The machine may lack those that matplotlib doesn't bring.
+_FONTS = (MONO, SANS, "wqy-microhei.ttc", "NotoSansCJK-Regular.ttc", "PingFang.ttc", "msyh.ttc", _EMOJI)
 _MISSING = "□"
 
 
@@ -30,39 +33,25 @@ def font_path(name: str) -> Path:
 
 
 @functools.cache
-def code_points(path: Path) -> frozenset[int]:
-    """Return the code points that a font has; none if it can't be read."""
+def _font(name: str) -> tuple[ImageFont.FreeTypeFont, frozenset[int]] | None:
+    """Return a font and the code points that it has, or None: there is none of that name."""
     from matplotlib.ft2font import FT2Font
 
     try:
-        return frozenset(FT2Font(str(path)).get_charmap())
+        # Pillow looks in the system's folders for what matplotlib lacks.
+        font = ImageFont.truetype(font_path(name), _EMOJI_SIZE if name == _EMOJI else _SIZE)
+        return font, frozenset(FT2Font(font.path).get_charmap())
     except (OSError, RuntimeError):
-        return frozenset()
+        return None
 
 
-@functools.cache
-def _installed_fonts() -> tuple[Path, ...]:
-    """Return this machine's regular fonts, emoji first, then those without serifs."""
-    from matplotlib.font_manager import OSXFontDirectories, X11FontDirectories, findSystemFonts
-
-    # With folders, it starts no `fc-list`.
-    fonts = [Path(path) for path in findSystemFonts([*X11FontDirectories, *OSXFontDirectories])]
-    regular = [path for path in fonts if not any(style in path.stem for style in _STYLES)]
-    return tuple(sorted(regular, key=lambda path: ("Emoji" not in path.stem, "Sans" not in path.stem, str(path))))
-
-
-@functools.lru_cache(10_000)
-def _font_for(char: str) -> Path | None:
-    """Return a font that has a character, or None: ours, but for wide ones an installed font first."""
-    ours = font_path(MONO), font_path(SANS)
-    fonts = (*_installed_fonts(), *ours) if _cells(char) == 2 else (*ours, *_installed_fonts())
-    return next((path for path in fonts if ord(char) in code_points(path)), None)
-
-
-def drawable(text: str) -> str:
-    """Replace each character that the charts' font lacks with a box. Matplotlib would log a warning for each."""
-    in_font = code_points(font_path(SANS))
-    return "".join(char if ord(char) in in_font and char.isprintable() else _MISSING for char in text)
+def _glyph(char: str) -> tuple[ImageFont.FreeTypeFont, str]:
+    """Return what is drawn for a character, and the font for it."""
+    shown = _SHOWN.get(char, char)
+    for font in filter(None, map(_font, (_EMOJI, *_FONTS) if _cells(shown) == 2 else _FONTS)):
+        if shown.isprintable() and ord(shown) in font[1]:
+            return font[0], f"◌{shown}" if unicodedata.combining(shown) else shown
+    return _glyph(_MISSING)
 
 
 # A dark grey that reads the same in Discord's light and dark themes.
@@ -83,7 +72,7 @@ def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
     axes = figure.add_subplot()
     _draw_curve(axes, curve)
     # parse_math off: a dollar sign in a title is a dollar sign.
-    axes.set_title(drawable(title), color=TEXT, fontsize=12, fontweight="bold", loc="left", parse_math=False)
+    axes.set_title(title, color=TEXT, fontsize=12, fontweight="bold", loc="left", parse_math=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor=BACKGROUND)
     return buffer.getvalue()
@@ -131,11 +120,10 @@ _MOST_BITS = 8.0  # end of the scale; more surprising characters look the same
 # From "as expected" to "never", in equal steps of brightness, so that it can be read without colours.
 _SCALE = ((0.0, "#33363d"), (0.25, "#2f5f8f"), (0.5, "#7a5ea8"), (0.75, "#d9705a"), (1.0, "#ffd866"))
 _DARK, _LIGHT = (25, 26, 29), (233, 235, 238)
-_SHOWN = {" ": "·", "\n": "↵", "\t": "→"}
-_STYLES = ("Bold", "Black", "Italic", "Light", "Medium", "Oblique", "Serif", "Thin")  # of fonts that are left alone
+_SHOWN = {" ": "·", "\xa0": "·", "\n": "↵", "\t": "→", **dict.fromkeys("\u200c\u200d\u200e\u200f\u3000\ufe0f", " ")}
 _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
-_EMOJI_SIZE = 109  # that of the pictures in Noto Color Emoji
-_NOT_JOINED_ON = set("اأإآٱدذرزوؤةىءڈڑژےۓ")  # Arabic letters that aren't joined to the next one
+_EMOJI_SIZE, _EMOJI_PICTURE = 109, (136, 128)  # the only ones of Noto Color Emoji
+_DIRECTIONS = {"L": "L", "EN": "L", "AN": "L", "R": "R", "AL": "R"}  # the other kinds go with their neighbours
 _Colour = tuple[int, int, int]
 
 
@@ -145,19 +133,14 @@ def surprise_map(text: str, nats: Sequence[float]) -> bytes:
     `text`: not empty. `nats`: the loss of each character. Rows of right-to-left scripts begin at the right.
     """
     rows = _rows(text)
-    widths = [sum(_cells(text[place]) for place in row) for row in rows]
-    columns = max(_LEAST_COLUMNS, *widths)
+    columns = max(_LEAST_COLUMNS, *(_cells(text[row.start : row.stop]) for row in rows))
     size = columns * _CELL_W + 2 * _PADDING, len(rows) * _CELL_H + 2 * _PADDING + _LEGEND_H
     image = Image.new("RGB", size, BACKGROUND)
     pen = _Pen(image)
     for down, row in enumerate(rows):
-        base = next(filter(None, (_direction(text[place]) for place in row)), "L")
-        across = columns - widths[down] if base == "R" else 0
-        for place, direction in _left_to_right(text, row, base):
+        for across, place, char in _left_to_right(text, row, columns):
             x, y = _PADDING + across * _CELL_W, _PADDING + down * _CELL_H
-            shape = text[place].translate(_MIRRORED) if direction == "R" else text[place]
-            pen.cell(x, y, text[place], _joined(text, place, shape), max(0.0, nats[place]) / math.log(2))
-            across += _cells(text[place])
+            pen.cell(x, y, char, max(0.0, nats[place]) / math.log(2))
     mean = sum(nats) / len(nats) / math.log(2)
     pen.legend(_PADDING, _PADDING + len(rows) * _CELL_H + 18, size[0] - 2 * _PADDING, mean)
     buffer = io.BytesIO()
@@ -172,58 +155,60 @@ def _rows(text: str, *, lines: bool = True) -> list[range]:
     none.
     """
     rows: list[range] = []
-    start = width = 0
+    start = 0
     for place in range(1, len(text)):
-        width += _cells(text[place - 1])
         # Blank lines stay in the row of the line before them.
         if lines and text[place - 1] == "\n" and text[place] != "\n":
             cut = place
-        elif width + _cells(text[place]) > COLUMNS:
+        elif _cells(text[start : place + 1]) > COLUMNS:
             cut = text.rfind(" ", (start + place) // 2, place) + 1 or place
         else:
             continue
         rows.append(range(start, cut))
-        start, width = cut, sum(_cells(char) for char in text[cut:place])
+        start = cut
     rows.append(range(start, len(text)))
     return _rows(text, lines=False) if lines and len(rows) > _MOST_ROWS else rows
 
 
-def _cells(char: str) -> int:
-    """Return how many cells a character takes: 2 if it is Chinese, Japanese, Korean or an emoji."""
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+def _cells(text: str) -> int:
+    """Return how many cells a text takes: 2 for a character of Chinese, Japanese or Korean and for an emoji, else 1."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def _direction(char: str) -> str:
-    """Return "L" or "R", or "" for what goes with its neighbours: blank space and most signs."""
-    return {"L": "L", "EN": "L", "AN": "L", "R": "R", "AL": "R"}.get(unicodedata.bidirectional(char), "")
+def _left_to_right(text: str, row: range, columns: int) -> Iterator[tuple[int, int, str]]:
+    """Yield the column, the place and the shape of each character of a row, by the main rules of Unicode's algorithm.
 
-
-def _left_to_right(text: str, row: range, base: str) -> Iterable[tuple[int, str]]:
-    """Return the places of a row as they stand and their directions, by the main rules of Unicode's algorithm.
-
-    `base`: the direction of the row.
+    The row has the direction of its first letter. Words of the other direction keep their order within it.
     """
-    directions = [_direction(text[place]) for place in row]
-    for at, direction in enumerate(directions):
-        if not direction:
-            before = directions[at - 1] if at else base
-            after = next(filter(None, directions[at:]), base)
-            directions[at] = before if before == after else base
-    runs = [list(run) for _, run in itertools.groupby(range(len(row)), directions.__getitem__)]
-    for run in reversed(runs) if base == "R" else runs:
-        direction = directions[run[0]]
-        yield from ((row[at], direction) for at in (reversed(run) if direction == "R" else run))
+    directions = "".join(_DIRECTIONS.get(unicodedata.bidirectional(text[place]), " ") for place in row)
+    base = directions.strip()[:1] or "L"
+    other = "R" if base == "L" else "L"
+    order = [(place, base) for place in row]
+    for words in re.finditer(f"{other}( *{other})*", directions):
+        order[slice(*words.span())] = [(place, other) for place in reversed(row[slice(*words.span())])]
+    if base == "R":
+        order.reverse()
+    across = columns - _cells(text[row.start : row.stop]) if base == "R" else 0
+    for place, direction in order:
+        yield across, place, _joined(text, place).translate(_MIRRORED) if direction == "R" else text[place]
+        across += _cells(text[place])
 
 
-def _joined(text: str, place: int, shape: str) -> str:
-    """Return a character's shape with zero-width joiners where an Arabic letter is joined to its neighbours."""
-    letters = [
-        0 <= at < len(text) and unicodedata.bidirectional(text[at]) == "AL" and text[at].isalpha() and text[at] != "ء"
-        for at in (place - 1, place, place + 1)
-    ]
-    before = "\u200d" if letters[0] and letters[1] and text[place - 1] not in _NOT_JOINED_ON else ""
-    after = "\u200d" if letters[1] and letters[2] and text[place] not in _NOT_JOINED_ON else ""
-    return f"{before}{shape}{after}"
+def _joined(text: str, place: int) -> str:
+    """Return a character of right-to-left text: of an Arabic letter, the shape that joins it to its neighbours."""
+    before, char, after = list(f" {text} "[place : place + 3])
+    is_joined = bool(_shape(before, "INITIAL") and _shape(char, "FINAL"))
+    joins = bool(_shape(char, "INITIAL") and _shape(after, "FINAL"))
+    names = {(False, True): "INITIAL", (True, True): "MEDIAL", (True, False): "FINAL"}
+    return _shape(char, names.get((is_joined, joins), "ISOLATED")) or char
+
+
+def _shape(char: str, name: str) -> str:
+    """Return a character of Unicode that is a shape of an Arabic letter, such as its "INITIAL" one; empty: none is."""
+    try:
+        return unicodedata.lookup(f"{unicodedata.name(char, '')} {name} FORM")
+    except KeyError:
+        return ""
 
 
 class _Pen:
@@ -232,41 +217,28 @@ class _Pen:
     def __init__(self, image: Image.Image) -> None:
         self._image = image
         self._draw = ImageDraw.Draw(image)
-        self._font = functools.cache(ImageFont.truetype)
-        self._small = self._font(font_path(SANS), _SMALL)
+        self._small = ImageFont.truetype(font_path(SANS), _SMALL)
 
-    def cell(self, x: int, y: int, char: str, shape: str, bits: float) -> None:
-        """Draw a character by its shape. `bits`: how surprising it was."""
-        colour = _colour(bits)
-        right, bottom = x + _cells(char) * _CELL_W - _GAP - 1, y + _CELL_H - 2 * _GAP - 1
+    def cell(self, x: int, y: int, char: str, bits: float) -> None:
+        colour, width = _colour(bits), _cells(char) * _CELL_W - _GAP
+        right, bottom = x + width - 1, y + _CELL_H - 2 * _GAP - 1
         self._draw.rectangle((x, y, right, bottom), fill=colour)
         red, green, blue = colour
         ink = _DARK if (0.299 * red + 0.587 * green + 0.114 * blue) / 255 > 0.48 else _LIGHT
         if char in _SHOWN:  # blank space is fainter than letters
             ink = cast(_Colour, tuple(round(a + (b - a) * 0.6) for a, b in zip(colour, ink, strict=True)))
-        invisible = unicodedata.category(char) in ("Cf", "Zs") or unicodedata.name(char, "").startswith("VARIATION")
-        path = _font_for(char) if char.isprintable() and char not in _SHOWN and not invisible else None
-        if path is not None and "Emoji" in path.stem:
-            self._emoji(x, y, right, char, path)
+        font, shown = _glyph(char)
+        if font.size == _EMOJI_SIZE:
+            picture = Image.new("RGBA", _EMOJI_PICTURE)
+            ImageDraw.Draw(picture).text((0, 0), shown, font=font, anchor="lt", embedded_color=True)
+            picture.thumbnail((width - 2, _CELL_H))
+            self._image.paste(picture, (x + 1, y + (_CELL_H - picture.height) // 2), picture)
             return
-        shown = _SHOWN.get(char) or ("" if invisible else _MISSING)
-        if path is not None:
-            shown = f"◌{char}" if unicodedata.combining(char) else shape
-        font = self._font(path or font_path(MONO), _SIZE)
-        width, room = font.getlength("◌" if unicodedata.combining(char) else shown), right - x + 1
-        if width > room:
-            font = self._font(path or font_path(MONO), max(_TINY, int(_SIZE * room / width)))
+        length = font.getlength(shown[0])
+        if length > width:
+            font = font.font_variant(size=max(_TINY, int(_SIZE * width / length)))
         # All on one base line, as in a row of text.
         self._draw.text(((x + right + 1) / 2, bottom - 9), shown, fill=ink, font=font, anchor="ms")
-
-    def _emoji(self, x: int, y: int, right: int, char: str, path: Path) -> None:
-        """Draw an emoji, which a font has as a picture of one size."""
-        font = self._font(path, _EMOJI_SIZE)
-        picture = Image.new("RGBA", (_EMOJI_SIZE * 5 // 4, _EMOJI_SIZE * 5 // 4))
-        ImageDraw.Draw(picture).text((0, 0), char, font=font, embedded_color=True)
-        picture = picture.crop(picture.getbbox())
-        picture.thumbnail((right - x - 2, _CELL_H - 6))
-        self._image.paste(picture, ((x + right - picture.width) // 2 + 1, y + (_CELL_H - picture.height) // 2), picture)
 
     def legend(self, x: int, y: int, width: int, mean: float) -> None:
         for step in range(width):

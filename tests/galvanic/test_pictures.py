@@ -2,6 +2,7 @@
 
 import io
 import math
+import unicodedata
 
 import numpy as np
 import pytest
@@ -60,11 +61,17 @@ def test_rows_of_right_to_left_scripts_begin_at_the_right() -> None:
 
 
 def test_what_stands_in_a_right_to_left_row_from_left_to_right_is_read_so() -> None:
-    def shown(text: str, base: str) -> str:
-        return "".join(text[place] for place, _ in _left_to_right(text, range(len(text)), base))
+    def shown(text: str) -> str:
+        return "".join(shape for _, _, shape in _left_to_right(text, range(len(text)), COLUMNS))
 
-    assert shown("אב abc 12 גד!", "R") == "!דג abc 12 בא"
-    assert shown("ab אב גד, c", "L") == "ab דג בא, c"
+    assert shown("אב abc (12) גד!") == "!דג (abc (12 בא"
+    assert shown("ab אב (גד) הו, c") == "ab וה (דג) בא, c"
+
+
+def test_arabic_letters_have_the_shapes_that_join_them() -> None:
+    shapes = [shape for _, _, shape in _left_to_right("دار بيت", range(7), COLUMNS)]
+    forms = [unicodedata.name(shape).removesuffix(" FORM").rpartition(" ")[2] for shape in reversed(shapes)]
+    assert forms == ["ISOLATED", "ISOLATED", "ISOLATED", "SPACE", "INITIAL", "MEDIAL", "FINAL"]
 
 
 def test_a_surprise_is_brighter_than_what_was_expected() -> None:
@@ -97,7 +104,7 @@ def test_facts_take_what_any_file_says() -> None:
 
 @pytest.mark.parametrize("curve", [(), CURVE[:1], CURVE, (CurvePoint(0, 2.0), CurvePoint(1, 1.5))])
 def test_a_chart_of_any_curve(curve: tuple[CurvePoint, ...]) -> None:
-    assert _image(loss_chart(curve, ODD[:30])).size == (800, 500)
+    assert _image(loss_chart(curve, "frankenstein")).size == (800, 500)
 
 
 @pytest.mark.parametrize("text", ["\n" * SURPRISE_LIMIT, "a\n" * (SURPRISE_LIMIT // 2), "x" * SURPRISE_LIMIT, ODD, " "])
