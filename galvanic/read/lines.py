@@ -4,7 +4,7 @@ import codecs
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from galvanic.read.chat import DAMAGED, SYSTEM
@@ -12,6 +12,9 @@ from galvanic.read.chat import DAMAGED, SYSTEM
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LONGEST = 1_000_000  # characters of a line that are read at once; the rest comes as lines of its own
 _LONGEST_ENTRY = 65_536  # characters, as of WhatsApp's messages
+_MOST_PEEKED = 500_000  # bytes
+_BEFORE = 3  # lines of which one is a log's first header
+_MANY = 20  # headers at the beginning that no other text has
 
 
 def encoding_of(head: bytes) -> str:
@@ -35,7 +38,7 @@ def head_text(head: bytes) -> str:
 
 def peekable(file: BinaryIO) -> io.BufferedReader:
     """Return a file whose beginning can be looked at without reading it."""
-    return file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[arg-type]
+    return io.BufferedReader(file, _MOST_PEEKED)  # type: ignore[arg-type]
 
 
 def text_file(file: BinaryIO) -> io.TextIOWrapper:
@@ -56,9 +59,15 @@ def lines(file: BinaryIO) -> Iterator[str]:
     return (line.rstrip("\n") for line in lines_with_ends(file))
 
 
-def log_entries(
-    file: BinaryIO, header: Callable[[str], re.Match[str] | None], left_out: Counter[str]
-) -> Iterator[tuple[re.Match[str], str]]:
+def first_headers(head: str, header: re.Pattern[str]) -> list[re.Match[str]]:
+    """Return the headers of entries at a log's beginning, of which there are many; empty: it is no log."""
+    text_lines = [line for line in head.splitlines() if line.strip()]
+    headers = [match for line in text_lines if (match := header.match(line)) is not None]
+    begins = any(header.match(line) for line in text_lines[:_BEFORE])
+    return headers if begins and len(headers) >= min(_MANY, len(text_lines) / 10) else []  # entries may be long
+
+
+def log_entries(file: BinaryIO, header: re.Pattern[str], left_out: Counter[str]) -> Iterator[tuple[re.Match[str], str]]:
     """Yield a log's entries: the match of each one's header, and its text, which may go on in lines without a header.
 
     Lines before the first header count as notices, those beyond the end of a very long entry as damaged.
@@ -67,7 +76,7 @@ def log_entries(
     parts = list[str]()
     length = 0
     for line in lines(file):
-        if (match := header(line)) is not None:
+        if (match := header.match(line)) is not None:
             if begun is not None:
                 yield begun, "\n".join(parts)
             begun, parts, length = match, [line[match.end() :]], 0

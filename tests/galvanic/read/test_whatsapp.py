@@ -2,7 +2,7 @@
 
 Sources of the layouts: the header formats of lucasrodes/whatstk (`header_format_support.json`, 96 of them);
 linuswillner/whatsapp-export-inconsistencies (iOS and Android, attachments, places); reported headers of Finnish,
-Korean, Chinese, Japanese, Arabic, Thai, French and Spanish phones; WhatsApp Web's own formatter of exports (2026).
+Korean, Chinese, Japanese, Arabic, Thai, French and Spanish phones; what WhatsApp Web puts on the clipboard.
 """
 
 import io
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
-from galvanic.read.chat import FORWARDED, OTHER_FILES, SYSTEM, WORDLESS, Chat, ChatOptions, Message
+from galvanic.read.chat import OTHER_FILES, SYSTEM, WORDLESS, Chat, ChatOptions, Message
 from galvanic.read.cleaning import clean
 from galvanic.read.files import Files
 from galvanic.read.formats import read_files
@@ -72,8 +72,6 @@ LOCALES = {
     "th-TH iOS": "[{d.day}/{d.month}/2567 BE 21:30:45] ",
     "vi-VN iOS": "[21:30:45, {d.day}/{d.month}/2024] ",
     "vi-VN": "21:30, {d:%d/%m/%Y} - ",
-    "iOS in 2015": "{d:%d/%m/%y} 21:30:45: ",
-    "Windows Phone": "{d.month}/{d.day}/2024 9:30 PM: ",
     "web, copied": "[9:30 PM, {d.month}/{d.day}/2024] ",
     "web, copied in German": "[21:30, {d.day}.{d.month}.2024] ",
 }
@@ -97,26 +95,26 @@ A B.vcf (archivo adjunto)
 DOC-20240115-WA0001.pdf (in any words)
 STK-20240115-WA0001.webp (файл добавлен)
 image omitted
-Bild weggelassen
-imagen omitida
-image absente
-immagine omessa
-imagem ocultada
-afbeelding weggelaten
-görüntü dahil edilmedi
-изображение отсутствует
-圖片已略去
-画像は含まれていません
-이미지 생략됨
-sticker non incluso
-Kontaktkarte ausgelassen
+{L}Bild weggelassen
+{L}imagen omitida
+{L}image absente
+{L}immagine omessa
+{L}imagem ocultada
+{L}afbeelding weggelaten
+{L}görüntü dahil edilmedi
+{L}изображение отсутствует
+{L}圖片已略去
+{L}画像は含まれていません
+{L}이미지 생략됨
+{L}sticker non incluso
+{L}Kontaktkarte ausgelassen
 This message was deleted.
 Du hast diese Nachricht gelöscht.
 Se eliminó este mensaje.
 Данное сообщение удалено
 Mensagem apagada
 You deleted this message as admin
-このメッセージは削除されました。
+{L}このメッセージは削除されました。
 """
 MARKUP = str.maketrans("", "", "*~")
 POLLS = ["POLL:\nWhich?\nOPTION: this (3 votes)", "ENCUESTA:\n¿Cuál?\nOPCIÓN: este (1 voto)"]
@@ -206,6 +204,8 @@ Plan (new)
 1/6/24, 9:32\u202fPM - Ada: You deleted this message
 1/6/24, 9:32\u202fPM - Ada: null
 1/6/24, 9:33\u202fPM - Ada: I <3 it <This message was edited>
+1/6/24, 9:33\u202fPM - Ada: <Media omitted>
+What a day
 1/6/24, 9:34\u202fPM - Ada: node.js (the old one)
 """
     messages, left_out = read(text)
@@ -213,6 +213,7 @@ Plan (new)
         ("Ada", "Hi there"),
         ('Ben "Benny" Müller', "The sea"),
         ("Ada", "I <3 it"),
+        ("Ada", "What a day"),
         ("Ada", "node.js (the old one)"),
     ]
     assert left_out == {SYSTEM: 3, WORDLESS: 4}
@@ -227,24 +228,6 @@ def test_a_line_of_an_agenda_is_part_of_its_message() -> None:
     text = "Monday:\n15.01.2024 10:00: tea\nbye"
     messages, _ = read(f"15.01.24, 09:30 - Ada: {text}\n[15.01.24, 09:31:00] Ben: of another phone\n")
     assert [message.text for message in messages] == [text, "of another phone"]
-
-
-def test_a_chat_of_the_web() -> None:
-    text = """Messages and calls are end-to-end encrypted. No one outside of this chat can read or listen to them.
-Some earlier messages may not be available.
-[1/15/24, 9:30:15 AM] You: Hello
-[1/15/24, 9:30:16 AM] - Ada changed the subject to “Plans: Friday”
-[1/15/24, 9:30:17 AM] Ada: [Forwarded] Somebody's words
-[1/15/24, 9:30:18 AM] Ada: <image omitted> What a day
-[1/15/24, 9:30:19 AM] Ada: <GIF omitted>
-[1/15/24, 9:30:20 AM] Ada: plan.pdf (file attached) The plan
-[1/15/24, 9:30:21 AM] Ada: Poll: Which?
-    - this
-    - that
-"""
-    messages, left_out = read(text)
-    assert [message.text for message in messages] == ["Hello", "What a day", "The plan"]
-    assert left_out == {SYSTEM: 3, FORWARDED: 1, WORDLESS: 2}
 
 
 @pytest.mark.parametrize("mark", MARKS.strip().splitlines() + POLLS)
@@ -266,7 +249,7 @@ def test_words_with_such_signs_stay(words: str) -> None:
     [
         ("*bold* _it_ ~gone~ ```code``` `word`", "bold it gone word"),
         ("~all of it~", "all of it"),
-        ("*🎉 Party!* *~both~* ~_all_~", "🎉 Party! both all"),
+        ("*~both~* ~_all_~", "both all"),
         ("2 * 3 * 4, f**k", "2 * 3 * 4, f**k"),
         ("2 ~ 3 ~ 4 and ~5", "2 ~ 3 ~ 4 and ~5"),
         ("hi @\u2068~\u202fBen Müller\u2069!", "hi someone!"),
