@@ -18,7 +18,7 @@ class CatalogueEntry(BaseModel):
 
     Attributes:
         name: the name to type.
-        gutenberg_number: the book's number at Project Gutenberg; None: the text comes with Python.
+        gutenberg_number: the book's number at Project Gutenberg; 0: the text comes with Python.
         year: of first publication.
         note: what to expect of the text.
         verse: line ends are meant, so lines must not be joined.
@@ -30,7 +30,7 @@ class CatalogueEntry(BaseModel):
     name: str = Field(max_length=MAX_NAME, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     title: str = Field(min_length=1, max_length=100)
     author: str = Field(max_length=100, pattern=r"\S")
-    gutenberg_number: int | None = None
+    gutenberg_number: int = Field(ge=0)
     year: int | None = None
     note: str = Field("", max_length=100)
     verse: bool = False
@@ -42,15 +42,9 @@ class CatalogueEntry(BaseModel):
 
     @property
     def licence(self) -> str:
-        if self.gutenberg_number is None:
+        if not self.gutenberg_number:
             return "Copyright the Python Software Foundation; PSF licence."
         return f"Public domain in the USA; Project Gutenberg eBook #{self.gutenberg_number}, gutenberg.org."
-
-
-class _Book(CatalogueEntry):
-    """An entry of a list of books: it must have a number."""
-
-    gutenberg_number: int = Field(ge=1)
 
 
 @functools.cache
@@ -59,18 +53,8 @@ def catalogue(folder: Path | None = None) -> tuple[CatalogueEntry, ...]:
 
     Raises UserError: the operator's list can't be read, or an entry of it is wrong.
     """
-    ours = _books(resources.files(__package__).joinpath("catalogue.json").read_bytes())
-    docs = CatalogueEntry(
-        name=PYTHON_DOCS,
-        title="The Python language reference",
-        author="the Python Software Foundation",
-        note="comes with Python, needs no network",
-    )
-    entries = {entry.name: entry for entry in (*ours, docs)}
-    for entry in _own_books(folder):
-        if entry.name in entries:
-            raise _wrong(f"the name `{entry.name}` is taken")
-        entries[entry.name] = entry
+    ours = _entries(resources.files(__package__).joinpath("catalogue.json").read_bytes())
+    entries = {entry.name: entry for entry in (*_own_entries(folder), *ours)}
     return tuple(sorted(entries.values(), key=lambda entry: entry.name))
 
 
@@ -79,23 +63,19 @@ def find(name: str, folder: Path | None = None) -> CatalogueEntry | None:
     return next((entry for entry in catalogue(folder) if entry.name == name), None)
 
 
-def _books(data: bytes) -> tuple[_Book, ...]:
-    return TypeAdapter(tuple[_Book, ...]).validate_json(data)
+def _entries(data: bytes) -> tuple[CatalogueEntry, ...]:
+    return TypeAdapter(tuple[CatalogueEntry, ...]).validate_json(data)
 
 
-def _own_books(folder: Path | None) -> tuple[_Book, ...]:
+def _own_entries(folder: Path | None) -> tuple[CatalogueEntry, ...]:
     try:
-        return _books((folder / OWN_LIST).read_bytes()) if folder is not None else ()
+        return _entries((folder / OWN_LIST).read_bytes()) if folder is not None else ()
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise _wrong(f"it can't be read ({error.strerror})") from error
+        reason = f"it can't be read ({error.strerror})"
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where, what = first["loc"], first["msg"]
-        place = f"entry {where[0] + 1}, " if where and isinstance(where[0], int) else ""
-        raise _wrong(place + "".join(f"`{name}`: " for name in where[1:]) + what) from error
-
-
-def _wrong(what: str) -> UserError:
-    return UserError(f"The list {OWN_LIST} in CORPORA_DIR is wrong: {what}.", "Correct it, and start the bot again.")
+        first = error.errors()[0]
+        place = [f"entry {part + 1}" if isinstance(part, int) else f"`{part}`" for part in first["loc"]]
+        reason = f"{', '.join(place)}: {first['msg']}" if place else first["msg"]
+    raise UserError(f"The list {OWN_LIST} in CORPORA_DIR is wrong: {reason}.", "Correct it, and start the bot again.")

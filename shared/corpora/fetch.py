@@ -67,7 +67,6 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
 
 def _why_not(data: bytes, entry: CatalogueEntry) -> str:
     """Return why these bytes are not the book, in words that follow "it sent"; empty if they are."""
-    assert entry.gutenberg_number is not None  # only books are fetched
     try:
         text = decode_text(data, entry.name)
     except UserError:

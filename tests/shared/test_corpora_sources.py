@@ -78,7 +78,7 @@ class Mirrors:
             case "html":
                 return web.Response(text="<!DOCTYPE html><html><body>Slow down.</body></html>" * 20)
             case "binary":
-                return web.Response(body=b"%PDF-1.7 not a text")
+                return web.Response(body=b"\x7fELF\x02\x01\x00\x00 not a text")
             case "slow":
                 response = web.StreamResponse()
                 await response.prepare(request)
@@ -234,6 +234,7 @@ async def test_an_operator_s_own_list_is_fetched_and_checked_as_ours(
     (tmp_path / "catalogue.json").write_text(json.dumps([entry]))
     settings = make_settings(corpora_dir=tmp_path, gutenberg_mirrors=(mirrors.url("good"),))
     assert "lamp" in names(settings)
+    assert "python-docs" in names(settings)
     assert "catalogue" not in names(settings)
     assert (await resolve("lamp", settings)).info.title == "Frankenstein, by Nobody"
     with pytest.raises(UserError, match="another book"):
@@ -246,7 +247,6 @@ async def test_an_operator_s_own_list_is_fetched_and_checked_as_ours(
         ('[{"name": "lamp"}]', r"entry 1, `title`: "),
         ('[{"name": "lamp", "title": "T", "author": "A"}]', r"entry 1, `gutenberg_number`: "),
         ('[{"name": "a b", "title": "T", "author": "A", "gutenberg_number": 1}]', r"entry 1, `name`: "),
-        ('[{"name": "dracula", "title": "T", "author": "A", "gutenberg_number": 1}]', "the name `dracula` is taken"),
         ("{", "wrong: Invalid JSON"),
     ],
 )
@@ -298,7 +298,7 @@ def test_the_catalogue_is_in_order() -> None:
     assert all(slugify(entry.name) == entry.name for entry in entries)
     languages = Counter(entry.language for entry in entries)
     assert all(languages[code] >= 5 for code in ("en", "de", "fr", "es", "it", "pt", "fi"))
-    numbers = [entry.gutenberg_number for entry in entries if entry.gutenberg_number is not None]
+    numbers = [entry.gutenberg_number for entry in entries if entry.gutenberg_number]
     assert len(numbers) == len(set(numbers)) == len(entries) - 1 >= 15
     assert {"frankenstein": 84, "shakespeare-sonnets": 1041}.items() <= {
         entry.name: entry.gutenberg_number for entry in entries
