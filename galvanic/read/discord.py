@@ -88,7 +88,7 @@ def _with_mentions(content: str, entry: dict[str, Any]) -> str:
 
 
 def _csv_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
-    for row in csv_rows(file, "Content", left_out):
+    for row in csv_rows(file, left_out):
         author_id, text = _id(row.get("AuthorID")), row.get("Content", "")
         if not author_id:
             left_out[DAMAGED] += 1
@@ -154,7 +154,7 @@ def _package_messages(files: Files, left_out: Counter[str]) -> Iterator[Message]
             continue  # nothing was written there
         with files.open(path) as file:
             table = path.lower().endswith(".csv")
-            rows = csv_rows(file, "Contents", left_out) if table else (entry for _, entry in entries(file, left_out))
+            rows = csv_rows(file, left_out) if table else (entry for _, entry in entries(file, left_out))
             for row in rows:
                 if isinstance(text := row.get("Contents"), str):
                     yield Message(name, text, _day(row.get("Timestamp")), author_id, origin, _id(row.get("ID")))

@@ -1,6 +1,7 @@
 """Read tables (CSV) and JSON of which somebody named the columns: JSON lines, or one array of objects."""
 
 import csv
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from galvanic.read.lines import head_text, lines, lines_with_ends, peekable
 from galvanic.read.refusals import code, codes
 
 _DELIMITERS = ",;\t|"
-_UNTIL_NAMED = 1_000  # rows that may lack a column before it is refused
+_FIRST_ROWS = 100  # one of them must have the column
 
 
 def table(file: BinaryIO, text_column: str, speaker_column: str, left_out: Counter[str]) -> Iterator[Message]:
@@ -22,66 +23,59 @@ def table(file: BinaryIO, text_column: str, speaker_column: str, left_out: Count
 
     `speaker_column`: empty: all rows are by one speaker, without a name. Raises UserError: no column has this name.
     """
-    lacking = {text_column, speaker_column} - {""}
-    names = dict[str, None]()
-    for number, row in enumerate(_rows(file, text_column, left_out)):
-        if lacking and number < _UNTIL_NAMED:
-            names.update(dict.fromkeys(field_names(row)))
-            lacking = {name for name in lacking if field(row, name) is None}
-        elif lacking:
-            break
+    rows = _rows(file, left_out)
+    first_rows = list(itertools.islice(rows, _FIRST_ROWS))
+    columns = [column for column in (text_column, speaker_column) if column]
+    lacking = [column for column in columns if all(field(row, column) is None for row in first_rows)]
+    if first_rows and lacking:
+        names = dict.fromkeys(name for row in first_rows for name in field_names(row))
+        raise UserError(f"There is no column {' and no '.join(map(code, lacking))}.", f"There are {codes(names)}.")
+    for row in itertools.chain(first_rows, rows):
         text, speaker = field(row, text_column), field(row, speaker_column) if speaker_column else None
         if isinstance(text, str | None) and isinstance(speaker, str | int | None):
             yield Message("" if speaker is None else str(speaker), text or "")
         else:
             left_out[DAMAGED] += 1
-    if lacking and names:
-        raise UserError(f"There is no column {' and no '.join(map(code, lacking))}.", f"There are {codes(names)}.")
 
 
-def _rows(file: BinaryIO, text_column: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
+def _rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     buffered = peekable(file)
     start = head_text(buffered.peek(4_096)).lstrip()[:1]
     if start == "[":
         return (entry for _, entry in entries(buffered, left_out))
-    return _json_lines(buffered, left_out) if start == "{" else csv_rows(buffered, text_column, left_out)
+    return _json_lines(buffered, left_out) if start == "{" else csv_rows(buffered, left_out)
 
 
 def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
-    for line in lines(file):
+    for line in filter(str.strip, lines(file)):
         try:
-            row = json.loads(line) if line.strip() else None
+            row = json.loads(line)
         except (ValueError, RecursionError):
-            row = ()
+            row = None
         if isinstance(row, dict):
             yield row
-        elif row is not None:
+        else:
             left_out[DAMAGED] += 1
 
 
-def csv_rows(file: BinaryIO, text_column: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
+def csv_rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV file under the names in its first line; rows of another length count as damaged."""
     text_lines = lines_with_ends(file)
-    first = next((line for line in text_lines if line.strip() and not line.startswith("sep=")), "")  # Excel writes that
-    headers = {delimiter: _cells(first, delimiter) for delimiter in _DELIMITERS}
-    delimiter, header = max(headers.items(), key=lambda pair: (text_column in pair[1], len(pair[1])))
-    rows = csv.reader(text_lines, delimiter=delimiter)
+    first_line = next(filter(str.strip, text_lines), "")
+    delimiter = max(_DELIMITERS, key=first_line.count)
+    rows = csv.reader(itertools.chain([first_line], text_lines), delimiter=delimiter)
+    header = list[str]()
     while True:
         try:
-            cells = next(rows, None)
+            cells = next(rows)
+        except StopIteration:
+            return
         except csv.Error:  # a cell of more than 131,072 characters: a quotation mark is missing
             left_out[DAMAGED] += 1
             continue
-        if cells is None:
-            return
-        if len(cells) == len(header):
+        if not header:
+            header = [cell.strip() for cell in cells]
+        elif len(cells) == len(header):
             yield dict(zip(header, cells, strict=True))
         elif cells:
             left_out[DAMAGED] += 1
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
-    except csv.Error:
-        return []

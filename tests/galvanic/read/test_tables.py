@@ -41,9 +41,8 @@ def lines(chat: Chat) -> list[str]:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 def test_any_delimiter_and_encoding_gives_the_same_lines(delimiter: str, encoding: str, quoting: int) -> None:
-    text = written(delimiter, quoting=quoting)
-    chat = read(text.encode(encoding))
-    assert lines(chat) == lines(read(f"sep={delimiter}\n{text}".encode(encoding))) == LINES
+    chat = read(written(delimiter, quoting=quoting).encode(encoding))
+    assert lines(chat) == LINES
     assert not chat.left_out
 
 
