@@ -23,14 +23,14 @@ def table(file: BinaryIO, text_column: str, speaker_column: str, left_out: Count
 
     `speaker_column`: empty: all rows are by one speaker, without a name. Raises UserError: no column has this name.
     """
-    rows = _rows(file, left_out)
-    first_rows = list(itertools.islice(rows, _FIRST_ROWS))
+    all_rows = rows(file, left_out)
+    first_rows = list(itertools.islice(all_rows, _FIRST_ROWS))
     columns = [column for column in (text_column, speaker_column) if column]
     lacking = [column for column in columns if all(field(row, column) is None for row in first_rows)]
     if first_rows and lacking:
         names = dict.fromkeys(name for row in first_rows for name in field_names(row))
         raise UserError(f"There is no column {' and no '.join(map(code, lacking))}.", f"There are {codes(names)}.")
-    for row in itertools.chain(first_rows, rows):
+    for row in itertools.chain(first_rows, all_rows):
         text, speaker = field(row, text_column), field(row, speaker_column) if speaker_column else None
         if isinstance(text, str | None) and isinstance(speaker, str | int | None):
             yield Message("" if speaker is None else str(speaker), text or "")
@@ -38,12 +38,13 @@ def table(file: BinaryIO, text_column: str, speaker_column: str, left_out: Count
             left_out[DAMAGED] += 1
 
 
-def _rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
+def rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table, or the objects of JSON; what can't be read counts as damaged."""
     buffered = peekable(file)
     start = head_text(buffered.peek(4_096)).lstrip()[:1]
     if start == "[":
         return (entry for _, entry in entries(buffered, left_out))
-    return _json_lines(buffered, left_out) if start == "{" else csv_rows(buffered, left_out)
+    return _json_lines(buffered, left_out) if start == "{" else _csv_rows(buffered, left_out)
 
 
 def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
@@ -58,16 +59,16 @@ def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, An
             left_out[DAMAGED] += 1
 
 
-def csv_rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
+def _csv_rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV file under the names in its first line; rows of another length count as damaged."""
     text_lines = lines_with_ends(file)
     first_line = next(filter(str.strip, text_lines), "")
     delimiter = max(_DELIMITERS, key=first_line.count)
-    rows = csv.reader(itertools.chain([first_line], text_lines), delimiter=delimiter)
+    reader = csv.reader(itertools.chain([first_line], text_lines), delimiter=delimiter)
     header = list[str]()
     while True:
         try:
-            cells = next(rows)
+            cells = next(reader)
         except StopIteration:
             return
         except csv.Error:  # a cell of more than 131,072 characters: a quotation mark is missing

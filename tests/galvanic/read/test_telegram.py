@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
-from galvanic.read.chat import BOTS, DAMAGED, FORWARDED, SYSTEM, WORDLESS, Chat, ChatOptions
+from galvanic.read.chat import BOTS, DAMAGED, FORWARDED, SYSTEM, UNSAFE, WORDLESS, Chat, ChatOptions
 from galvanic.read.files import Files
 from galvanic.read.formats import read_files
 from galvanic.read.lines import head_text
@@ -76,9 +76,7 @@ def test_a_chat_is_what_people_wrote_in_it() -> None:
         "user404: Good night",
     ]
     assert (chat.first, chat.last) == (datetime.date(2024, 1, 15), datetime.date(2024, 2, 1))
-    assert (chat.left_out[SYSTEM], chat.left_out[FORWARDED], chat.left_out[BOTS], chat.left_out[WORDLESS]) == (
-        *(1, 2, 1, 2),
-    )
+    assert chat.left_out == {SYSTEM: 2, FORWARDED: 2, BOTS: 1, WORDLESS: 1, UNSAFE: 1}
 
 
 def test_of_an_account_only_the_chats_are_read() -> None:
@@ -104,8 +102,8 @@ def test_of_an_account_only_the_chats_are_read() -> None:
     }
     account["left_chats"]["list"][0]["messages"].append(sent("I was here"))  # type: ignore[index]
     chat = read(json.dumps(account, indent=1).encode())
-    assert [line.text for line in chat.lines()] == ["Hello Ben", "What can you do", "Buy milk", "I was here"]
-    assert chat.left_out == {BOTS: 1}
+    assert [line.text for line in chat.lines()] == ["Hello Ben", "Buy milk", "I was here"]
+    assert chat.left_out == {BOTS: 2}
 
 
 def test_control_characters_as_the_program_writes_them_do_no_harm() -> None:
