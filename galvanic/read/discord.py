@@ -30,7 +30,7 @@ _HTML = re.compile(r"\s*+<!DOCTYPE html>[^\0]*?\.chatlog__", re.IGNORECASE)
 
 # A rule stands before and after the head of a text file, and before and after its end.
 _TEXT_HEADER = re.compile(
-    r"={62}|\[(?P<time>[^\[\]]{1,30}\d[:.]\d\d[^\[\]]{0,15})\] (?P<name>.{1,100}?)(?: \(pinned\))?"
+    r"(?:={62}|\[(?P<time>[^\[\]]{1,30}\d[:.]\d\d[^\[\]]{0,15})\] (?P<name>.{1,100}?)(?: \(pinned\))?)\Z"
 )
 _BLOCK = re.compile(r"\n\n\{(?:Attachments|Embed|Stickers|Reactions)\}(?:\n|\Z)")
 
@@ -93,7 +93,7 @@ def _csv_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
 
 def _text_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     guild, is_complete = "", False
-    for header, text in log_entries(file, _TEXT_HEADER.fullmatch, left_out):
+    for header, text in log_entries(file, _TEXT_HEADER, left_out):
         words = _BLOCK.split(text, maxsplit=1)[0].strip()
         if header["name"] is None:
             guild = guild or words.partition("\n")[0].removeprefix("Guild: ")
