@@ -10,7 +10,7 @@ import discord
 from discord.utils import escape_mentions
 
 from galvanic import units
-from galvanic.emoji import EMOJI, before_emoji, named
+from galvanic.emoji import EMOJI, before_emoji
 from shared.jobs import TrainJob
 
 _D = TypeVar("_D")
@@ -32,40 +32,33 @@ NOBODY = discord.AllowedMentions.none()
 BAR_CELLS = 20
 SAMPLE_CHARS = 280
 SLASH = "/"  # prefix of commands in servers where messages can't be read
-# Marks anywhere; the bracket of a link; what makes a link or an emoji of a name.
-_MARK = re.compile(r"[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{1,64}:)")
+# Custom emoji, which are no marks; marks anywhere; the bracket of a link; what makes a link or an emoji of a name.
+_MARK = re.compile(rf"{EMOJI.pattern}|[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{{1,64}}:)")
 # At a line's beginning: headings, quotes, lists, small print.
 _LINE_MARK = re.compile(r"(?<![^\n\r])([^\S\n\r]*)([#>]|[-+](?=[\s#]))")
 # What a cut has left of a word, and the space between it and the others.
 _FIRST_WORD, _LAST_WORD = re.compile(r"\A\S*\s+(?=\S)"), re.compile(r"(?<=\S)\s+\S+\Z")
-_EMOJI = re.compile(f"({EMOJI.pattern})")
 _NUMBER = re.compile(r"(?<![^\n\r])([^\S\n\r]*\d+)([.)])(?=\s)")
 
 
 def plain(text: str) -> str:
-    """Escape text so that Discord shows it as it is: no formatting, mention, link or emoji. In linear time.
+    """Escape text so that Discord shows it as it is: no formatting, mention or link; custom emoji stay. In linear time.
 
     Escapes only what would be read as a mark where it stands, so that prose stays short. Not for code (`code`), where
     Discord shows backslashes.
     """
-    return escape_mentions(_NUMBER.sub(r"\1\\\2", _LINE_MARK.sub(r"\1\\\2", _MARK.sub(r"\\\g<0>", text))))
-
-
-def plain_with_emoji(text: str) -> str:
-    """Escape a text that a model wrote, as `plain` does, but for the custom emoji that `server_emoji` has chosen."""
-    return "".join(part if number % 2 else plain(part) for number, part in enumerate(_EMOJI.split(text)))
+    escaped = _MARK.sub(lambda mark: mark[1] or f"\\{mark[0]}", text)
+    return escape_mentions(_NUMBER.sub(r"\1\\\2", _LINE_MARK.sub(r"\1\\\2", escaped)))
 
 
 def server_emoji(text: str, guild: discord.Guild | None) -> str:
-    """Write each custom emoji as one that the server has, by its id or else by its name, or else as `:name:`."""
-    own: dict[str, str] = {}
-    for emoji in guild.emojis if guild is not None and "<" in text else ():
-        if emoji.is_usable():
-            own |= {f":{emoji.name}:": str(emoji), str(emoji.id): str(emoji)}
+    """Write each custom emoji as the server's of that id, or else of that name, or else as `:name:`."""
+    usable = [emoji for emoji in guild.emojis if emoji.is_usable()] if guild is not None else []
+    own = {key: str(emoji) for emoji in usable for key in (emoji.name, emoji.id)}
 
     def shown(match: re.Match[str]) -> str:
-        name = named(match[0])
-        return own.get(match[0][:-1].rpartition(":")[2]) or own.get(name) or name
+        emoji = discord.PartialEmoji.from_str(match[0])
+        return own.get(emoji.id or 0) or own.get(emoji.name) or f":{emoji.name}:"
 
     return EMOJI.sub(shown, text)
 
@@ -90,10 +83,7 @@ def _whole(text: str, short: str) -> str:
 
 def tail(text: str, most: int) -> str:
     """Return at most so many of a text's last characters, from a whole word on if words have spaces between them."""
-    start = max(0, len(text) - most)
-    if before_emoji(text, start) < start:
-        start = text.index(">", start) + 1
-    return text[start:] if start == 0 or text[start - 1].isspace() else _FIRST_WORD.sub("", text[start:])
+    return text if len(text) <= most else _FIRST_WORD.sub("", text[-most:])
 
 
 def clipped(text: str, limit: int) -> str:
@@ -103,7 +93,7 @@ def clipped(text: str, limit: int) -> str:
 
 def code(typed: object, limit: int = 40) -> str:
     """The beginning of what somebody typed, in code style: shown as it is, in one line."""
-    text = named(" ".join(str(typed).split()).replace("`", "'"))
+    text = " ".join(str(typed).split()).replace("`", "'")
     return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"
 
 
@@ -226,7 +216,7 @@ def quote(text: str) -> str:
     """A sample as a block quote that fits an embed field."""
     text = text.strip()
     short = _whole(text, text[: before_emoji(text, SAMPLE_CHARS)]).rstrip()
-    lines = [plain_with_emoji(line) for line in short.splitlines() if line.strip()] or ["…"]
+    lines = [plain(line) for line in short.splitlines() if line.strip()] or ["…"]
     return "\n".join(f"> {line}" for line in lines)[:FIELD_LIMIT]
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import discord
 
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, GREEN, plain, plain_with_emoji, shorten, shorten_words
+from bot.words import AMBER, BLURPLE, GREEN, clipped, plain, shorten_words
 from shared.jobs import QuizJob
 
 LETTERS = "ABCD"
@@ -43,7 +43,7 @@ def answer(job: QuizJob, passages: Sequence[str], real: int, guesses: Mapping[in
 
 
 def _listed(passages: Sequence[str], real: int | None = None) -> list[str]:
-    shown = (plain_with_emoji(shorten(passage, _PASSAGE)).replace("\n", "\n> ") for passage in passages)
+    shown = (clipped(passage, _PASSAGE).replace("\n", "\n> ") for passage in passages)
     pairs = enumerate(zip(LETTERS, shown, strict=False))
     return [f"**{letter}**{' ✅' if at == real else ''}\n> {text}\n" for at, (letter, text) in pairs]
 
@@ -57,7 +57,7 @@ def scores(guesses: Mapping[int, tuple[int, int]], prefix: str) -> discord.Embed
 
 def _beginning(text: str) -> str:
     short = shorten_words(text, _QUOTED)
-    return plain_with_emoji(short) + (" …" if len(short) < len(text) else "")
+    return plain(short) + (" …" if len(short) < len(text) else "")
 
 
 def favourites(texts: Sequence[Favourite], prefix: str) -> discord.Embed:

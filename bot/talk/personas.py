@@ -151,13 +151,13 @@ class Personas(Service):
         if isinstance(event, Failed):
             raise UserError(event.problem, event.remedy)
         await self.registry.require_may_use(job.place, [model.model_id])
-        blocklist = await self.core.servers.blocklist(guild_id)
+        fit = await self.core.fit(guild_id)
         current = (await self.speaking_in(guild_id, actor.here)).get(call)  # an admin may have changed it meanwhile
         other = current is None or (current.title, current.model_id) != (persona.title, persona.model_id)
         if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(actor)):
             return ""
         try:
-            text = chatted(masked(event, blocklist, self.core.bot.get_guild(guild_id)))
+            text = chatted(masked(event, fit))
             posted = await self._post(actor.channel, persona, text, f"{actor.request_id}-{turn or 0}")
         except DISCORD_ERRORS as error:
             if not is_transient(error) and code_of(error) not in CLOSED:

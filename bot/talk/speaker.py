@@ -132,15 +132,14 @@ class Speaker(Service):
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"
         await self.registry.require_may_use(job.place, [job.model_id])
-        blocklist = await self.core.servers.blocklist(guild_id)
-        if event.masked or Blocklist(job.blocked).hits(event.text) or blocklist.hits(event.text):
+        event = masked(event, await self.core.fit(guild_id))
+        if event.masked or Blocklist(job.blocked).hits(event.text):
             return "blocklist"
         if (utcnow() - message.created_at).total_seconds() > LATE_S:
             return "late"
         if (against := await self._against(channel)) is not None:  # nothing is waited for from here to the post
             return against[0]
-        text = chatted(masked(event, blocklist, message.guild))
-        posted = await channel.send(text, suppress_embeds=True, nonce=job.job_id)
+        posted = await channel.send(chatted(event), suppress_embeds=True, nonce=job.job_id)
         await self.rooms.put(room_id, spoke=posted.id, heard=0)
         await self.core.jobs.note_shown(posted.id, job.job_id)
         return ""

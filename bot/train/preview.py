@@ -25,20 +25,7 @@ from bot.servers.access import Actor, member_in, require_all
 from bot.train.start import Trainings, TrainRequest
 from bot.train.uploads import ReadChat
 from bot.types import Send
-from bot.words import (
-    BLURPLE,
-    DESCRIPTION_LIMIT,
-    GREY,
-    NOBODY,
-    TITLE_LIMIT,
-    as_typed,
-    clipped,
-    label,
-    listed,
-    plain_with_emoji,
-    server_emoji,
-    shorten,
-)
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, GREY, NOBODY, TITLE_LIMIT, as_typed, clipped, label, listed
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from galvanic.read.chat import SHOWN, line_by
@@ -255,10 +242,9 @@ class Previews:
         """Return a preview's embed and controls."""
         about, chat = stored.about, stored.about.chat
         consents = await self.consents.of(guild_id) if chat.channel_id else None
-        messages, people, texts = await asyncio.to_thread(_shown, stored, consents)
-        lines = [server_emoji(text, self.core.bot.get_guild(guild_id)) for text in texts]
+        shown = await asyncio.to_thread(_shown, stored, consents)
         prefix = await self.core.servers.prefix(guild_id)
-        return {"embed": _embed(about, messages, people, lines, prefix), "view": _controls(stored.preview_id, about)}
+        return {"embed": _embed(about, *shown, prefix), "view": _controls(stored.preview_id, about)}
 
 
 def _without(
@@ -323,7 +309,7 @@ def _embed(about: Preview, messages: int, people: int, lines: Collection[str], p
     if chat.people > len(chat.listed) and about.is_elsewhere:
         only = as_typed(prefix, "train", "--only", "NAME,NAME")
         parts.append(f"The menu has the {len(chat.listed)} who wrote most; `{only}` takes others.")
-    shown = listed([f"> {plain_with_emoji(shorten(line, _LINE_CHARS))}" for line in lines], "and {} more", 2_400)
+    shown = listed([f"> {clipped(line, _LINE_CHARS)}" for line in lines], "and {} more", 2_400)
     parts.append(f"\n**Lines as they are learned:**\n{shown or '> …'}")
     description = "\n".join(parts)[:DESCRIPTION_LIMIT]
     embed = discord.Embed(title=clipped(chat.title, TITLE_LIMIT), description=description, colour=BLURPLE)

@@ -4,12 +4,10 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import discord
-
 from bot.options.checks import HOTTEST, SEED_LIMIT, TEMPERATURE_STEP
-from bot.words import Fit, server_emoji, tail
+from bot.words import Fit, tail
 from bot.write.embeds import CONTINUED_SHOWN
-from shared.blocklist import MASK, Blocklist
+from shared.blocklist import MASK
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import GenerateJob
 
@@ -60,25 +58,18 @@ def temperatures_around(temperature: float) -> tuple[float, ...]:
     return tuple(round(middle + step * TEMPERATURE_STEP, 2) for step in (-2, 0, 2))
 
 
-def masked(event: E, blocked: Blocklist, guild: discord.Guild | None) -> E:
-    """Cover what the server does not want to read now, and give an answer's texts the server's custom emoji.
-
-    The worker knew the blocklist of then, and covers no seeds.
-    """
-    own = functools.partial(server_emoji, guild=guild)
-    fields = {name: value for name in ("seed", "text", "texts") if (value := getattr(event, name, None)) is not None}
-    texts = {name: _changed(value, own) for name, value in fields.items()}
-    covered = {name: _changed(value, blocked.mask) for name, value in texts.items()}
-    if isinstance(event, Surprised):
-        covered["most"] = tuple((own(sign), nats) for sign, nats in event.most)
-    else:
-        covered["masked"] = event.masked or covered != texts
+def masked(event: E, fit: Fit) -> E:
+    """Make an answer's texts fit for the server now; the worker knew the blocklist of then, and covers no seeds."""
+    texts = {name: value for name in ("seed", "text", "texts") if (value := getattr(event, name, None)) is not None}
+    shown = {name: _shown(value, fit) for name, value in texts.items()}
+    if not isinstance(event, Surprised):
+        shown["masked"] = event.masked or str(shown).count(MASK) > str(texts).count(MASK)
     # One of the notes may quote the seed as the model reads it.
-    return event.model_copy(update={**covered, "notes": tuple(blocked.mask(own(note)) for note in event.notes)})
+    return event.model_copy(update={**shown, "notes": tuple(map(fit, event.notes))})
 
 
-def _changed(value: Any, change: Fit) -> Any:
+def _shown(value: Any, fit: Fit) -> Any:
     if isinstance(value, str):
-        return change(value)
-    shown = ({"text": change(text.text), "problem": change(text.problem)} for text in value)
+        return fit(value)
+    shown = ({"text": fit(text.text), "problem": fit(text.problem)} for text in value)
     return tuple(text.model_copy(update=changes) for text, changes in zip(value, shown, strict=True))

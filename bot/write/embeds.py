@@ -8,17 +8,7 @@ import discord
 
 from bot.components import button, menu, view
 from bot.options.checks import HOTTEST
-from bot.words import (
-    BLURPLE,
-    FIELD_LIMIT,
-    add_fields,
-    clipped,
-    figure,
-    percent,
-    plain_with_emoji,
-    shorten_words,
-    tail,
-)
+from bot.words import BLURPLE, FIELD_LIMIT, add_fields, clipped, figure, percent, plain, shorten_words, tail
 from galvanic.units import bits, choosing, count
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
@@ -43,14 +33,14 @@ def generated(
     """
     seed, text = answer.seed, answer.text
     if job.shown is not None and seed:
-        seed = f"… {tail(seed, job.shown)}"  # which emoji may have made shorter
+        seed = f"… {seed[-job.shown :]}"
     if beginning:
         seed, text = tail(seed, _SHOWN_SEED), f"{shorten_words(text, BEGINNING_SHOWN)} …"
     # A mention in an embed is only a name: it pings nobody.
     asked_by = f"-# for <@{job.place.user_id}>\n" if job.job_id.startswith(PRESSED) else ""
-    body = plain_with_emoji(seed).strip()  # Discord drops bold around white space at an edge
+    body = plain(seed).strip()  # Discord drops bold around white space at an edge
     bold = f"**{body}**" if body else ""
-    description = f"{asked_by}{bold}{seed[len(seed.rstrip()) :]}{plain_with_emoji(text)}"
+    description = f"{asked_by}{bold}{seed[len(seed.rstrip()) :]}{plain(text)}"
     embed = discord.Embed(description=description or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
     _add_notes(embed, answer.notes, learn, masked=answer.masked)
@@ -58,7 +48,7 @@ def generated(
 
 
 def chatted(answer: Generated) -> str:
-    return plain_with_emoji(shorten_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
+    return plain(shorten_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
@@ -99,7 +89,7 @@ def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
 
 def compared(job: CompareJob, answer: Compared) -> discord.Embed:
     seed = answer.seed if len(answer.seed) <= _SHOWN_SEED else f"… {tail(answer.seed, _SHOWN_SEED)}"
-    embed = discord.Embed(description=f"**{plain_with_emoji(seed).strip()}** …", colour=BLURPLE)
+    embed = discord.Embed(description=f"**{plain(seed).strip()}** …", colour=BLURPLE)
     single = len({text.model_name for text in answer.texts}) == 1
     parts = [job.variants[0].name] if single else []
     embed.set_footer(text=" · ".join([*parts, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"]))
@@ -115,7 +105,7 @@ def compared(job: CompareJob, answer: Compared) -> discord.Embed:
 
 def _written(text: str, room: int) -> str:
     short = shorten_words(text, room)
-    return (plain_with_emoji(short).strip() or "…") + (" …" if len(short) < len(text) else "")
+    return (plain(short).strip() or "…") + (" …" if len(short) < len(text) else "")
 
 
 def variant_names(answer: Compared) -> list[str]:
@@ -137,7 +127,7 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     for symbol, nats in answer.most:
         highest.setdefault(symbol, nats)  # the largest come first
     most = [
-        f"{_NAMED.get(symbol, f'**{plain_with_emoji(symbol)}**')} {nats / math.log(2):.1f} bits"
+        f"{_NAMED.get(symbol, f'**{plain(symbol)}**')} {nats / math.log(2):.1f} bits"
         for symbol, nats in list(highest.items())[:_SURPRISING]
     ]
     add_fields(embed, {"Least expected": " · ".join(most)[:FIELD_LIMIT]}, inline=False)

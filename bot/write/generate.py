@@ -200,8 +200,7 @@ class Generating:
         The place may have been opened to others since it was asked for, above all when the answer comes late.
         """
         await self.registry.require_may_use(job.place, model_ids)
-        guild_id = job.place.guild_id
-        return changes.masked(event, await self.core.servers.blocklist(guild_id), self.core.bot.get_guild(guild_id))
+        return changes.masked(event, await self.core.fit(job.place.guild_id))
 
     async def _no_model(self, place: Place, model_id: str) -> str | None:
         """Say why the starter writes if the channel has no model; None: it has one."""

@@ -8,13 +8,13 @@ from hypothesis import given, strategies as st
 
 from bot.train import embeds
 from bot.train.state import TrainingState
-from bot.words import code, plain, plain_with_emoji, quote, shorten, tail
+from bot.words import plain, quote, shorten
 from bot.write import embeds as write_embeds
 from galvanic.emoji import EMOJI
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from shared.connect import connect
-from shared.events import Compared, ComparedText, Event, Quizzed, Sample, Surprised
-from shared.jobs import Asked, ModelRef, QuizJob, SurpriseJob
+from shared.events import Compared, ComparedText, Event, Quizzed, Sample
+from shared.jobs import Asked, ModelRef, QuizJob
 from tests.bot import previews
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, bens_text
@@ -74,12 +74,10 @@ async def test_all_other_answers_show_them(live: Live, pog: discord.Emoji) -> No
     model = ModelRef(model_id="m1", name="third")
     text = f"words {pog} {GONE} end"
     job, compared = comparison(text, text, where=where)
-    surprise = SurpriseJob(job_id="s-1", place=where, model=model, text=text)
     quiz = QuizJob(job_id="q-1", place=where, model=model, passages=2, seconds=600)
     answers: list[tuple[Asked, Event]] = [
         (generate_job(place=where, shown=0), generated(seed="", text=text)),
         (job, compared),
-        (surprise, Surprised(nats_per_char=1, chars=2, most=((str(pog), 9), (GONE, 8)), seconds=1)),
         (quiz, Quizzed(passages=(text, text), real=0, window=1)),
     ]
     before = len(live.world.messages[LAB])
@@ -109,17 +107,17 @@ async def test_samples_of_a_training_show_them(live: Live, pog: discord.Emoji) -
 
 async def test_a_preview_shows_them_and_they_are_learned(live: Live, pog: discord.Emoji) -> None:
     preview = await previews.shown(live, f"So {pog} {GONE}")
-    assert f"> So {pog} {GONE_SEEN} says" in text_of(preview)
+    assert f"> So {pog} {GONE} says" in text_of(preview)
     assert f"So {pog} {GONE} says" in await previews.trained(live, preview)
 
 
 @given(HOSTILE, st.integers(0, 300))
 def test_no_emoji_is_cut_and_no_other_mark_is_left(text: str, limit: int) -> None:
     short = shorten(text, limit)
-    for shown in (short, tail(text, limit), quote(text).removesuffix("…")):
+    for shown in (short, quote(text).removesuffix("…")):
         assert EMOJI.sub("", shown).count("12345678901234567") == 0
-    shown = plain_with_emoji(short)
-    assert len(shown) <= len(plain(short)) <= limit
+    shown = plain(short)
+    assert len(shown) <= limit
     assert EMOJI.findall(shown) == EMOJI.findall(short)
     assert "<" not in re.sub(r"\\.", "", EMOJI.sub("", shown), flags=re.DOTALL)
     assert "@everyone" not in shown
@@ -134,7 +132,3 @@ def test_a_long_answer_of_emoji_fits() -> None:
     compared = Compared(seed=GONE * 100, texts=texts, random_seed=1, seconds=1)
     embed = write_embeds.compared(comparison("", "")[0], compared)
     assert all(EMOJI.sub("", field.value or "").strip(" …") == "" for field in embed.fields)
-
-
-def test_code_has_names() -> None:
-    assert code(f"{GONE} hi") == "`:gone_: hi`"
