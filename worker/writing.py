@@ -1,32 +1,25 @@
 """The work of generate, compare, surprise, picture and quiz jobs, within the server's blocklist."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
-import itertools
-import math
 import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from galvanic import emoji
+from galvanic.emoji import EMOJI
 from galvanic.errors import UserError
 from galvanic.facts import facts_of
 from galvanic.model_file import describe
 from galvanic.request import WriteRequest
-from galvanic.results import Generation, Score
+from galvanic.results import Generation
 from galvanic.text.edges import speech
 from shared.blocklist import Blocklist
 from shared.events import Compared, ComparedText, Generated, Pictured, Quizzed, Surprised
 from shared.jobs import LOSS_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, QuizJob, SurpriseJob, Variant
 from worker.jobs import JobContext
-
-if TYPE_CHECKING:
-    from galvanic.generate import TextModel
 
 REDRAWS = 3  # further tries when a text has a hit of the server's blocklist; then it is masked
 _STRIDE = 0x9E3779B1
@@ -194,33 +187,22 @@ def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tupl
 
 
 _MOST_NAMED = 5
-_EMOJI_DRAWN = "☺"  # in a picture, for any custom emoji
 _POSTED_WITHIN_S = 7_200  # a picture is posted within an hour, or never
 _drawing = threading.Lock()  # matplotlib is not made for several threads at once
 
 
 def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
-    """Draw how expected each character is to a model; a custom emoji counts as one, or is read as `:name:` if unknown.
-
-    Raises UserError: it cannot read the text, or is gone.
-    """
+    """Draw how expected each character is to a model, without custom emoji. UserError: it can't read it, or is gone."""
     from galvanic.pictures import surprise_map
 
     started = time.monotonic()
-
-    def read(model: TextModel) -> tuple[str, Score]:
-        text = emoji.named(job.text, model.vocabulary.emoji)
-        return text, model.score(text, context.until)
-
-    text, score = context.models.use(job.place.guild_id, job.model.model_id, read)
-    signs, each = emoji.signs(text), iter(score.nats)
-    nats = [math.fsum(itertools.islice(each, len(sign))) for sign in signs]
-    drawn = "".join(sign if len(sign) == 1 else _EMOJI_DRAWN for sign in signs)
-    context.job_events.attach(SURPRISE_FILE, surprise_map(drawn, nats), _POSTED_WITHIN_S)
-    ranked = sorted(zip(signs, nats, strict=True), key=lambda pair: -pair[1])
+    text = EMOJI.sub("", job.text)
+    score = context.models.use(job.place.guild_id, job.model.model_id, lambda model: model.score(text, context.until))
+    context.job_events.attach(SURPRISE_FILE, surprise_map(text, score.nats), _POSTED_WITHIN_S)
+    ranked = sorted(zip(text, score.nats, strict=True), key=lambda pair: -pair[1])
     return Surprised(
-        nats_per_char=math.fsum(nats) / len(nats),
-        chars=len(nats),
+        nats_per_char=score.nats_per_char,
+        chars=score.chars,
         most=tuple(ranked[:_MOST_NAMED]),
         notes=score.notes,
         seconds=time.monotonic() - started,

@@ -93,13 +93,13 @@ def test_a_surprise_is_the_score_of_the_text(client: redis.Redis, settings: Sett
     assert _picture(client, "s-1", SURPRISE_FILE).width > 400
 
 
-def test_a_custom_emoji_is_one_character_of_a_surprise(client: redis.Redis, settings: Settings) -> None:
+def test_a_surprise_is_without_custom_emoji(client: redis.Redis, settings: Settings) -> None:
     known, unknown = "<:pog:123456789012345678>", "<:ok:123456789012345679>"
     save_model(stored(settings, "emoji"), [*LETTERS, known])
-    answer = expect(Surprised, run(client, surprise_job(f"a {known} {unknown}", "emoji")))
-    assert answer.chars == len("a _ :ok:")
-    assert dict(answer.most)[known] > 0
-    assert ":" in dict(answer.most)
+    answer = expect(Surprised, run(client, surprise_job(f"a {known}b{unknown}", "emoji")))
+    assert answer.chars == len("a b")
+    alone = expect(Failed, run(client, surprise_job(known, "emoji").model_copy(update={"job_id": "s-2"})))
+    assert alone.problem == "The text to score is empty."
 
 
 def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
