@@ -58,11 +58,9 @@ _EMPHASIS = {
     for mark, sign in (("~", "~"), ("|", r"\|"))
 }
 
-# Mentions, emoji, times and commands in a message's raw content, even without the closing bracket. Whole custom emoji
-# stay: while marks are taken off, a private character stands for each, one of those that `_INVISIBLE` has removed.
-_MOST_EMOJI = 1_000  # different ones in a message; more are taken out
-_FIRST = 0xF0000
-_STAND_IN = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + _MOST_EMOJI - 1)}]")
+# While marks are taken off, these code points, which `_INVISIBLE` removes, stand for whole custom emoji, which stay.
+_STAND_INS = range(0xF0000, 0x110000)
+# Mentions, emoji, times and commands in a message's raw content, even without the closing bracket.
 _REFERENCE = re.compile(
     r"<(?:(?P<member>@!?\d+>?)|(?P<role>@&\d+>?)|(?P<channel>#\d+>?|id:\w+>?)|(?P<emoji>a?:\w+:\d+>?)"
     r"|(?P<time>t:-?\d+(?::\w)?>?)|/(?P<command>[^<>:]{1,100}):\d+>)"
@@ -125,10 +123,9 @@ def clean(text: str) -> str:
     if _PLAIN.fullmatch(written):
         return "" if _WORDS_THAT_LEAD.search(written) else _RUN.sub(r"\1" * LONGEST_RUN, written)
     text = _usual_characters(written)
-    emoji = list(dict.fromkeys(EMOJI.findall(text)))[:_MOST_EMOJI] if "<" in text else []
-    if emoji:
-        stand_ins = {whole: chr(_FIRST + number) for number, whole in enumerate(emoji)}
-        text = EMOJI.sub(lambda match: stand_ins.get(match[0], match[0]), text)
+    emoji = dict(zip(_STAND_INS, dict.fromkeys(EMOJI.findall(text)), strict=False))
+    stand_ins = {symbol: chr(point) for point, symbol in emoji.items()}
+    text = EMOJI.sub(lambda match: stand_ins.get(match[0], ""), text)
     for _ in range(_ROUNDS):
         before, text = text, _without_marks(text)
         if text == before:
@@ -136,16 +133,14 @@ def clean(text: str) -> str:
     text = " ".join(text.split())
     if leads_somewhere(text):
         return ""
-    speaks = _STAND_IN.search(text) or (_SPEECH.search(text) and _SPEECH.search(_REFERENCE.sub("", written)))
-    if text != written and not speaks:
+    line = _RUN.sub(r"\1" * LONGEST_RUN, text).translate(emoji)
+    if text != written and not (_SPEECH.search(line) and _SPEECH.search(_REFERENCE.sub("", EMOJI.sub("x", written)))):
         return ""  # nothing but signs, or whom it is to
-    line = _RUN.sub(r"\1" * LONGEST_RUN, text)
-    return _STAND_IN.sub(lambda match: emoji[ord(match[0]) - _FIRST], line) if emoji else line
+    return line
 
 
 def leads_somewhere(line: str) -> bool:
-    """Return whether a line without markup has a link, an address, a long number or a secret, besides emoji's ids."""
-    line = EMOJI.sub(chr(_FIRST), line) if "<" in line else line
+    """Return whether a line without markup has a link, an address, a long number or a secret."""
     if (_SIGN.search(line) and _LEADS.search(_DATE.sub("d", _TIME.sub("t", line)))) or _WORDS_THAT_LEAD.search(line):
         return True
     if _VALUE.search(line) and _MAY_OPEN.search(line):
