@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import regex
 
-from galvanic.emoji import EMOJI
+from galvanic.emoji import named
 from galvanic.text import Prepared
 from galvanic.text.edges import whole_words
 
 RUN = 30  # characters in a row that count as copied; shorter runs are common phrases
 _REPEATED = re.compile(r"\s+|([^\w\s])\1+")
-_PRIVATE = 0xF0000, 0xFFFD  # the first and the number of the characters that stand for custom emoji
 
 
 def copied_share(samples: Sequence[str], corpus: Iterable[str], run: int = RUN) -> float:
@@ -37,12 +36,10 @@ def copied_share(samples: Sequence[str], corpus: Iterable[str], run: int = RUN) 
 
 
 def _normalised(parts: Iterable[str]) -> Iterator[str]:
-    """Yield a text with any blank space as one space, a custom emoji as one sign, and a row of the same sign as one."""
-    first, number = _PRIVATE
+    """Yield a text with any blank space as one space, a custom emoji as `:name:`, and a row of the same sign as one."""
     last = ""
     for part in parts:
-        part = EMOJI.sub(lambda match: chr(first + int(match[0][-18:-1]) % number), part)
-        text = _REPEATED.sub(lambda match: match[1] or " ", last + part)
+        text = _REPEATED.sub(lambda match: match[1] or " ", last + named(part))
         last = text[-1:]  # it may be repeated at the beginning of the next part
         yield text[:-1]
     yield last

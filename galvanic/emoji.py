@@ -3,14 +3,8 @@
 import re
 from collections.abc import Container
 
-EMOJI = re.compile(r"<a?:[A-Za-z0-9_]{1,32}:[0-9]{17,20}>")
+EMOJI = re.compile(r"(<a?:[A-Za-z0-9_]{1,32}:[0-9]{17,20}>)")
 _LONGEST = 57
-_SIGN = re.compile(rf"{EMOJI.pattern}|.", re.DOTALL)
-
-
-def signs(text: str) -> list[str]:
-    """Return the characters of a text; a custom emoji is one of them."""
-    return _SIGN.findall(text)
 
 
 def named(text: str, kept: Container[str] = ()) -> str:

@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from galvanic import model_file
 from galvanic.companion import Companion
-from galvanic.emoji import before_emoji
 from galvanic.errors import UserError
 from galvanic.model_file import Description, load
 from galvanic.options import RecipeName, checked
@@ -30,7 +29,7 @@ from galvanic.request import WriteRequest, too_slow, usual_drawing
 from galvanic.results import Generation, Score
 from galvanic.sampling import Sampling
 from galvanic.streams import Streams
-from galvanic.text import RECIPES, CharVocabulary, Ids, ScoringText, Seed, Vocabulary, make_vocabulary
+from galvanic.text import RECIPES, UNKNOWN, CharVocabulary, Ids, ScoringText, Seed, Vocabulary, make_vocabulary
 from galvanic.text.edges import LOOK, cut, joins, pick_line, whole_words
 from galvanic.text.recipe import UNICODE_SCALARS
 from galvanic.units import count
@@ -199,8 +198,7 @@ class Author(ABC):
         start = line_break
         if "\n" in self.vocabulary.symbols and probabilities("\n")[0] >= _PARAGRAPHS:
             start = np.append(start, self.vocabulary.encode("\n"))
-        characters = (symbol for symbol in self.vocabulary.symbols if len(symbol) == 1)
-        letters = [symbol for symbol in characters if symbol.isupper() or symbol.islower()]
+        letters = [symbol for symbol in self.vocabulary.symbols if symbol.isupper() or symbol.islower()]
         likely = probabilities(letters)
         likely[likely < _UNLIKELY * max(likely, default=0)] = 0
         for chosen in likely * [letter.isupper() for letter in letters], likely:
@@ -210,8 +208,7 @@ class Author(ABC):
 
     def _text_of(self, window: Ids) -> str:
         """Return the text of a window, at most its last `_MOST_SEED` characters."""
-        text = self.vocabulary.decode(window)
-        return text[before_emoji(text, max(0, len(text) - _MOST_SEED)) :]
+        return self.vocabulary.decode(window)[-_MOST_SEED:]
 
     def _sampling(self, request: WriteRequest) -> Sampling:
         """Return how to sample for a request: its options over what suits the model's recipe and loss."""
@@ -354,9 +351,10 @@ class Mixture(Author):
         self._parts = parts
         self.loss = sum(weight * model.loss for model, weight in parts) / sum(weight for _, weight in parts)
         self.vocabulary = CharVocabulary(sorted({symbol for model, _ in parts for symbol in model.vocabulary.symbols}))
+        symbols = self.vocabulary.symbols
         self.predictor = Streams.mixed(
             [
-                (streams, weight, model.vocabulary.ids_of(self.vocabulary.symbols))
+                (streams, weight, np.array([model.vocabulary.ids.get(symbol, UNKNOWN) for symbol in symbols], np.int32))
                 for model, weight in parts
                 if isinstance(streams := model.predictor, Streams)  # as all of `char` are
             ]

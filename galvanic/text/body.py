@@ -110,7 +110,7 @@ class CharRecipe(Recipe):
         return body
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        cleaned = named(clean(seed), vocabulary.emoji)
+        cleaned = named(clean(seed), vocabulary.ids)
         if not cleaned:
             raise UserError("The seed is empty.", "Give a few words to continue.")
         return known_seed(in_known_signs(cleaned, vocabulary).text, vocabulary)

@@ -16,13 +16,10 @@ LEAST_PATTERNS = 100
 
 
 def words_only(text: str) -> str:
-    r"""Apply the tutorial's pipeline: lower case, NLTK's tokens of `\w+`, no stop words, joined by single spaces.
-
-    Custom emoji are left out.
-    """
+    r"""Apply the tutorial's pipeline: lower case, NLTK's tokens of `\w+`, no stop words, joined by single spaces."""
     from galvanic.text import tokens
 
-    return " ".join(tokens.words(EMOJI.sub(" ", text).lower()))
+    return " ".join(tokens.words(EMOJI.sub(" ", text).lower()))  # a custom emoji has digits that nobody wrote
 
 
 def _words_of(pieces: Iterator[str]) -> Iterator[str]:

@@ -106,17 +106,16 @@ class ScoringText:
 
 
 MOST_EMOJI = 500  # custom emoji of a text that are symbols; rarer ones are read as `:name:`
-_MOST_COUNTED = 300_000  # different ones that are counted at once
 
 
 class Body:
     """A text after a recipe's changes, in parts; it can be read several times.
 
-    `characters`: how many it has; a custom emoji counts as one. `alphabet`: each character once, by code point; those
-    of custom emoji do not count. `emoji`: custom emoji that are symbols, sorted.
+    `characters`: how many it has; a custom emoji counts as one. `alphabet`: each other character once, by code point.
+    `emoji`: custom emoji that are symbols.
 
-    `through`: turns the pieces of the text into these parts. Those of a text in memory are kept. It reads the text once
-    at the beginning, to count characters. Raises UserError if the file cannot be read.
+    `through`: turns the pieces of the text into these parts. Those of a text in memory are kept. It reads the text at
+    the beginning, to count emoji and characters. Raises UserError if the file cannot be read.
     """
 
     def __init__(
@@ -126,32 +125,20 @@ class Body:
         self._through = through
         self._kept = list(through(pieces(source))) if isinstance(source, str) else None
         self.unwrapped = unwrapped
-        self._symbols: frozenset[str] | None = None  # custom emoji that are not read as `:name:`; None: all
-        counts = self._look_through()
-        if len(counts) > MOST_EMOJI:
-            self._symbols = frozenset(sorted(counts, key=lambda emoji: (-counts[emoji], emoji))[:MOST_EMOJI])
-            counts = self._look_through()
-        self.emoji = sorted(counts)
-
-    def _look_through(self) -> Counter[str]:
-        """Set `characters` and `alphabet`. Return how often each custom emoji comes, of very many the frequent ones."""
-        seen, counts = np.zeros(0x110000, bool), Counter[str]()
+        counts = Counter(emoji for part in self._parts() for emoji in EMOJI.findall(part))
+        self.emoji = frozenset(emoji for emoji, _ in counts.most_common(MOST_EMOJI))
         self.characters = 0
+        seen = np.zeros(0x110000, bool)
         for part in self:
-            emoji = EMOJI.findall(part)
-            counts.update(emoji)
-            if len(counts) > _MOST_COUNTED:
-                counts = Counter(dict(counts.most_common(_MOST_COUNTED // 2)))
-            rest = EMOJI.sub("", part) if emoji else part
-            seen[to_points(rest)] = True
-            self.characters += len(rest) + len(emoji)
+            seen[to_points(EMOJI.sub("", part))] = True
+            self.characters += len(EMOJI.sub("_", part))
         self.alphabet = to_text(np.flatnonzero(seen))
-        return counts
 
     def __iter__(self) -> Iterator[str]:
-        parts = self._through(pieces(self._source)) if self._kept is None else iter(self._kept)
-        symbols = self._symbols
-        return parts if symbols is None else (named(part, symbols) for part in parts)
+        return (named(part, self.emoji) for part in self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        return self._through(pieces(self._source)) if self._kept is None else iter(self._kept)
 
 
 class Recipe(ABC):
@@ -188,7 +175,7 @@ class Recipe(ABC):
 
     def symbols(self, body: Body, characters: int) -> list[str]:  # noqa: ARG002
         """Return the symbols of a text, by id. `characters`: how many of them are learned from."""
-        return [*body.alphabet, *body.emoji]
+        return [*body.alphabet, *sorted(body.emoji)]
 
     @abstractmethod
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:

@@ -44,12 +44,8 @@ def words(text: str) -> list[str]:
 def with_spaces(text: str) -> list[str]:
     """Split a text into words and punctuation, each with the space before it, custom emoji, and all other blank space,
     a character each: joined, they are the text."""
-    parts: list[str] = []
-    behind = 0
-    for emoji in EMOJI.finditer(text):
-        parts += [*_words_with_spaces(text[behind : emoji.start()]), emoji[0]]
-        behind = emoji.end()
-    return parts + _words_with_spaces(text[behind:])
+    pieces = enumerate(EMOJI.split(text))  # every second one is an emoji
+    return [part for number, piece in pieces for part in ([piece] if number % 2 else _words_with_spaces(piece))]
 
 
 def _words_with_spaces(text: str) -> list[str]:

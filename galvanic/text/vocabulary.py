@@ -54,21 +54,20 @@ def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
 class Vocabulary(ABC):
     """The symbols of a model, each a piece of text, by id.
 
-    `widths`: characters of each symbol as it is written, [symbols]. `lengths`: the same, but a custom emoji counts as
-    one. `emoji`: ids of custom emoji, by their text. `signs`: ids of punctuation and blank space. Raises ValueError if
-    a symbol occurs twice or is empty, or there is none; UserError if there are too many, or too long ones.
+    `ids`: the id of each symbol. `widths`: characters of each symbol as it is written, [symbols]. `lengths`: the same,
+    but a custom emoji counts as one. `signs`: ids of punctuation and blank space. Raises ValueError if a symbol occurs
+    twice or is empty, or there is none; UserError if there are too many, or too long ones.
     """
 
     signs: tuple[int, ...] = ()
 
     def __init__(self, symbols: Sequence[str]) -> None:
         self.symbols = tuple(symbols)
-        if not self.symbols or "" in self.symbols or len(set(self.symbols)) != len(self.symbols):
+        self.ids = {symbol: number for number, symbol in enumerate(self.symbols)}
+        if not self.symbols or "" in self.ids or len(self.ids) != len(self.symbols):
             raise ValueError("a vocabulary needs symbols, each of them once")
-        self.emoji = {symbol: number for number, symbol in enumerate(self.symbols) if EMOJI.fullmatch(symbol)}
         self.widths = np.fromiter(map(len, self.symbols), np.int64, len(self.symbols))
-        self.lengths = self.widths.copy()
-        self.lengths[list(self.emoji.values())] = 1
+        self.lengths = np.where([EMOJI.fullmatch(symbol) is not None for symbol in self.symbols], 1, self.widths)
         for what, number, most in (
             ("{:,} symbols", len(self.symbols), MOST_SYMBOLS),
             ("a symbol of {:,} characters", int(self.widths.max()), MOST_SYMBOL_CHARS),
@@ -84,14 +83,9 @@ class Vocabulary(ABC):
     def encode(self, text: str) -> Ids:
         """Return the ids of a text, [symbols of it]; `UNKNOWN` (-1) for each character that the vocabulary lacks."""
 
-    @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ids. Raises IndexError if an id is not of this vocabulary."""
-
-    def ids_of(self, symbols: Iterable[str]) -> Ids:
-        """Return the id of each symbol of another vocabulary, `UNKNOWN` for those that this one lacks."""
-        ids = {symbol: number for number, symbol in enumerate(self.symbols)}
-        return np.array([ids.get(symbol, UNKNOWN) for symbol in symbols], np.int32)
+        return "".join(map(self.symbols.__getitem__, _numbers(ids).tolist()))
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -102,9 +96,9 @@ class CharVocabulary(Vocabulary):
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(symbols)
-        single = {symbol: number for number, symbol in enumerate(self.symbols) if len(symbol) == 1}
-        if len(single) + len(self.emoji) != len(self.symbols):
+        if self.lengths.max() > 1:
             raise ValueError("each symbol must be one character or a custom emoji")
+        single = {symbol: number for symbol, number in self.ids.items() if len(symbol) == 1}
         self._points = to_points("".join(single))
         # One entry more than the greatest code point: all beyond are clipped to it.
         self._table = np.full(int(self._points.max(initial=0)) + 2, UNKNOWN, np.int32)
@@ -114,19 +108,16 @@ class CharVocabulary(Vocabulary):
     def encode(self, text: str) -> Ids:
         """Return the ids of a text; a custom emoji that is no symbol is spelled out."""
         ids = np.take(self._table, to_points(text), mode="clip")
-        if not self.emoji or "<" not in text:
-            return ids
         kept = np.ones(len(ids), bool)
         for match in EMOJI.finditer(text):
-            if (number := self.emoji.get(match[0])) is not None:
+            if (number := self.ids.get(match[0])) is not None:
                 ids[match.start()] = number
                 kept[match.start() + 1 : match.end()] = False
         return ids[kept]
 
     def decode(self, ids: Iterable[int]) -> str:
-        if self.emoji:
-            return "".join(map(self.symbols.__getitem__, _numbers(ids).tolist()))
-        return to_text(self._points[_numbers(ids)])
+        has_emoji = len(self._points) < len(self)
+        return super().decode(ids) if has_emoji else to_text(self._points[_numbers(ids)])
 
 
 class WordVocabulary(Vocabulary):
@@ -139,9 +130,6 @@ class WordVocabulary(Vocabulary):
     def encode(self, text: str) -> Ids:
         """Return the ids of a text; a word that is no symbol is spelled out."""
         return np.fromiter(chain.from_iterable(map(self._numbers.__getitem__, split(text))), np.int32)
-
-    def decode(self, ids: Iterable[int]) -> str:
-        return "".join(map(self.symbols.__getitem__, _numbers(ids).tolist()))
 
 
 class _Numbers(dict[str, tuple[int, ...]]):
