@@ -1,35 +1,28 @@
 """Find out the language of a text."""
 
 import functools
-from pathlib import Path
 from typing import Any
 
 from galvanic.languages import languages
+from galvanic.source import Source, chunks
 
-_SAMPLE = 20_000  # characters from the middle of a text, where no foreword stands
+_SAMPLE = 20_000  # characters from the middle of a text's first part, where no foreword stands
 _LEAST_CHARS = 200
 _LEAST_CERTAINTY = 0.9  # of py3langid, from 0 to 1
 
 
-def language_of(body: str | Path) -> str:
+def language_of(body: Source) -> str:
     """Return the code of ISO 639-1 of a text's language. Empty: the text is too short, or it is not certain.
 
-    `body`: the text, or the path of it in UTF-8. Raises OSError.
+    `body`: the text, or the path of it in UTF-8. Raises UserError: the file can't be read.
     """
-    sample = " ".join(_middle(body).split())
+    part = next(chunks(body), "")
+    start = max(0, (len(part) - _SAMPLE) // 2)
+    sample = " ".join(part[start : start + _SAMPLE].split())
     if len(sample) < _LEAST_CHARS:
         return ""
     code, certainty = _identifier().classify(sample)
     return str(code) if code in languages() and certainty >= _LEAST_CERTAINTY else ""
-
-
-def _middle(body: str | Path) -> str:
-    if isinstance(body, str):
-        start = max(0, (len(body) - _SAMPLE) // 2)
-        return body[start : start + _SAMPLE]
-    with body.open("rb") as file:
-        file.seek(max(0, (body.stat().st_size - _SAMPLE) // 2))
-        return file.read(_SAMPLE).decode("utf-8", "ignore")
 
 
 @functools.cache

@@ -72,7 +72,7 @@ class Text:
     ) -> CorpusInfo:
         """Return the facts about the text. `title`, `licence`: if neither the file nor Project Gutenberg names one.
 
-        Raises OSError.
+        Raises UserError: its file can't be read.
         """
         title = self.title or title
         if self.book is not None:
