@@ -16,7 +16,6 @@ from galvanic.read.tables import rows
 
 _SPEECH = {"Default", "Reply", "0", "19"}  # types of messages that a member wrote
 _ID = re.compile(r"[0-9]{1,19}")
-_EMOJI = re.compile(r"\w{2,32}")
 # The most frequent notices that stand for system messages where a file doesn't have their types.
 _NOTICE = re.compile(
     r"(?:Joined the server|Pinned a message|Started a thread|Started a call that lasted [\d.,]+ minutes"
@@ -71,7 +70,7 @@ def _raw(content: str, entry: dict[str, Any]) -> str:
     """Return a message with custom emoji and mentions as Discord has them; an export has `:name:` and `@name`."""
     for emoji in _objects(entry, "inlineEmojis") if ":" in content else ():
         name, number = text_of(emoji.get("name")), _id(emoji.get("id"))
-        if number and _EMOJI.fullmatch(name):
+        if number and re.fullmatch(r"\w{2,32}", name):
             symbol = f"<{'a' if emoji.get('isAnimated') else ''}:{name}:{number}>"
             content = re.sub(rf"(?<!<)(?<!<a):{name}:", symbol, content)
     members = {_name(member): _id(member.get("id")) for member in _objects(entry, "mentions")}
@@ -82,13 +81,13 @@ def _raw(content: str, entry: dict[str, Any]) -> str:
 
 def _csv_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     for row in rows(file, left_out):
-        author_id, text = _id(row.get("AuthorID")), row.get("Content", "")
+        author_id, text = _id(row.get("AuthorID")), text_of(row.get("Content"))
         if not author_id:
             left_out[DAMAGED] += 1
         elif _NOTICE.fullmatch(text):
             left_out[SYSTEM] += 1
         else:
-            yield Message(row.get("Author", ""), text, day_of(row.get("Date")), author_id)
+            yield Message(text_of(row.get("Author")), text, day_of(row.get("Date")), author_id)
 
 
 def _text_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:

@@ -38,8 +38,8 @@ def first_fields(text: str) -> list[str]:
 
 
 def text_of(value: object) -> str:
-    """Return a string or number as text; empty: it is neither."""
-    return str(value) if isinstance(value, str | int) else ""
+    """Return a string or whole number as text; empty: it is neither."""
+    return str(value) if type(value) in (str, int) else ""  # a bool is an int, too
 
 
 def day_of(value: object) -> date | None:

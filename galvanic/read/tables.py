@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from galvanic.errors import UserError
 from galvanic.read.chat import DAMAGED, Message
 from galvanic.read.entries import entries
-from galvanic.read.fields import field, field_names
+from galvanic.read.fields import field, field_names, text_of
 from galvanic.read.lines import head_text, lines, lines_with_ends, peekable
 from galvanic.read.refusals import code, codes
 
@@ -33,7 +33,7 @@ def table(file: BinaryIO, text_column: str, speaker_column: str, left_out: Count
     for row in itertools.chain(first_rows, all_rows):
         text, speaker = field(row, text_column), field(row, speaker_column) if speaker_column else None
         if isinstance(text, str | None) and isinstance(speaker, str | int | None):
-            yield Message("" if speaker is None else str(speaker), text or "")
+            yield Message(text_of(speaker), text or "")
         else:
             left_out[DAMAGED] += 1
 
