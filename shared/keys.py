@@ -88,8 +88,8 @@ job_authors = _Key("job:{job_id}:authors")
 upload = _Key("bot:upload:{guild_id}:{sha256}")
 
 # Hash: the chat that somebody attached last, until they say that it is to be learned. `id`: of the request; `about`:
-# what is shown of it, and what was chosen (JSON, `bot.train.preview.Preview`); `names`: invented names of its people
-# (zlib-compressed JSON); `0`, `1` and so on: its pages (`shared.corpora.lines`). Expires.
+# what is shown of it, and what was chosen (JSON, `bot.train.preview.Preview`); `0`, `1` and so on: its pages
+# (`shared.corpora.lines`). Expires.
 preview = _Key("bot:preview:{guild_id}:{user_id}")
 
 # Hash: id of a reading of a channel -> id of its guild. It goes, with all of the reading, when no model and no training

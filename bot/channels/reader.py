@@ -106,13 +106,13 @@ class Reader:
                 self.reading.author_id in (0, author_id)
                 and consents.includes(author_id, message.id)
                 and is_speech(message, prefixes)
-                and await self._is_present(author_id)
+                and await self.is_present(author_id)
                 and (text := clean(message.content))
             ):
                 lines.append(Line(message.id, author_id, text))
         return lines
 
-    async def _is_present(self, author_id: int) -> bool:
+    async def is_present(self, author_id: int) -> bool:
         """Return whether they are still in the server; Discord is asked once about each who agreed."""
         if author_id not in self._present:
             if (guild := self.core.bot.get_guild(self.guild_id)) is None:

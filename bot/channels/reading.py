@@ -29,7 +29,6 @@ from bot.core import Core
 from bot.errors import explain, is_gone
 from bot.jobs.client import ChannelText
 from bot.models.readings import ReadingNote, ReadingNotes
-from bot.servers.access import member_in
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.read.language import language_of
@@ -50,28 +49,14 @@ _LICENCES = {
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, repr=False)
-class Export:
-    """Messages from a file, in the place of a reading. Their words are not in its `repr`.
-
-    Attributes:
-        pages: as `shared.corpora.lines.pack_page` returns them.
-        until: no message has a higher id.
-    """
-
-    guild_id: int
-    pages: Sequence[bytes]
-    lines: int
-    until: int
-
-
 @dataclass(frozen=True)
 class ReadingPlan:
     """A plan to read a channel and to learn it.
 
     Attributes:
         source: None: no channel, but a member's own words from a file.
-        export: the channel's messages, so that it need not be read; None: it is read.
+        pages: the messages, from an export; none: the channel is read.
+        until: the highest id of an exported message; 0: it is not known.
         speakers: begin each line with an invented name of its author.
         parent: the model to start from; None: as `options` say.
         after: read only messages with a higher id.
@@ -81,7 +66,8 @@ class ReadingPlan:
 
     source: Source | None
     options: TrainOptions
-    export: Export | None = None
+    pages: Sequence[bytes] = field(default=(), repr=False)
+    until: int = 0
     speakers: bool = False
     parent: ModelRecord | None = None
     after: int = 0
@@ -142,9 +128,9 @@ class ChannelReadings(Service):
             "Try again when that is done; its card shows its progress.",
         )
 
-    async def begin(self, plan: ReadingPlan) -> tuple[CorpusInfo, ChannelReading]:
+    async def begin(self, plan: ReadingPlan, guild_id: int) -> tuple[CorpusInfo, ChannelReading]:
         """Return what is known of a text before it is read, and what is to be read; keep the pages of an export."""
-        source, export = plan.source, plan.export
+        source = plan.source
         now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         reading = ChannelReading(
             reading_id=secrets.token_hex(12),
@@ -152,11 +138,11 @@ class ChannelReadings(Service):
             author_id=plan.author_id,
             source_id=source.id if source is not None else 0,
             after=plan.after,
-            until=export.until if export is not None else now,
+            until=min(plan.until or now, now),
             speakers=plan.speakers,
         )
-        if export is not None:
-            await self.pages.put(export.guild_id, reading.reading_id, export.pages, export.lines)
+        if plan.pages:
+            await self.pages.put(guild_id, reading.reading_id, plan.pages)
         name, title, licence = "like-me", "one member's messages in a data package", "A member's own words."
         if source is not None:
             whose = "one member's messages in " if plan.author_id else ""
@@ -232,22 +218,18 @@ class ChannelReadings(Service):
             self._running[job_id] = ""
             await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
             job = await self.core.jobs.unread(job_id)
-        left = reader.left if not reader.state.is_export else await self._left(guild_id, reading)
-        for user_id in left if job is not None else ():
+        if state.is_export:
+            await self._look_for_authors(reader)
+        for user_id in reader.left if job is not None else ():
             await self.withdrawals.withdraw(guild_id, user_id, why="left")
         if job is None or not await self._hand_over(job, reading, left_out=reader.state.left_out > 0):  # cancelled
             await self.notes.forget(reading.reading_id)
 
-    async def _left(self, guild_id: int, reading: ChannelReading) -> list[int]:
-        """Return the authors of an export's lines who agreed, and have left the server. Raises as `Reader.page`."""
-        guild = self.core.bot.get_guild(guild_id)
-        if guild is None:
-            raise ServerAway
-        if not reading.channel_id:
-            return []
-        pages, consents = await self.pages.pages(reading.reading_id), await self.consents.of(guild_id)
-        authors = {line.author_id for line in await asyncio.to_thread(agreed_lines, pages, consents)}
-        return [author for author in authors if await member_in(guild, discord.Object(author)) is None]
+    async def _look_for_authors(self, reader: Reader) -> None:
+        """Have a reader note which authors of an export, of those who agreed, left. Raises as `Reader.page`."""
+        pages, consents = await self.pages.pages(reader.reading.reading_id), await self.consents.of(reader.guild_id)
+        for author_id in {line.author_id for line in await asyncio.to_thread(agreed_lines, pages, consents)}:
+            await reader.is_present(author_id)
 
     async def _hand_over(self, job: TrainJob, reading: ChannelReading, *, left_out: bool) -> bool:
         """Give a training its text and write the reading note, in one step; False: the training was cancelled.

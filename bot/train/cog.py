@@ -171,7 +171,7 @@ class Training(commands.Cog):
             return await self.uploads.read(actor, files, chat_options)
         assert flags.source is not None
         if (path := await asyncio.to_thread(in_folder, flags.source, settings)) is not None:
-            return await self.uploads.read_own(actor, path, chat_options)
+            return await self.uploads.read(actor, path, chat_options)
         train_options.refuse_without_chat(flags)
         try:
             return await resolve(flags.source, settings)

@@ -3,9 +3,8 @@
 import asyncio
 import dataclasses
 import functools
-import json
-import zlib
-from collections.abc import Callable, Collection, Sequence
+import secrets
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from pydantic import BaseModel
 from bot.background import redis_call
 from bot.channels.consent import Consents, ConsentStore
 from bot.channels.pages import agreed_lines
-from bot.channels.reading import Export, ReadingPlan
+from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources
 from bot.components import USER, Components, Press, button, custom_id, view
 from bot.core import Core
@@ -33,10 +32,10 @@ from galvanic.read.pseudonyms import pseudonyms
 from galvanic.read.text import of_memory
 from galvanic.units import count
 from shared import keys
-from shared.corpora.corpus import Corpus, checked
-from shared.corpora.lines import Line, pack_page, unpack_page
-from shared.corpora.reader import ChatFacts
-from shared.jobs import ModelId, Snowflake
+from shared.corpora.corpus import LICENCES, Corpus, checked
+from shared.corpora.lines import Line, pack_page
+from shared.corpora.reader import LISTED, ChatFacts
+from shared.jobs import ModelId
 from shared.models import ModelRecord
 
 PREVIEW = r"(?P<preview>\d{1,20})"
@@ -45,7 +44,6 @@ _OTHERS_WORDS = "You are responsible for what others wrote elsewhere: ask them."
 _OWN_WORDS = "These are your own words. Until you share it, nobody but you can use the model."
 _AGREED_WORDS = "Of this server only the messages of members who agreed are learned."
 _NOT_AGREED = "messages of members who haven't agreed"
-_MAYBE_HERE = "messages of members of this server (export the channel as JSON, which says where they wrote them)"
 # Change, or drop, a preview that is still this one. KEYS: a person's. ARGV: its id, what was chosen or nothing.
 _CHANGE = """
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
@@ -59,18 +57,18 @@ class Preview(BaseModel, frozen=True):
     """A chat that is shown, and what was chosen of it.
 
     Attributes:
-        user_id: who attached it, and alone can have it learned.
         parent_id: the model to start from; None: as `options` say.
         speakers: begin each line with an invented name for its author.
-        people: the numbers of those whose lines are learned; None: everybody's.
+        seed: of these names, so that those that are shown are learned.
+        people: the numbers of those whose lines are learned; none: everybody's.
     """
 
-    user_id: Snowflake
     chat: ChatFacts
     options: TrainOptions
     parent_id: ModelId | None
     speakers: bool
-    people: tuple[int, ...] | None = None
+    seed: int
+    people: tuple[int, ...] = ()
 
     @property
     def is_elsewhere(self) -> bool:
@@ -85,7 +83,6 @@ class StoredPreview:
     preview_id: int
     about: Preview
     pages: Sequence[bytes]
-    names: bytes
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -119,45 +116,43 @@ class Previews:
     ) -> None:
         """Keep a chat for an hour, and show it. `parent`, `speakers`: as in `Preview`.
 
-        Raises UserError: it is a channel's that this person can't have learned here.
+        Raises UserError: it is a channel's that this person can't have learned here, or nobody can tell who agreed.
         """
-        chat, pages = content.facts, content.pages
-        if chat.channel_id:
-            await self.sources.find(actor, f"<#{chat.channel_id}>")
-            includes = (await self.consents.of(actor.guild_id)).includes
-            chat, pages = await asyncio.to_thread(
-                _without, chat, pages, lambda line: not includes(line.author_id, line.message_id), _NOT_AGREED
-            )
-        elif members := await self._members(actor.guild_id, chat.author_ids):
-            chat, pages = await asyncio.to_thread(
-                _without, chat, pages, lambda line: line.author_id in members, _MAYBE_HERE
-            )
+        if content.facts.channel_id:
+            await self.sources.find(actor, f"<#{content.facts.channel_id}>")
+            content = await asyncio.to_thread(_agreed, content, await self.consents.of(actor.guild_id))
+        await self._refuse_members(actor, content.facts.author_ids)
+        chat, pages = content
+        if not pages:
+            left_out = " ".join(f"Left out: {number:,} {reason}." for reason, number in chat.left_out)
+            raise UserError("Nothing of this chat would be learned.", left_out)
         about = Preview(
-            user_id=actor.user.id,
             chat=chat,
             options=options,
             parent_id=parent.model_id if parent is not None else None,
             speakers=speakers and not chat.is_own,
+            seed=secrets.randbits(64),
         )
-        stored = StoredPreview(actor.request_id, about, pages, content.names)
+        stored = StoredPreview(actor.request_id, about, pages)
         key = keys.preview(actor.guild_id, actor.user.id)
         async with self.core.redis.pipeline(transaction=True) as pipe:
             pipe.delete(key)
             pipe.hset(key, mapping={str(number): page for number, page in enumerate(pages)})
-            pipe.hset(key, "names", stored.names)
             pipe.hset(key, mapping={"id": str(stored.preview_id), "about": about.model_dump_json()})
             pipe.expire(key, keys.PREVIEW_TTL_S)
             await redis_call(pipe.execute())
-        log.info("preview_shown", messages=chat.messages, people=chat.people)
-        await send(**await self._drawn(actor.guild_id, stored), allowed_mentions=NOBODY)
+        log.info("preview_shown", messages=chat.messages)
+        await send(**await self._drawn(actor, stored), allowed_mentions=NOBODY)
 
-    async def _members(self, guild_id: int, author_ids: dict[int, int]) -> set[int]:
-        """Return the numbers of those of a chat's people who are members of a server. Raises DISCORD_ERRORS."""
-        guild = self.core.bot.get_guild(guild_id)
-        if not author_ids or guild is None:
-            return set()
-        members = {number: await member_in(guild, discord.Object(user)) for number, user in author_ids.items()}
-        return {number for number, member in members.items() if member is not None}
+    async def _refuse_members(self, actor: Actor, author_ids: Sequence[int]) -> None:
+        """Refuse words of other members that may be of this server. Raises UserError; DISCORD_ERRORS."""
+        guild = self.core.bot.get_guild(actor.guild_id)
+        for author_id in set(author_ids) - {actor.user.id}:
+            if guild is None or await member_in(guild, discord.Object(author_id)) is not None:
+                raise UserError(
+                    "Members of this server write there. The file doesn't say where, so I can't tell if they agreed.",
+                    "Export the channel as JSON.",
+                )
 
     # ------------------------------------------------------------------ what is pressed
 
@@ -178,18 +173,16 @@ class Previews:
         return TrainRequest(corpus, stored.about.options, await self._parent(actor, stored.about))
 
     async def _plan(self, actor: Actor, stored: StoredPreview) -> ReadingPlan:
-        about = stored.about
-        source, author_id, until = None, actor.user.id, discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
-        if about.chat.channel_id:
-            source = await self.sources.find(actor, f"<#{about.chat.channel_id}>")
-            author_id, until = 0, about.chat.last_id
+        about, channel_id = stored.about, stored.about.chat.channel_id
         return ReadingPlan(
-            source,
+            await self.sources.find(actor, f"<#{channel_id}>") if channel_id else None,
             about.options,
-            Export(actor.guild_id, stored.pages, about.chat.messages, until),
+            stored.pages,
+            # A no takes back a whole package if it comes after the reading, not after its newest message.
+            until=about.chat.last_id if channel_id else 0,
             speakers=about.speakers,
             parent=await self._parent(actor, about),
-            author_id=author_id,
+            author_id=0 if channel_id else actor.user.id,
         )
 
     async def _parent(self, actor: Actor, about: Preview) -> ModelRecord | None:
@@ -205,19 +198,18 @@ class Previews:
 
     async def _choose_people(self, press: Press) -> None:
         """Learn only some people's lines; with none chosen, everybody's."""
-        numbers = {int(value) for value in map(str, press.values) if value.isdecimal()}
-
-        def choose(about: Preview) -> dict[str, Any]:
-            people = tuple(person.number for person in about.chat.listed if person.number in numbers)
-            return {"people": people if 0 < len(people) < about.chat.people else None}
-
-        await self._change(press, choose)
+        await self._change(
+            press,
+            lambda about: {
+                "people": tuple(person.number for person in about.chat.listed if str(person.number) in press.values)
+            },
+        )
 
     async def _change(self, press: Press, change: Callable[[Preview], dict[str, Any]]) -> None:
         stored = await self._stored(press)
         about = stored.about.model_copy(update=change(stored.about))
         await self._set(press, about.model_dump_json())
-        await press.update(**await self._drawn(press.actor.guild_id, dataclasses.replace(stored, about=about)))
+        await press.update(**await self._drawn(press.actor, dataclasses.replace(stored, about=about)))
 
     async def _close(self, press: Press, text: str) -> None:
         await self._set(press, "")
@@ -233,67 +225,52 @@ class Previews:
         fields = await redis_call(self.core.redis.hgetall(key))
         if fields.pop(b"id", b"").decode() != press["preview"]:
             raise UserError("This preview is over: I keep your newest chat, for an hour.", "Run the command again.")
-        about, names = Preview.model_validate_json(fields.pop(b"about")), fields.pop(b"names")
-        return StoredPreview(int(press["preview"]), about, [fields[name] for name in sorted(fields, key=int)], names)
+        about = Preview.model_validate_json(fields.pop(b"about"))
+        return StoredPreview(int(press["preview"]), about, [fields[name] for name in sorted(fields, key=int)])
 
     # ------------------------------------------------------------------ what is shown
 
-    async def _drawn(self, guild_id: int, stored: StoredPreview) -> dict[str, Any]:
+    async def _drawn(self, actor: Actor, stored: StoredPreview) -> dict[str, Any]:
         """Return a preview's embed and controls."""
-        about, chat = stored.about, stored.about.chat
-        consents = await self.consents.of(guild_id) if chat.channel_id else None
-        shown = await asyncio.to_thread(_shown, stored, consents)
-        prefix = await self.core.servers.prefix(guild_id)
-        return {"embed": _embed(about, *shown, prefix), "view": _controls(stored.preview_id, about)}
+        about = stored.about
+        consents = await self.consents.of(actor.guild_id) if about.chat.channel_id else None
+        messages, people, texts = await asyncio.to_thread(_shown, stored, consents)
+        embed = _embed(about, messages, people, texts, await self.core.servers.prefix(actor.guild_id))
+        return {"embed": embed, "view": _controls(about, stored.preview_id, actor.user.id)}
 
 
-def _without(
-    chat: ChatFacts, pages: Sequence[bytes], goes: Callable[[Line], bool], why: str
-) -> tuple[ChatFacts, list[bytes]]:
-    """Return a chat without some lines, which are counted as left out."""
-    remaining = [[line for line in unpack_page(page) if not goes(line)] for page in pages]
-    authors = {line.author_id for lines in remaining for line in lines}
-    messages = sum(map(len, remaining))
-    left_out = ((why, chat.messages - messages),) if messages < chat.messages else ()
-    changed = {
-        "messages": messages,
-        "people": len(authors),
-        "listed": tuple(person for person in chat.listed if person.number in authors),
-        "left_out": (*left_out, *chat.left_out),
-        "author_ids": {},
-    }
-    return chat.model_copy(update=changed), [pack_page(lines) for lines in remaining if lines]
+def _agreed(content: ReadChat, consents: Consents) -> ReadChat:
+    """Return a chat without the messages of members who haven't agreed, which are counted as left out."""
+    chat, pages = content
+    agreed = [agreed_lines([page], consents) for page in pages]
+    messages = sum(map(len, agreed))
+    left_out = ((_NOT_AGREED, chat.messages - messages),) if messages < chat.messages else ()
+    chat = chat.model_copy(update={"messages": messages, "left_out": (*left_out, *chat.left_out)})
+    return ReadChat(chat, [pack_page(lines) for lines in agreed if lines])
 
 
-def _lines(stored: StoredPreview, consents: Consents | None) -> list[Line]:
-    """Return the lines that would be learned now."""
-    people = stored.about.people
-    return [line for line in agreed_lines(stored.pages, consents) if people is None or line.author_id in people]
-
-
-def _texts(stored: StoredPreview, lines: Sequence[Line]) -> list[str]:
-    """Return lines as they are learned; a channel's members get other invented names then."""
-    if not stored.about.speakers:
-        return [line.text for line in lines]
-    names: dict[int, str] = dict(enumerate(json.loads(zlib.decompress(stored.names))))
-    if stored.about.chat.channel_id:
-        authors = list(dict.fromkeys(line.author_id for line in lines))
-        names = dict(zip(authors, pseudonyms(len(authors)), strict=False))
-    return [line_by(names[line.author_id], line.text) for line in lines]
+def _texts(about: Preview, lines: Sequence[Line]) -> Iterator[tuple[int, str]]:
+    """Yield the lines that were chosen, each with its author; a channel's members get other invented names later."""
+    authors = dict.fromkeys(line.author_id for line in lines)
+    names = dict(zip(authors, pseudonyms(len(authors), about.seed), strict=True))
+    for line in lines:
+        if not about.people or line.author_id in about.people:
+            yield line.author_id, line_by(names[line.author_id], line.text) if about.speakers else line.text
 
 
 def _shown(stored: StoredPreview, consents: Consents | None) -> tuple[int, int, list[str]]:
     """Return how many messages, of how many people, would be learned; and some lines, evenly from all."""
-    lines = _lines(stored, consents)
-    step = max(1, len(lines) // SHOWN)
-    return len(lines), len({line.author_id for line in lines}), _texts(stored, lines)[step // 2 :: step][:SHOWN]
+    texts = list(_texts(stored.about, agreed_lines(stored.pages, consents)))
+    step = max(1, len(texts) // SHOWN)
+    return len(texts), len({author for author, _ in texts}), [text for _, text in texts[step // 2 :: step][:SHOWN]]
 
 
 def _corpus(stored: StoredPreview) -> Corpus:
     """Return the text that was chosen. Raises UserError: it is too short."""
-    chat = stored.about.chat
-    text = of_memory("".join(f"{line}\n" for line in _texts(stored, _lines(stored, None))))
-    return checked(text, text.info(chat.title, chat.title, "upload", chat.licence, hard_wrapped=False))
+    title = stored.about.chat.title
+    lines = _texts(stored.about, agreed_lines(stored.pages, None))
+    text = of_memory("".join(f"{line}\n" for _, line in lines))
+    return checked(text, text.info(title, title, "upload", LICENCES["upload"], hard_wrapped=False))
 
 
 def _embed(about: Preview, messages: int, people: int, lines: Collection[str], prefix: str) -> discord.Embed:
@@ -306,9 +283,9 @@ def _embed(about: Preview, messages: int, people: int, lines: Collection[str], p
         f"{chat.format[:1].upper()}{chat.format[1:]}: **{count(messages, 'message')}** by {persons}{when}. {words}",
         *(f"Left out: {number:,} {what}." for what, number in chat.left_out),
     ]
-    if chat.people > len(chat.listed) and about.is_elsewhere:
+    if len(chat.listed) == LISTED and about.is_elsewhere:
         only = as_typed(prefix, "train", "--only", "NAME,NAME")
-        parts.append(f"The menu has the {len(chat.listed)} who wrote most; `{only}` takes others.")
+        parts.append(f"The menu has the {LISTED} who wrote most; `{only}` takes others.")
     shown = listed([f"> {clipped(line, _LINE_CHARS)}" for line in lines], "and {} more", 2_400)
     parts.append(f"\n**Lines as they are learned:**\n{shown or '> …'}")
     description = "\n".join(parts)[:DESCRIPTION_LIMIT]
@@ -316,8 +293,8 @@ def _embed(about: Preview, messages: int, people: int, lines: Collection[str], p
     return embed.set_footer(text="Nothing is learned before you press Train. I keep this for an hour.")
 
 
-def _controls(preview_id: int, about: Preview) -> discord.ui.View:
-    own = (preview_id, about.user_id)
+def _controls(about: Preview, preview_id: int, user_id: int) -> discord.ui.View:
+    own = (preview_id, user_id)
     items: list[discord.ui.Item[Any]] = [
         button("preview-train", *own, label="Train", style=discord.ButtonStyle.primary),
         button("preview-cancel", *own, label="Cancel"),
@@ -325,13 +302,13 @@ def _controls(preview_id: int, about: Preview) -> discord.ui.View:
     if not about.chat.is_own:
         words = "Without speakers' names" if about.speakers else "With invented names"
         items.append(button("preview-names", *own, label=words))
-    if about.is_elsewhere and about.chat.people > 1:
+    if about.is_elsewhere and len(about.chat.listed) > 1:
         options = [
             discord.SelectOption(
                 label=label(person.name),
                 value=str(person.number),
                 description=count(person.messages, "message"),
-                default=about.people is not None and person.number in about.people,
+                default=person.number in about.people,
             )
             for person in about.chat.listed
         ]

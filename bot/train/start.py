@@ -233,7 +233,7 @@ class Trainings:
         async def prepare() -> TrainRequest:
             await self.readings.require_free(job_id, actor.guild_id)
             planned = await plan()
-            corpus, reading = await self.readings.begin(planned)
+            corpus, reading = await self.readings.begin(planned, actor.guild_id)
             return TrainRequest(corpus, planned.options, planned.parent, reading)
 
         with self.readings.entering(job_id, actor.guild_id) as ours:
@@ -255,7 +255,7 @@ class Trainings:
         job_id = f"{TRAINING}{discord.utils.time_snowflake(discord.utils.utcnow(), high=True)}"
         with self.readings.entering(job_id, model.guild_id), self.core.delivery.reserved(job_id):
             await self.readings.require_free(job_id, model.guild_id)
-            corpus, reading = await self.readings.begin(plan)
+            corpus, reading = await self.readings.begin(plan, model.guild_id)
             job = TrainRequest(corpus, plan.options, plan.parent, reading, plan.replaces).job(job_id, place)
             limits = await self._limits(model.guild_id) if limited else _NO_LIMITS
             entry = await self.core.jobs.submit_train(job, None, limits)

@@ -19,10 +19,14 @@ NAMES = tuple(_NAMES.split())  # common and invented first names, in no language
 _RANDOM = random.SystemRandom()
 
 
-def pseudonyms(count: int) -> list[str]:
-    """Return different names for so many speakers, drawn at random; once all are taken, "Robin 2" and so on."""
+def pseudonyms(count: int, seed: int | None = None) -> list[str]:
+    """Return different names for so many speakers, drawn at random; once all are taken, "Robin 2" and so on.
+
+    `seed`: gives the same names each time.
+    """
+    source = _RANDOM if seed is None else random.Random(seed)
     names = list[str]()
     for number in range(1, 2 + count // len(NAMES)):
         ending = "" if number == 1 else f" {number}"
-        names += _RANDOM.sample([f"{name}{ending}" for name in NAMES], len(NAMES))
+        names += source.sample([f"{name}{ending}" for name in NAMES], len(NAMES))
     return names[:count]

@@ -1,6 +1,5 @@
 """A text together with what is known of it; and how it travels through Redis: UTF-8, compressed."""
 
-import tempfile
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,15 +7,18 @@ from pathlib import Path
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
 from galvanic.read.chat import Chat, ChatOptions
-from galvanic.read.files import Files
+from galvanic.read.files import UNPACKED_LIMIT, Files, files_at
 from galvanic.read.formats import read_files
 from galvanic.read.text import Text, read
-from galvanic.source import chunks
 from galvanic.units import MEGABYTE
 from shared.corpora.catalogue import CatalogueEntry
 from shared.settings import Settings
 
 LEAST_CHARS = 1_000  # of the shortest text that a model can learn from
+LICENCES: dict[TextSource, str] = {
+    "upload": "Uploaded by a member; rights unknown.",
+    "corpora-dir": "Provided by the bot's operator; rights unknown.",
+}
 # cp1252 has bytes that take three in UTF-8, and so has UTF-16 with two.
 _UTF8_GROWTH = 3
 
@@ -56,20 +58,19 @@ def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource) -> Corpus
     return checked(text, info)
 
 
-def from_files(files: Files, name: str, source: TextSource, settings: Settings, *, licence: str) -> Corpus:
-    """Read files of any format but chats as one text. `name`: its name and title, unless it is a book that has one.
+def from_file(path: Path, settings: Settings) -> Corpus:
+    """Read a file of `CORPORA_DIR`, of any format but chats. The file's name is its title, unless it is a book's.
 
     Raises UserError: damaged, empty, no text, too short or too long, or a chat; OSError.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        text = read_files(files, ChatOptions(), Path(folder))
-        if isinstance(text, Chat):
-            raise UserError(f"`{name}` is a chat.", "Name it after `/train`, which shows it first.")
-        check_size(text.chars, settings)
-        info = text.info(name, name, source, licence)
-        if isinstance(text.body, Path):
-            text = replace(text, body="".join(chunks(text.body)))
-        return checked(text, info)
+    if path.stat().st_size > UNPACKED_LIMIT:
+        most = f"{UNPACKED_LIMIT / MEGABYTE:.0f} MB"
+        raise UserError(f"`{path.stem}` has more than {most}.", "Train on it with `galvanic train`.")
+    text = read_files(Files(files_at([path])), ChatOptions())
+    if isinstance(text, Chat):
+        raise UserError(f"`{path.stem}` is a chat.", "Name it after `/train`, which shows it first.")
+    check_size(text.chars, settings)
+    return checked(text, text.info(path.stem, path.stem, "corpora-dir", LICENCES["corpora-dir"]))
 
 
 def checked(text: Text, info: CorpusInfo) -> Corpus:

@@ -11,11 +11,9 @@ import structlog
 
 from galvanic.errors import UserError
 from galvanic.files import replacing
-from galvanic.read.files import UNPACKED_LIMIT, Files, files_at
 from galvanic.read.text import of_memory, slugify
-from galvanic.units import MEGABYTE
 from shared.corpora.catalogue import OWN_LIST, PYTHON_DOCS, CatalogueEntry, catalogue, find
-from shared.corpora.corpus import Corpus, check_size, checked, from_entry, from_files
+from shared.corpora.corpus import Corpus, check_size, checked, from_entry, from_file
 from shared.corpora.fetch import FetchError, fetch_book
 from shared.settings import Settings
 
@@ -25,9 +23,6 @@ _LEAST_PROSE, _LEAST_LETTERS = 80, 0.92  # characters of a paragraph, and their 
 _MARKUP = re.compile(r'"|\*| \[\d+\]')
 _TERM = re.compile(r"\A( *)[^*\s].*\n(?=\1 +\S)")  # above its indented explanation
 _NO_PROSE = re.compile(r"[|<>{}\\=_]|\.\.\.|\+-|\bversion \d")  # code, grammar, tables, what changed when
-
-
-OPERATORS = "Provided by the bot's operator; rights unknown."  # the licence of a file in `CORPORA_DIR`
 
 
 class UnknownText(UserError):
@@ -117,14 +112,10 @@ def _is_entry(path: Path, settings: Settings) -> bool:
 
 def _from_folder(path: Path, key: str, settings: Settings) -> Corpus:
     try:
-        size = path.stat().st_size
         if (entry := find(key, settings.corpora_dir)) is not None and _is_entry(path, settings):
-            check_size(size, settings)
+            check_size(path.stat().st_size, settings)
             return from_entry(path.read_bytes(), entry, "corpora-dir")
-        if size > UNPACKED_LIMIT:
-            most = f"{UNPACKED_LIMIT / MEGABYTE:.0f} MB"
-            raise UserError(f"The file of `{key}` has more than {most}.", "Train on it with `galvanic train`.")
-        return from_files(Files(files_at([path])), path.stem, "corpora-dir", settings, licence=OPERATORS)
+        return from_file(path, settings)
     except OSError as error:
         raise UserError(
             f"The file of `{key}` cannot be read: {error.strerror}.", "Ask the bot's operator to look at CORPORA_DIR."

@@ -49,6 +49,26 @@ async def test_of_this_server_only_members_who_agreed_are_learned(live: Live) ->
     assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, False, False]
 
 
+async def test_where_nobody_agreed_nothing_is_shown(live: Live) -> None:
+    await agreed(live, "ada")
+    export = channel_export(GUILD_ID, LAB, {BEN: "ben", CLEO: "cleo"})
+    answer = await live.ask("!train", files={"lab.json": export})
+    assert "Left out: 100 messages of members who haven't agreed." in answer
+    assert [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))] == []
+
+
+async def test_a_message_of_the_future_does_not_outlast_a_withdrawal(live: Live) -> None:
+    await agreed(live, "ada")
+    preview = await live.answered(
+        live.send("!train", files={"lab.json": channel_export(GUILD_ID, LAB, {ADA: "ada"}, first_id=2**63)})
+    )
+    job = await entered(live, preview)
+    await live.consents.refuse(GUILD_ID, ADA, 1)
+    await live.consents.agree(GUILD_ID, ADA)
+    answers = await live.consents.of(GUILD_ID)
+    assert answers.refused([ADA], (await note_of(live, job)).until) == {ADA}
+
+
 async def test_who_withdraws_before_train_is_pressed_is_not_learned(live: Live) -> None:
     await agreed(live, "ada", "ben")
     preview = await live.answered(live.send("!train", files={"lab.json": HERE}))

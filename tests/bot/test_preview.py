@@ -252,12 +252,14 @@ async def test_a_bomb_is_refused(live: Live) -> None:
     assert "would come out of that archive" in await live.ask("!train", files={"bomb.zip": bomb.getvalue()})
 
 
-async def test_members_in_an_export_without_a_server_are_left_out(live: Live) -> None:
+async def test_an_export_without_a_server_may_have_no_other_member_s_words(live: Live) -> None:
     rows = [f"{(ADA, 10**17)[n % 2]},{('ada', 'Vera')[n % 2]},2024-01-01,{n} {WORDS.format(n)},," for n in range(80)]
     table = "\r\n".join(("AuthorID,Author,Date,Content,Attachments,Reactions", *rows)).encode()
+    refusal = await live.ask("!train", person="ben", files={"lab.csv": table})
+    assert "I can't tell if they agreed.**\nExport the channel as JSON." in refusal
+    assert not [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
     preview = await live.answered(live.send("!train", files={"lab.csv": table}))
-    assert "**40 messages** by 1 person" in text_of(preview)
-    assert "40 messages of members of this server (export the channel as JSON" in text_of(preview)
+    assert "**80 messages** by 2 people" in text_of(preview)
     assert "\n3 says" in await trained(live, preview)
 
 
