@@ -17,14 +17,14 @@ from bot.channels.consent import Consents, ConsentStore
 from bot.channels.pages import agreed_lines
 from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources
-from bot.components import USER, Components, Press, button, custom_id, view
+from bot.components import USER, Components, Press, button, menu, view
 from bot.core import Core
 from bot.responder import channel_of
 from bot.servers.access import Actor, member_in, require_all
 from bot.train.start import Trainings, TrainRequest
 from bot.train.uploads import ReadChat
 from bot.types import Send
-from bot.words import BLURPLE, DESCRIPTION_LIMIT, GREY, NOBODY, TITLE_LIMIT, as_typed, clipped, label, listed
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, GREY, NOBODY, TITLE_LIMIT, as_typed, clipped, listed
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from galvanic.read.chat import SHOWN, line_by
@@ -57,32 +57,25 @@ class Preview(BaseModel, frozen=True):
     """A chat that is shown, and what was chosen of it.
 
     Attributes:
+        preview_id: id of the request.
         parent_id: the model to start from; None: as `options` say.
         speakers: begin each line with an invented name for its author.
         seed: of these names, so that those that are shown are learned.
         people: the numbers of those whose lines are learned; none: everybody's.
     """
 
+    preview_id: int
     chat: ChatFacts
     options: TrainOptions
     parent_id: ModelId | None
     speakers: bool
     seed: int
-    people: tuple[int, ...] = ()
+    people: Sequence[int] = ()
 
     @property
     def is_elsewhere(self) -> bool:
         """Return whether others wrote it in another place."""
         return not (self.chat.channel_id or self.chat.is_own)
-
-
-@dataclass(frozen=True, repr=False)
-class StoredPreview:
-    """A preview with the words that it shows."""
-
-    preview_id: int
-    about: Preview
-    pages: Sequence[bytes]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -127,22 +120,22 @@ class Previews:
             left_out = " ".join(f"Left out: {number:,} {reason}." for reason, number in chat.left_out)
             raise UserError("Nothing of this chat would be learned.", left_out)
         about = Preview(
+            preview_id=actor.request_id,
             chat=chat,
             options=options,
             parent_id=parent.model_id if parent is not None else None,
             speakers=speakers and not chat.is_own,
             seed=secrets.randbits(64),
         )
-        stored = StoredPreview(actor.request_id, about, pages)
         key = keys.preview(actor.guild_id, actor.user.id)
         async with self.core.redis.pipeline(transaction=True) as pipe:
             pipe.delete(key)
             pipe.hset(key, mapping={str(number): page for number, page in enumerate(pages)})
-            pipe.hset(key, mapping={"id": str(stored.preview_id), "about": about.model_dump_json()})
+            pipe.hset(key, mapping={"id": str(about.preview_id), "about": about.model_dump_json()})
             pipe.expire(key, keys.PREVIEW_TTL_S)
             await redis_call(pipe.execute())
         log.info("preview_shown", messages=chat.messages)
-        await send(**await self._drawn(actor, stored), allowed_mentions=NOBODY)
+        await send(**await self._drawn(actor, about, pages), allowed_mentions=NOBODY)
 
     async def _refuse_members(self, actor: Actor, author_ids: Sequence[int]) -> None:
         """Refuse words of other members that may be of this server. Raises UserError; DISCORD_ERRORS."""
@@ -159,25 +152,25 @@ class Previews:
     async def _train(self, press: Press) -> None:
         """Begin a training on what is shown. Pressed twice, it is the same training."""
         require_all(press.interaction.app_permissions, press.interaction.channel)
-        stored = await self._stored(press)
-        actor = dataclasses.replace(press.actor, request_id=stored.preview_id)
+        about, pages = await self._stored(press)
+        actor = dataclasses.replace(press.actor, request_id=about.preview_id)
         send = channel_of(press.interaction).send
-        if stored.about.is_elsewhere:
-            await self.trainings.begin(actor, functools.partial(self._request, actor, stored), send)
+        if about.is_elsewhere:
+            await self.trainings.begin(actor, functools.partial(self._request, actor, about, pages), send)
         else:
-            await self.trainings.begin_channel(actor, functools.partial(self._plan, actor, stored), send)
+            await self.trainings.begin_channel(actor, functools.partial(self._plan, actor, about, pages), send)
         await self._close(press, "Its training has a card of its own.")
 
-    async def _request(self, actor: Actor, stored: StoredPreview) -> TrainRequest:
-        corpus = await asyncio.to_thread(_corpus, stored)
-        return TrainRequest(corpus, stored.about.options, await self._parent(actor, stored.about))
+    async def _request(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> TrainRequest:
+        corpus = await asyncio.to_thread(_corpus, about, pages)
+        return TrainRequest(corpus, about.options, await self._parent(actor, about))
 
-    async def _plan(self, actor: Actor, stored: StoredPreview) -> ReadingPlan:
-        about, channel_id = stored.about, stored.about.chat.channel_id
+    async def _plan(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> ReadingPlan:
+        channel_id = about.chat.channel_id
         return ReadingPlan(
             await self.sources.find(actor, f"<#{channel_id}>") if channel_id else None,
             about.options,
-            stored.pages,
+            pages,
             # A no takes back a whole package if it comes after the reading, not after its newest message.
             until=about.chat.last_id if channel_id else 0,
             speakers=about.speakers,
@@ -198,18 +191,17 @@ class Previews:
 
     async def _choose_people(self, press: Press) -> None:
         """Learn only some people's lines; with none chosen, everybody's."""
-        await self._change(
-            press,
-            lambda about: {
-                "people": tuple(person.number for person in about.chat.listed if str(person.number) in press.values)
-            },
-        )
+
+        def choose(about: Preview) -> dict[str, Any]:
+            return {"people": [person.number for person in about.chat.listed if str(person.number) in press.values]}
+
+        await self._change(press, choose)
 
     async def _change(self, press: Press, change: Callable[[Preview], dict[str, Any]]) -> None:
-        stored = await self._stored(press)
-        about = stored.about.model_copy(update=change(stored.about))
+        about, pages = await self._stored(press)
+        about = about.model_copy(update=change(about))
         await self._set(press, about.model_dump_json())
-        await press.update(**await self._drawn(press.actor, dataclasses.replace(stored, about=about)))
+        await press.update(**await self._drawn(press.actor, about, pages))
 
     async def _close(self, press: Press, text: str) -> None:
         await self._set(press, "")
@@ -219,24 +211,23 @@ class Previews:
         key = keys.preview(press.actor.guild_id, press.actor.user.id)
         await redis_call(self.core.redis.eval(_CHANGE, 1, key, press["preview"], about))
 
-    async def _stored(self, press: Press) -> StoredPreview:
-        """Return a preview. Raises UserError: it has expired, or was pressed before."""
+    async def _stored(self, press: Press) -> tuple[Preview, list[bytes]]:
+        """Return a preview and the pages of its chat. Raises UserError: it has expired, or was pressed before."""
         key = keys.preview(press.actor.guild_id, press.actor.user.id)
         fields = await redis_call(self.core.redis.hgetall(key))
         if fields.pop(b"id", b"").decode() != press["preview"]:
             raise UserError("This preview is over: I keep your newest chat, for an hour.", "Run the command again.")
         about = Preview.model_validate_json(fields.pop(b"about"))
-        return StoredPreview(int(press["preview"]), about, [fields[name] for name in sorted(fields, key=int)])
+        return about, [fields[name] for name in sorted(fields, key=int)]
 
     # ------------------------------------------------------------------ what is shown
 
-    async def _drawn(self, actor: Actor, stored: StoredPreview) -> dict[str, Any]:
+    async def _drawn(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> dict[str, Any]:
         """Return a preview's embed and controls."""
-        about = stored.about
         consents = await self.consents.of(actor.guild_id) if about.chat.channel_id else None
-        messages, people, texts = await asyncio.to_thread(_shown, stored, consents)
-        embed = _embed(about, messages, people, texts, await self.core.servers.prefix(actor.guild_id))
-        return {"embed": embed, "view": _controls(about, stored.preview_id, actor.user.id)}
+        shown = await asyncio.to_thread(_shown, about, pages, consents)
+        embed = _embed(about, *shown, await self.core.servers.prefix(actor.guild_id))
+        return {"embed": embed, "view": _controls(about, actor.user.id)}
 
 
 def _agreed(content: ReadChat, consents: Consents) -> ReadChat:
@@ -258,18 +249,17 @@ def _texts(about: Preview, lines: Sequence[Line]) -> Iterator[tuple[int, str]]:
             yield line.author_id, line_by(names[line.author_id], line.text) if about.speakers else line.text
 
 
-def _shown(stored: StoredPreview, consents: Consents | None) -> tuple[int, int, list[str]]:
+def _shown(about: Preview, pages: Sequence[bytes], consents: Consents | None) -> tuple[int, int, list[str]]:
     """Return how many messages, of how many people, would be learned; and some lines, evenly from all."""
-    texts = list(_texts(stored.about, agreed_lines(stored.pages, consents)))
+    texts = list(_texts(about, agreed_lines(pages, consents)))
     step = max(1, len(texts) // SHOWN)
     return len(texts), len({author for author, _ in texts}), [text for _, text in texts[step // 2 :: step][:SHOWN]]
 
 
-def _corpus(stored: StoredPreview) -> Corpus:
+def _corpus(about: Preview, pages: Sequence[bytes]) -> Corpus:
     """Return the text that was chosen. Raises UserError: it is too short."""
-    title = stored.about.chat.title
-    lines = _texts(stored.about, agreed_lines(stored.pages, None))
-    text = of_memory("".join(f"{line}\n" for _, line in lines))
+    text = of_memory("".join(f"{line}\n" for _, line in _texts(about, agreed_lines(pages, None))))
+    title = about.chat.title
     return checked(text, text.info(title, title, "upload", LICENCES["upload"], hard_wrapped=False))
 
 
@@ -293,8 +283,8 @@ def _embed(about: Preview, messages: int, people: int, lines: Collection[str], p
     return embed.set_footer(text="Nothing is learned before you press Train. I keep this for an hour.")
 
 
-def _controls(about: Preview, preview_id: int, user_id: int) -> discord.ui.View:
-    own = (preview_id, user_id)
+def _controls(about: Preview, user_id: int) -> discord.ui.View:
+    own = (about.preview_id, user_id)
     items: list[discord.ui.Item[Any]] = [
         button("preview-train", *own, label="Train", style=discord.ButtonStyle.primary),
         button("preview-cancel", *own, label="Cancel"),
@@ -303,22 +293,12 @@ def _controls(about: Preview, preview_id: int, user_id: int) -> discord.ui.View:
         words = "Without speakers' names" if about.speakers else "With invented names"
         items.append(button("preview-names", *own, label=words))
     if about.is_elsewhere and len(about.chat.listed) > 1:
-        options = [
-            discord.SelectOption(
-                label=label(person.name),
-                value=str(person.number),
-                description=count(person.messages, "message"),
-                default=person.number in about.people,
-            )
-            for person in about.chat.listed
+        listed_people = [
+            (person.name, str(person.number), count(person.messages, "message")) for person in about.chat.listed
         ]
-        items.append(
-            discord.ui.Select(
-                custom_id=custom_id("preview-people", *own),
-                placeholder="Everybody's messages",
-                min_values=0,
-                max_values=len(options),
-                options=options,
-            )
-        )
+        people = menu("preview-people", *own, placeholder="Everybody's messages", options=listed_people)
+        people.min_values, people.max_values = 0, len(people.options)
+        for option in people.options:
+            option.default = int(option.value) in about.people
+        items.append(people)
     return view(*items)
