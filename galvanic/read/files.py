@@ -3,9 +3,9 @@
 import errno
 import functools
 import gzip
-import io
 import lzma
 import re
+import tempfile
 import zipfile
 import zlib
 from collections import Counter
@@ -25,7 +25,9 @@ _ARCHIVES = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gz", b"\xfd7zXZ\0": "xz"}  # by
 # A ZIP file with one of these is a document: OpenDocument, EPUB, Word, Excel, PowerPoint.
 _OF_DOCUMENTS = {"mimetype", "META-INF/container.xml", "word/document.xml", "xl/workbook.xml", "ppt/presentation.xml"}
 _ENCRYPTED = 1  # a flag of a file in a ZIP archive
-_AT_ONCE = 2**20  # bytes that are read at once, since as much memory is taken before it is known how many there are
+_AT_ONCE = 2**16  # bytes that are read at once; not less than `HEAD`
+_IN_MEMORY = 2**20  # bytes of an unpacked file; a larger one is on the disk
+_HIDDEN = re.compile(r"^__MACOSX/|(?:^|/)\.[^/]*$")
 
 
 class Files:
@@ -37,20 +39,32 @@ class Files:
         `named`: files with their names. An archive's is a part of its files' paths, unless it is the only file.
         """
         self._sources = dict[str, RawSource]()
+        self._archives = dict[str, str]()  # their names, for messages, by the paths of the files in them
         self._opened = set[str]()
         self._unpacked = Counter[str]()  # bytes by path, up to where a file was read
         self._total = 0
         sources = list(named)
         for name, source in sources:
-            members = _members(harmless(name), source, "" if len(sources) == 1 else f"{name}/")
+            archive = harmless(name)
+            members = _members(archive, source)
             if members is None:
-                self._keep(name, source)
-            for path, member in members or ():
-                self._keep(path, member, harmless(name))
+                self._keep(archive, source)
+                continue
+            for member, packed in members:
+                path = self._keep(member if len(sources) == 1 else f"{archive}/{member}", packed)
+                self._archives[path] = archive
         if not self._sources:
             raise UserError("There is no file to read.", "Give a file with some text in it.")
         if len(self._sources) > MOST_FILES:
             raise UserError(f"These are more than {MOST_FILES:,} files.", "Give a part of them.")
+
+    def _keep(self, path: str, source: RawSource) -> str:
+        """Keep a file by its path, or by another one if that is taken; return it."""
+        path = harmless(path)
+        while path in self._sources:
+            path = f"{len(self._sources)}/{path}"
+        self._sources[path] = source
+        return path
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -62,76 +76,41 @@ class Files:
         return len(self._sources) - len(self._opened)
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file to be read once, from its beginning. Raises OSError.
+        """Open a file to be read once. One in an archive is unpacked first.
 
-        Its `read` raises UserError: it is damaged or locked, or too much was unpacked.
+        Raises UserError: it is damaged or locked, or too much was unpacked; OSError.
         """
         self._opened.add(path)
-        return opened(self._sources[path])
+        if path not in self._archives:
+            return opened(self._sources[path])
+        file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        file.writelines(self._parts(path))
+        file.seek(0)
+        return cast(BinaryIO, file)
 
     def head(self, path: str) -> bytes:
         """Return the first `HEAD` bytes of a file. Raises as `open`."""
-        with self.open(path) as file:
-            return file.read(HEAD)
+        return next(self._parts(path), b"")[:HEAD]
 
     def data(self, path: str) -> bytes:
         """Return all bytes of a file that must be read at once. Raises as `open`; UserError: it is too large."""
-        return _all_bytes(self.open(path), path)
+        self._opened.add(path)
+        return _joined(self._parts(path), path)
 
-    def _keep(self, path: str, source: RawSource, archive: str = "") -> None:
-        """Keep a file by its path, or by another one if that is taken. `archive`: it is unpacked from this one."""
-        path = harmless(path)
-        while path in self._sources:
-            path = f"{len(self._sources)}/{path}"
-        count = functools.partial(self._count, path)
-        self._sources[path] = (lambda: _unpacked(archive, source, count)) if archive else source
-
-    def _count(self, path: str, size: int) -> None:
-        """Count the bytes of a file that were unpacked, once. Raises UserError: they are too many with other files'."""
-        self._total += max(0, size - self._unpacked[path])
-        self._unpacked[path] = max(size, self._unpacked[path])
-        if self._total > UNPACKED_LIMIT:
-            raise UserError(
-                f"More than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB would come out of that archive.",
-                "Unpack it, and give the folder to `galvanic train` on the command line.",
-            )
-
-
-class _Unpacked(io.RawIOBase):
-    """A file that is being unpacked. Reading raises UserError.
-
-    `path`: its archive's, for messages. `count`: is told how many bytes were unpacked so far.
-    """
-
-    def __init__(self, path: str, source: RawSource, count: Callable[[int], None]) -> None:
-        self._path = path
-        self._source = source
-        self._count = count
-        self._size = 0
-        self._file: BinaryIO | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
-            self._file = self._file or opened(self._source)
-            data = self._file.read(len(buffer))
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError) as error:
-            raise _damaged(self._path) from error
-        except OSError as error:
-            if error.errno in (None, errno.EINVAL):  # the library's, or of a place that is not in the file
-                raise _damaged(self._path) from error
-            raise
-        self._size += len(data)
-        self._count(self._size)
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        super().close()
+    def _parts(self, path: str) -> Iterator[bytes]:
+        """Yield the bytes of a file. Those of an archive's count, once, however often they are unpacked."""
+        size = 0
+        for part in _parts(self._sources[path], self._archives.get(path, path)):
+            size += len(part)
+            if path in self._archives and size > self._unpacked[path]:
+                self._total += size - self._unpacked[path]
+                self._unpacked[path] = size
+            if self._total > UNPACKED_LIMIT:
+                raise UserError(
+                    f"More than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB would come out of that archive.",
+                    "Unpack it, and give the folder to `galvanic train` on the command line.",
+                )
+            yield part
 
 
 def files_at(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
@@ -159,12 +138,11 @@ def read_member(archive: zipfile.ZipFile, member: str, path: str) -> bytes:
 
     Raises KeyError: there is none; UserError: it is damaged, locked or too large.
     """
-    opener = functools.partial(_open_member, archive, archive.getinfo(member), path)
-    return _all_bytes(_unpacked(path, opener, lambda _: None), path)
+    return _joined(_parts(functools.partial(_open_member, archive, archive.getinfo(member), path), path), path)
 
 
-def _members(path: str, source: RawSource, inside: str) -> list[tuple[str, RawSource]] | None:
-    """Return the files in an archive by their paths, which begin with `inside`; None: it is none, or a document."""
+def _members(path: str, source: RawSource) -> list[tuple[str, RawSource]] | None:
+    """Return the files in an archive by their paths; None: it is no archive, or a document."""
     with opened(source) as file:
         head = file.read(8)
     kind = next((kind for mark, kind in _ARCHIVES.items() if head.startswith(mark)), None)
@@ -173,9 +151,9 @@ def _members(path: str, source: RawSource, inside: str) -> list[tuple[str, RawSo
         if not _OF_DOCUMENTS.isdisjoint(archive.namelist()):
             return None
         return [
-            (inside + member.filename, functools.partial(_open_member, archive, member, path))
+            (member.filename, functools.partial(_open_member, archive, member, path))
             for member in archive.infolist()
-            if not member.is_dir() and not re.search(r"^__MACOSX/|(?:^|/)\.[^/]*$", member.filename)
+            if not (member.is_dir() or _HIDDEN.search(member.filename))
         ]
     if kind is None:
         return None
@@ -192,20 +170,28 @@ def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str) -
     return cast(BinaryIO, archive.open(member))
 
 
-def _unpacked(path: str, source: RawSource, count: Callable[[int], None]) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(_Unpacked(path, source, count)))
+def _parts(source: RawSource, archive: str) -> Iterator[bytes]:
+    """Yield the bytes of a file. `archive`: the name of the one that it is in. Raises UserError: it is damaged."""
+    try:
+        with opened(source) as file:
+            while part := file.read(_AT_ONCE):
+                yield part
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError) as error:
+        raise _damaged(archive) from error
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # the library's, or of a place that is not in the file
+            raise _damaged(archive) from error
+        raise
 
 
-def _all_bytes(file: BinaryIO, path: str) -> bytes:
-    """Read a file of up to `UNPACKED_LIMIT` bytes, and close it."""
-    parts, size = list[bytes](), 0
-    with file:
-        while part := file.read(_AT_ONCE):
-            parts.append(part)
-            size += len(part)
-            if size > UNPACKED_LIMIT:
-                raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
-    return b"".join(parts)
+def _joined(parts: Iterable[bytes], path: str) -> bytes:
+    kept, size = list[bytes](), 0
+    for part in parts:
+        kept.append(part)
+        size += len(part)
+        if size > UNPACKED_LIMIT:
+            raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
+    return b"".join(kept)
 
 
 def _damaged(path: str) -> UserError:
