@@ -4,8 +4,9 @@ A reader yields `Message`s and counts what it leaves out itself. `Chat` cleans t
 on the disk if they are many.
 """
 
-import difflib
+import functools
 import io
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from galvanic.errors import UserError
 from galvanic.read.cleaning import clean, is_command
 from galvanic.read.files import Files
 from galvanic.read.pseudonyms import pseudonyms
-from galvanic.read.refusals import code
+from galvanic.read.refusals import code, codes
 from galvanic.units import count
 
 MOST_SPEAKERS = 100_000
@@ -25,7 +26,6 @@ MOST_NAME = 100  # characters of a speaker's name
 NAMELESS = "unnamed"
 IN_MEMORY = 4_000_000  # bytes of lines that are kept in memory
 SHOWN = 10  # lines in a preview
-_COMPARED = 2_000  # names that a mistyped one is compared with
 
 SYSTEM = "notices of the program (joins, calls, pins)"
 BOTS = "messages by bots"
@@ -71,9 +71,9 @@ class ChatFormat:
 
     Attributes:
         name: for people, such as "a Telegram export".
-        recognises: whether a file has this format, by the text at its beginning (`HEAD` bytes).
-        messages: yields a file's messages in its order, and counts in the second argument what it leaves out. Raises
-            UserError: the file is damaged.
+        recognises: whether a file has this format, by the text at its beginning.
+        messages: yields a file's messages, and counts in the second argument what it leaves out. Raises UserError: the
+            file is damaged.
     """
 
     name: str
@@ -83,10 +83,9 @@ class ChatFormat:
 
 @dataclass(frozen=True)
 class FolderFormat:
-    """A format of chats whose files belong together; as `ChatFormat`, of paths and of all files.
+    """A format of chats whose files belong together, which is recognised by their paths; else as `ChatFormat`.
 
-    Attributes:
-        own: all messages are one person's, whose data package it is.
+    `own`: all messages are one person's, whose data package it is.
     """
 
     name: str
@@ -105,12 +104,11 @@ class ChatLine(NamedTuple):
 
 @dataclass
 class Speaker:
-    """A person in a chat. `invented`: the name that stands before their lines if lines have names."""
+    """A person in a chat, with the number of their messages."""
 
     name: str
     author_id: int
     messages: int = 0
-    invented: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,9 +150,10 @@ class Chat:
     origins: set[Origin] = field(default_factory=set)
     _file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
 
-    @property
-    def messages(self) -> int:
-        return sum(speaker.messages for speaker in self.speakers)
+    @functools.cached_property
+    def invented(self) -> list[str]:
+        """Invented names of the speakers, by number."""
+        return pseudonyms(len(self.speakers))
 
     def add(self, messages: Iterable[Message]) -> None:
         """Clean messages and keep their lines. Raises UserError: too many people; or as the reader."""
@@ -210,33 +209,29 @@ class Chat:
 
     def text(self, chosen: Collection[int], *, speakers: bool) -> Iterator[str]:
         """Yield the lines of some people as they are learned, with line ends. `speakers`: with invented names."""
-        if speakers and not any(speaker.invented for speaker in self.speakers):
-            for speaker, name in zip(self.speakers, pseudonyms(len(self.speakers)), strict=True):
-                speaker.invented = name
         for number, _, line in self.lines():
             if number in chosen:
-                yield f"{line_by(self.speakers[number].invented, line) if speakers else line}\n"
+                yield f"{line_by(self.invented[number], line) if speakers else line}\n"
 
     def _numbers(self, names: Sequence[str]) -> set[int]:
         """Return the numbers of people by their names, however these are capitalised, or ids."""
-        by_name: dict[str, set[int]] = {}
+        by_name = dict[str, set[int]]()
         for number, speaker in enumerate(self.speakers):
-            for key in {speaker.name.casefold(), str(speaker.author_id or speaker.name.casefold())}:
-                by_name.setdefault(key, set()).add(number)
-        numbers = set[int]()
+            by_name.setdefault(_key(speaker.name), set()).add(number)
+            if speaker.author_id:
+                by_name.setdefault(str(speaker.author_id), set()).add(number)
         for name in names:
-            key = _shown_name(name).casefold()
-            if (matches := by_name.get(key) or by_name.get(key.removeprefix("@"))) is None:
-                shown = {speaker.name.casefold(): speaker.name for speaker in reversed(self.speakers[:_COMPARED])}
-                near = difflib.get_close_matches(key, shown, n=3, cutoff=0.5)
+            if _key(name) not in by_name:
+                most = sorted(self.speakers, key=lambda speaker: -speaker.messages)
                 raise UserError(
                     f"Nobody in that chat is called {code(name)}.",
-                    f"Did you mean {' or '.join(code(shown[match]) for match in near)}?"
-                    if near
-                    else "Write a name as the chat has it.",
+                    f"There are {codes(speaker.name for speaker in most)}.",
                 )
-            numbers |= matches
-        return numbers
+        return set[int]().union(*(by_name[_key(name)] for name in names))
+
+
+def _key(name: str) -> str:
+    return _shown_name(name).casefold().removeprefix("@")
 
 
 def _shown_name(name: str) -> str:
@@ -250,7 +245,7 @@ def line_by(name: str, text: str) -> str:
 
 
 def preview(chat: Chat, options: ChatOptions) -> list[str]:
-    """Return lines for people: what a chat is, what is left out, and some lines as they will be learned.
+    """Return lines for people: what a chat is, what is left out, and up to `SHOWN` lines as they will be learned.
 
     Raises UserError: nobody is left, or a name is unknown.
     """
@@ -258,17 +253,11 @@ def preview(chat: Chat, options: ChatOptions) -> list[str]:
     messages = sum(chat.speakers[number].messages for number in chosen)
     people = "1 person" if len(chosen) == 1 else f"{len(chosen):,} people"
     when = f", {chat.first} to {chat.last}" if chat.first is not None else ""
+    step = max(1, messages // SHOWN)
+    lines = itertools.islice(chat.text(chosen, speakers=options.speakers), 0, SHOWN * step, step)
     return [
         f"{chat.format}: {count(messages, 'message')} by {people}{when}.",
         *(f"Left out: {number:,} {what}." for what, number in chat.left_out.most_common()),
         "Lines as they are learned:",
-        *sample_lines(chat, chosen, speakers=options.speakers),
+        *(line.rstrip("\n") for line in lines),
     ]
-
-
-def sample_lines(chat: Chat, chosen: Collection[int], *, speakers: bool) -> list[str]:
-    """Return up to `SHOWN` lines of some people, evenly from the whole chat, as they are learned."""
-    messages = sum(chat.speakers[number].messages for number in chosen)
-    places = {place * messages // SHOWN for place in range(SHOWN)}
-    lines = enumerate(chat.text(chosen, speakers=speakers))
-    return [line.rstrip("\n") for place, line in lines if place in places]
