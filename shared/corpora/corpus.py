@@ -50,11 +50,11 @@ def check_size(n_bytes: int, settings: Settings) -> None:
         )
 
 
-def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource) -> Corpus:
+def from_entry(data: bytes, entry: CatalogueEntry) -> Corpus:
     """Read a book of the catalogue. Raises UserError: not a text, or too short."""
     text = read(data, f"{entry.name}.txt")
     text = replace(text, book=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
-    info = text.info(entry.name, entry.full_title, source, entry.licence, hard_wrapped=not entry.verse)
+    info = text.info(entry.name, entry.full_title, "catalogue", entry.licence, hard_wrapped=not entry.verse)
     return checked(text, info)
 
 

@@ -13,7 +13,7 @@ from galvanic.errors import UserError
 from galvanic.files import replacing
 from galvanic.read.text import of_memory, slugify
 from shared.corpora.catalogue import OWN_LIST, PYTHON_DOCS, CatalogueEntry, catalogue, find
-from shared.corpora.corpus import Corpus, check_size, checked, from_entry, from_file
+from shared.corpora.corpus import Corpus, checked, from_entry, from_file
 from shared.corpora.fetch import FetchError, fetch_book
 from shared.settings import Settings
 
@@ -35,9 +35,8 @@ def names(settings: Settings) -> list[str]:
 
 
 def in_folder(name: str, settings: Settings) -> Path | None:
-    """Return the file of `CORPORA_DIR` that a name stands for, unless it is a book that the catalogue describes."""
-    path = _folder(settings).get(_key(name))
-    return path if path is not None and not _is_entry(path, settings) else None
+    """Return the file of `CORPORA_DIR` that a name stands for."""
+    return _folder(settings).get(_key(name))
 
 
 async def resolve(name: str, settings: Settings) -> Corpus:
@@ -62,7 +61,7 @@ async def resolve(name: str, settings: Settings) -> Corpus:
         data = await asyncio.to_thread(cached.read_bytes)
     except OSError:  # it was not fetched yet
         data = await _fetched(entry, cached, settings)
-    return await asyncio.to_thread(from_entry, data, entry, "catalogue")
+    return await asyncio.to_thread(from_entry, data, entry)
 
 
 async def _fetched(entry: CatalogueEntry, cached: Path, settings: Settings) -> bytes:
@@ -95,26 +94,16 @@ def _folder(settings: Settings) -> dict[str, Path]:
     if settings.corpora_dir is None:
         return {}
     try:
-        paths = [path for path in settings.corpora_dir.iterdir() if _may_be_text(path)]
+        paths = [path for path in settings.corpora_dir.iterdir() if path.is_file()]
     except OSError as error:
         log.warning("CORPORA_DIR cannot be read", reason=error.strerror)
         return {}
-    return {_key(path.stem): path for path in sorted(paths, reverse=True)}  # of two with one name the first counts
-
-
-def _may_be_text(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and path.name != OWN_LIST
-
-
-def _is_entry(path: Path, settings: Settings) -> bool:
-    return path.suffix.lower() == ".txt" and find(_key(path.stem), settings.corpora_dir) is not None
+    texts = [path for path in paths if not path.name.startswith((".", OWN_LIST))]
+    return {_key(path.stem): path for path in sorted(texts, reverse=True)}  # of two with one name the first counts
 
 
 def _from_folder(path: Path, key: str, settings: Settings) -> Corpus:
     try:
-        if (entry := find(key, settings.corpora_dir)) is not None and _is_entry(path, settings):
-            check_size(path.stat().st_size, settings)
-            return from_entry(path.read_bytes(), entry, "corpora-dir")
         return from_file(path, settings)
     except OSError as error:
         raise UserError(

@@ -196,8 +196,8 @@ async def test_the_folder_comes_first(make_settings: MakeSettings, tmp_path: Pat
     settings = make_settings(corpora_dir=folder, gutenberg_mirrors=())
     corpus = await resolve("FRANKENSTEIN.txt", settings)
     assert corpus.text == BODY.strip()
-    assert titles(corpus) == ("frankenstein", "corpora-dir", True)
-    assert corpus.info.title == "Frankenstein, by Mary Wollstonecraft Shelley"
+    assert titles(corpus) == ("frankenstein", "corpora-dir", None)
+    assert corpus.info.title == "Frankenstein, by Nobody"
     diary = await resolve("my diary", settings)
     assert diary.info.title == "My Diary"
     assert titles(diary) == ("my-diary", "corpora-dir", None)
