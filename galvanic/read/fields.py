@@ -1,6 +1,5 @@
 """The fields of JSON objects and tables: found by name, and read whatever they hold."""
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -26,15 +25,6 @@ def field_names(row: Mapping[str, Any]) -> list[str]:
         for key, value in row.items()
         for name in ([f"{key}.{inside}" for inside in value] if isinstance(value, dict) else [key])
     ]
-
-
-def first_fields(text: str) -> list[str]:
-    """Return the names of the fields in the first object of JSON lines or of an array; none: there is no object."""
-    try:
-        row, _ = json.JSONDecoder().raw_decode(text.lstrip().removeprefix("[").lstrip())
-    except (ValueError, RecursionError):
-        return []
-    return field_names(row) if isinstance(row, dict) else []
 
 
 def text_of(value: object) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from galvanic.errors import UserError
-from galvanic.read.fields import first_fields
 
 SAVE_AS_TEXT = "Save or export it as plain text (.txt) and send that."
 
@@ -69,12 +68,9 @@ def refuse_formats(text: str, name: str) -> None:
     """Refuse JSON and XML, by the first `HEAD` characters of a text. Raises UserError."""
     head = text[:HEAD]
     if _JSON.match(head):
-        fields = first_fields(head)
         raise UserError(
             f"`{name}` looks like data (JSON), not like a text.",
-            f"Say which field holds the texts: `--text-column NAME`. Its fields: {codes(fields)}."
-            if fields
-            else "Of JSON, only chats, JSON lines and arrays of objects can be read.",
+            "Say which field holds the texts: `--text-column NAME`. A wrong name lists the fields.",
         )
     if _XML.match(head) and not HTML.match(head):
         raise UserError(f"`{name}` looks like data (XML), not like a text.", SAVE_AS_TEXT)

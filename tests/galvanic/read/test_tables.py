@@ -107,23 +107,16 @@ def test_a_table_without_rows_is_refused(data: bytes) -> None:
         read(data)
 
 
-ROW = '{"author": {"name": "Ada"}, "text": "hi", "`x": 1}'
-
-
-@pytest.mark.parametrize(
-    ("data", "fields"),
-    [
-        (f"{ROW}\n{ROW}\n", "Its fields: `author.name`, `text`, `'x`."),
-        (f"\n[ {ROW},\n{ROW}]", "Its fields: `author.name`, `text`, `'x`."),
-        (json.dumps({f"field {number:02}": number for number in range(99)}), "`field 11` and 87 more."),
-        ('[{"author": {"name": "A', "Of JSON, only"),
-        ('["Ada", "Ben"]', "Of JSON, only"),
-    ],
-)
-def test_json_whose_fields_are_not_named_is_refused_with_its_fields(data: str, fields: str) -> None:
-    with pytest.raises(UserError, match=r"data \(JSON\)") as caught:
-        read_files(Files([("data.txt", data.encode())]), ChatOptions())
-    assert fields in caught.value.remedy
+def test_json_whose_fields_are_not_named_is_refused_and_a_wrong_name_lists_them() -> None:
+    row = '{"author": {"name": "Ada"}, "text": "hi", "`x": 1}'
+    for data in (f"{row}\n{row}\n", f"\n[ {row},\n{row}]"):
+        files = Files([("data.txt", data.encode())])
+        with pytest.raises(UserError, match=r"data \(JSON\)") as caught:
+            read_files(files, ChatOptions())
+        assert "--text-column NAME" in caught.value.remedy
+        with pytest.raises(UserError) as caught:
+            read_files(files, ChatOptions(text_column="NAME"))
+        assert "`author.name`, `text`, `'x`" in caught.value.remedy
 
 
 def test_a_table_whose_columns_are_not_named_is_a_text() -> None:
