@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import discord
 from discord import app_commands
@@ -28,6 +28,7 @@ from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.languages import language_name
 from galvanic.options import STARTS
+from galvanic.read.chat import refuse_for_text
 from shared.corpora.catalogue import CatalogueEntry, catalogue
 from shared.corpora.corpus import Corpus
 from shared.corpora.sources import in_folder, names as text_names, resolve
@@ -77,19 +78,9 @@ class Training(commands.Cog):
         heading="Training",
     )
     @app_commands.describe(
-        file="A text, a book, a chat or a .zip of them to learn from, instead of a text from the catalogue",
-        file2="One more, of the same text",
-        file3="One more, of the same text",
+        file="A text, a book, a chat or a .zip of them to learn from, instead of a text from the catalogue"
     )
-    async def train(
-        self,
-        ctx: Context,
-        file: discord.Attachment | None = None,
-        file2: discord.Attachment | None = None,
-        file3: discord.Attachment | None = None,
-        *,
-        flags: TrainFlags,
-    ) -> None:
+    async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
         """Train a model on a text from the catalogue, on attached files, or on a channel.
 
         Attach texts, books, or the export of a chat, up to ten files. Of a chat I first show what I would learn, and
@@ -104,7 +95,7 @@ class Training(commands.Cog):
         """
         require_permissions(ctx)
         train_options.check(flags, self.core.settings)
-        files = ctx.message.attachments if ctx.interaction is None else [*filter(None, (file, file2, file3))]
+        files = ctx.message.attachments if ctx.interaction is None else [*filter(None, [file])]
         await ctx.defer(ephemeral=bool(files))  # a chat is shown to this person alone, if only they see the files
         async with contextlib.nullcontext() if ctx.interaction else self.core.typing.shown(ctx.channel.id):
             await self._begin(ctx, files, flags)
@@ -125,14 +116,14 @@ class Training(commands.Cog):
                 "You named a text and attached a file.", f"Leave out {code(flags.source)} or the file. {further}"
             )
         if train_options.is_more(flags):
-            train_options.refuse_without_chat(flags)
+            refuse_for_text(train_options.of_chat(flags))
             parent = await self.trainings.registry.choose(actor.viewer, flags.parent)
             options = train_options.chosen(flags, self.core.settings, parent)
             await self.trainings.begin_more(actor, parent, options, ctx.send)
             return
         own = own_channel(flags.source or "", actor.user.id)
         if own is not None or is_channel(flags.source or ""):
-            train_options.refuse_without_chat(flags, "speakers")
+            refuse_for_text(replace(train_options.of_chat(flags), speakers=False))
             plan = functools.partial(self._plan, actor, flags, own)
             await self.trainings.begin_channel(actor, plan, ctx.send)
         else:
@@ -150,7 +141,6 @@ class Training(commands.Cog):
             content = await self._content(actor, files, flags)
             if isinstance(content, ReadChat):
                 raise _ChatRead(content)
-            train_options.refuse_without_chat(flags)
             return TrainRequest(content, options, parent)
 
         try:
@@ -172,7 +162,7 @@ class Training(commands.Cog):
         assert flags.source is not None
         if (path := await asyncio.to_thread(in_folder, flags.source, settings)) is not None:
             return await self.uploads.read(actor, path, chat_options)
-        train_options.refuse_without_chat(flags)
+        refuse_for_text(chat_options)
         try:
             return await resolve(flags.source, settings)
         except UserError as error:

@@ -55,8 +55,6 @@ def check(flags: TrainFlags, settings: Settings) -> None:
     checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
     if flags.name is not None:
         flags.name = checks.model_name(flags.name)
-    if flags.speaker_column is not None and flags.text_column is None:
-        raise UserError("`--speaker-column` needs `--text-column`.", "Name the column of what was said, too.")
     start = start_of(flags)
     if start is not None and is_more(flags):
         raise UserError(
@@ -78,21 +76,12 @@ def check(flags: TrainFlags, settings: Settings) -> None:
 
 def of_chat(flags: TrainFlags) -> ChatOptions:
     """Return what somebody wants of a chat."""
-    only, without = (_names(flags.only), _names(flags.without))
+    only, without = _names(flags.only), _names(flags.without)
     return ChatOptions(only, without, flags.speakers, flags.text_column or "", flags.speaker_column or "")
 
 
 def _names(typed: str | None) -> tuple[str, ...]:
     return tuple(filter(None, (name.strip(' "“”') for name in (typed or "").split(","))))
-
-
-def refuse_without_chat(flags: TrainFlags, *but: str) -> None:
-    """Refuse options that are for chats alone, where there is none. Raises UserError."""
-    for name in ("only", "without", "text_column", "speaker_column", "speakers"):
-        if getattr(flags, name) and name not in but:
-            typed = f"--{name.replace('_', '-')}"
-            what = "chats and channels" if name == "speakers" else "chats"
-            raise UserError(f"`{typed}` is for {what}, and this is none.", "Leave it out, or attach a chat.")
 
 
 def is_more(flags: TrainFlags) -> bool:

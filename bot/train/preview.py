@@ -34,7 +34,7 @@ from galvanic.units import count
 from shared import keys
 from shared.corpora.corpus import LICENCES, Corpus, checked
 from shared.corpora.lines import Line, pack_page
-from shared.corpora.reader import LISTED, ChatFacts
+from shared.corpora.reader import LISTED, MOST_ASKED, ChatFacts
 from shared.jobs import ModelId
 from shared.models import ModelRecord
 
@@ -140,10 +140,11 @@ class Previews:
     async def _refuse_members(self, actor: Actor, author_ids: Sequence[int]) -> None:
         """Refuse words of other members that may be of this server. Raises UserError; DISCORD_ERRORS."""
         guild = self.core.bot.get_guild(actor.guild_id)
-        for author_id in set(author_ids) - {actor.user.id}:
-            if guild is None or await member_in(guild, discord.Object(author_id)) is not None:
+        too_many = len(author_ids) > MOST_ASKED
+        for author_id in set(author_ids) - {0, actor.user.id}:
+            if guild is None or too_many or await member_in(guild, discord.Object(author_id)) is not None:
                 raise UserError(
-                    "Members of this server write there. The file doesn't say where, so I can't tell if they agreed.",
+                    "Members of this server may write there. The file doesn't say where, so I can't tell who agreed.",
                     "Export the channel as JSON.",
                 )
 

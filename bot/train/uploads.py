@@ -24,7 +24,6 @@ from galvanic.units import MEGABYTE
 from shared.corpora.corpus import Corpus, size_limit
 from shared.corpora.reader import COMMAND_LINE, PAGES, TEXT, TIME_S, Answer, ChatFacts, Request
 
-MOST_FILES = 10
 MOST_BYTES = 100 * MEGABYTE  # of all files of one command, as they are attached
 _AT_ONCE = 2  # files of so many people are read; others wait
 
@@ -61,11 +60,14 @@ class Uploads:
     ) -> Corpus | ReadChat:
         """Read attached files, or a file of `CORPORA_DIR`, as one text or as a chat.
 
-        Raises UserError: Discord does not hand them over; they are too many, too large or no text; or reading them
-        takes too long.
+        Raises UserError: Discord does not hand them over; they are too large or no text; or reading them takes too
+        long.
         """
-        if not isinstance(files, Path):
-            _check(files)
+        if not isinstance(files, Path) and (size := sum(file.size for file in files)) > MOST_BYTES:
+            raise UserError(
+                f"You attached {size / MEGABYTE:,.0f} MB; I take {MOST_BYTES / MEGABYTE:,.0f} MB.",
+                f"Send a part, or a .zip. {COMMAND_LINE}",
+            )
         with reserve(self._waiting, str(actor.user.id)) as is_first:
             if not is_first:
                 raise UserError("I'm still reading your last file.", "Wait until that is done.")
@@ -92,17 +94,6 @@ class Uploads:
         if answer.refusal is not None:
             raise UserError(*answer.refusal)
         return await asyncio.to_thread(_content, answer, folder)
-
-
-def _check(files: Sequence[discord.Attachment]) -> None:
-    """Refuse too many files, or too large ones, before they are fetched. Raises UserError."""
-    if len(files) > MOST_FILES:
-        raise UserError(f"You attached {len(files)} files; I take {MOST_FILES}.", "Send fewer, or a .zip of them.")
-    if (size := sum(file.size for file in files)) > MOST_BYTES:
-        raise UserError(
-            f"You attached {size / MEGABYTE:,.0f} MB; I take {MOST_BYTES / MEGABYTE:,.0f} MB.",
-            f"Send a part, or a .zip. {COMMAND_LINE}",
-        )
 
 
 async def _saved(files: Sequence[discord.Attachment], folder: Path) -> tuple[tuple[str, Path], ...]:

@@ -10,7 +10,7 @@ import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import IO, BinaryIO, NamedTuple
 
@@ -126,6 +126,14 @@ class ChatOptions:
     speakers: bool = False
     text_column: str = ""
     speaker_column: str = ""
+
+
+def refuse_for_text(options: ChatOptions) -> None:
+    """Refuse what somebody wants of a chat, where there is none. Raises UserError."""
+    for name, value in asdict(options).items():
+        if value:
+            option = f"`--{name.replace('_', '-')}`"
+            raise UserError(f"{option} is for chats, and this is none.", "Leave it out, or give a chat.")
 
 
 @dataclass(eq=False, repr=False)

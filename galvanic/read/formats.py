@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
-from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, FolderFormat
+from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, FolderFormat, refuse_for_text
 from galvanic.read.discord import DISCORD_EXPORTS, DISCORD_PACKAGE
 from galvanic.read.documents import DocumentFormat, bounded
 from galvanic.read.epub import EPUB
@@ -85,10 +85,7 @@ def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) 
             reasons = ", ".join(f"{number:,} {what}" for what, number in chat.left_out.most_common())
             raise UserError(f"There is no message to learn in {chat.format}.", reasons and f"Left out: {reasons}.")
         return chat
-    for name, value in asdict(options).items():
-        if value:
-            option = f"`--{name.replace('_', '-')}`"
-            raise UserError(f"{option} is for chats, and this is none.", "Leave it out, or give a chat.")
+    refuse_for_text(options)
     texts = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path))]
     if not texts:
         raise UserError("None of these files holds a text that I can read.", "Give a text, a book, or a chat.")

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
-from galvanic.read.chat import DAMAGED, Chat, ChatOptions
+from galvanic.read.chat import Chat, ChatOptions
 from galvanic.read.files import Files
 from galvanic.read.formats import read_files
 from galvanic.read.text import Text
@@ -27,7 +27,7 @@ TEXT, PAGES = "text", "page-*"  # what is written into the folder
 MEMORY = 512 * MEGABYTE  # for what a file makes of itself; the bot's container has 768 MB by default
 TIME_S = 120  # of the processor; the bot stops a reading after as many seconds of the clock
 LISTED = 25  # people who can be chosen: Discord's limit on a menu
-MOST_ASKED = 100  # people of a chat whom the bot asks Discord about
+MOST_ASKED = 100  # people of a chat whom the bot asks Discord about; with more, it is refused
 _PAGE_LINES, _PAGE_CHARS = 1_000, 200_000  # of a page, which the bot unpacks at once
 _LONGEST = 100_000  # characters of a message
 _TOO_LONG = f"messages of more than {_LONGEST:,} characters"
@@ -74,7 +74,7 @@ class ChatFacts(BaseModel, frozen=True):
         is_own: all of it was written by the person who asked, as Discord's data package says.
         channel_id: the channel of the server where it was asked for that it was exported from; 0: it is of elsewhere.
         last_id: the highest id of a message; 0: they have none.
-        author_ids: Discord's ids of its people, if the file doesn't say in which server they wrote.
+        author_ids: Discord's ids of people, or 0, if the file doesn't say in which server they wrote.
     """
 
     title: str
@@ -124,9 +124,10 @@ def _chat(chat: Chat, request: Request, title: str, folder: Path) -> ChatFacts:
     if channel_id:
         authors = [speaker.author_id for speaker in chat.speakers]
     chosen, messages, last_id = chat.chosen(request.options), 0, 0
-    for number, lines in enumerate(_pages(chat, chosen, authors, request, need_author=channel_id != 0)):
+    for number, lines in enumerate(_pages(chat, chosen, authors, request)):
         (folder / f"page-{number:06}").write_bytes(pack_page(lines))
         messages, last_id = messages + len(lines), max(last_id, *(line.message_id for line in lines))
+    may_be_here = not is_own and any(not origin.guild_id and not origin.channel_id for origin in chat.origins)
     people = [
         Person(number=number, name=chat.speakers[number].name, messages=chat.speakers[number].messages)
         for number in chosen
@@ -142,23 +143,16 @@ def _chat(chat: Chat, request: Request, title: str, folder: Path) -> ChatFacts:
         is_own=is_own,
         channel_id=channel_id,
         last_id=last_id,
-        author_ids=() if is_own else _unplaced(chat),
+        author_ids=tuple(speaker.author_id for speaker in chat.speakers if may_be_here)[: MOST_ASKED + 1],
     )
 
 
-def _pages(
-    chat: Chat, chosen: set[int], authors: list[int], request: Request, *, need_author: bool
-) -> Iterator[list[Line]]:
-    """Yield pages of lines. `authors`: stand for the people, by number. Raises UserError: it is too much.
-
-    `need_author`: leave out messages that don't say whose they are.
-    """
+def _pages(chat: Chat, chosen: set[int], authors: list[int], request: Request) -> Iterator[list[Line]]:
+    """Yield pages of lines. `authors`: stand for the people, by number. Raises UserError: it is too much."""
     page, chars, size = list[Line](), 0, 0
     for number, message_id, text in chat.lines():
         if number not in chosen:
             chat.left_out[_NOT_CHOSEN] += 1
-        elif need_author and not authors[number]:
-            chat.left_out[DAMAGED] += 1
         elif len(text) > _LONGEST:
             chat.left_out[_TOO_LONG] += 1
         else:
@@ -176,39 +170,29 @@ def _pages(
 def _channel(chat: Chat, request: Request) -> int:
     """Return the channel of the server where it was asked for that a chat is of; 0: it is of elsewhere.
 
-    Raises UserError: it is of that server and of another place, or nobody can tell whether its members agreed.
+    Raises UserError: nobody can tell whether the members of that server agreed, or not all of them were chosen.
     """
-    here = {origin for origin in chat.origins if origin.guild_id == request.guild_id}
-    if here and (here != chat.origins or len({origin.channel_id for origin in here}) > 1):
+    server = request.guild_name.casefold()
+    here = {
+        origin
+        for origin in chat.origins
+        if origin.guild_id == request.guild_id
+        or (not origin.guild_id and origin.guild and origin.guild.casefold() == server)
+    }
+    if not here:
+        return 0
+    channel_ids = {origin.channel_id for origin in here}
+    is_one = here == chat.origins and len(channel_ids) == 1 and 0 not in channel_ids
+    if not is_one or not all(speaker.author_id for speaker in chat.speakers):
         raise UserError(
-            "These are messages of a channel of this server and of other places.", "Give each channel's file alone."
+            "These are messages of this server, but not of one channel alone, or they don't say whose they are.",
+            "Export one channel as JSON, and attach its file alone.",
         )
-    if here and (request.options.only or request.options.without):
+    if request.options.only or request.options.without:
         raise UserError(
             "Of this server's channels, all members who agreed are learned.", "Leave out `--only` and `--without`."
         )
-    guild = request.guild_name.casefold()
-    named = any(origin.guild and origin.guild.casefold() == guild for origin in chat.origins if not origin.guild_id)
-    if named or any(not origin.channel_id for origin in here):
-        raise UserError(
-            "This is an export of this server, and does not say where or by whom it was written, so I can't tell who "
-            "agreed.",
-            "Export the channel as JSON.",
-        )
-    return min(here).channel_id if here else 0
-
-
-def _unplaced(chat: Chat) -> tuple[int, ...]:
-    """Return the ids of people if the file doesn't say in which server they wrote. Raises UserError: too many."""
-    if all(origin.guild_id or origin.channel_id for origin in chat.origins):
-        return ()
-    author_ids = tuple(speaker.author_id for speaker in chat.speakers if speaker.author_id)
-    if len(author_ids) > MOST_ASKED:
-        raise UserError(
-            f"More than {MOST_ASKED:,} people write there, and the file doesn't say in which server.",
-            "Export the channel as JSON.",
-        )
-    return author_ids
+    return channel_ids.pop()
 
 
 def _too_large(request: Request) -> UserError:
@@ -237,8 +221,6 @@ def main(folder: Path) -> None:
         answer = read(request, folder)
     except UserError as error:
         answer = Answer(refusal=(error.problem, error.remedy))
-    except MemoryError:
-        answer = Answer(refusal=("The files take too much memory to be read.", f"Give a part of them. {COMMAND_LINE}"))
     sys.stdout.buffer.write(answer.model_dump_json().encode())
 
 

@@ -22,7 +22,7 @@ def offered(live: Live, command: str) -> dict[str, dict[str, Any]]:
 
 async def test_every_option_is_a_field_with_its_limits(live: Live) -> None:
     train, generate = offered(live, "train"), offered(live, "generate")
-    assert set(train) == {"file", "file2", "file3", *TrainFlags.get_flags()}
+    assert set(train) == {"file", *TrainFlags.get_flags()}
     assert set(generate) == set(GenerateFlags.get_flags())
     assert train["minutes"]["min_value"] == 0.1
     assert train["epochs"]["min_value"] == 1
