@@ -1,65 +1,66 @@
 """Read HTML, as a web page and as a chapter of a book, while it is parsed: no tree is built, however it is nested."""
 
-import codecs
 import contextlib
-import html
 import re
 from collections.abc import Iterator, Mapping
 
 from lxml import etree
 
 from galvanic.errors import UserError
-from galvanic.read.documents import LINE, PARAGRAPH, SPACE, Document, DocumentFormat, Paragraphs
+from galvanic.read.documents import Document, DocumentFormat
 from galvanic.read.lines import head_text
 from galvanic.read.refusals import HTML as _PAGE
 from galvanic.read.text import decode_text
 
 _AT_ONCE = 2**16  # characters that are parsed at once
 _MOST_DEPTH = 10_000  # of tags in one another: libxml2 looks through all of them at an end tag that fits none
+_LINE, _PARAGRAPH, _BREAK = "\u2028", "\u2029", "\v"  # what a tag leaves between words
 _PARAGRAPHS = re.compile(
-    "article|blockquote|body|center|dl|fieldset|figure|form|h[1-6]|hr|main|ol|p|pre|section|table|ul"
+    "article|blockquote|body|center|dl|fieldset|figure|form|h[1-6]|header|hr|main|ol|p|pre|section|table|ul"
 )
-_LINES = re.compile("address|caption|dd|details|div|dt|figcaption|header|legend|li|summary|tr")
+_LINES = re.compile("address|caption|dd|details|div|dt|figcaption|legend|li|summary|tr")
 _LEFT_OUT = re.compile(
     "aside|button|footer|head|iframe|label|math|nav|noscript|object|rp|rt|script|select|style|svg|template|textarea|title"
 )
-# Numbers of pages and notes, "[edit]" and "¶".
-_LEFT_OUT_CLASSES = frozenset({"pagenum", "pageno", "fnanchor", "mw-editsection", "headerlink", "copiable-link"})
-_LEFT_OUT_TYPES = frozenset({"pagebreak", "noteref", "toc", "landmarks", "page-list", "cover", "navigation"})
-# Runs are bounded: a hostile page could repeat the beginning.
-_CHARSET = re.compile(rb"<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
-_CHARSETS = ("utf", "cp", "iso8859", "koi8", "mac", "euc", "gb", "big5", "shift", "iso2022", "tis")
+# Classes, types and roles of page numbers, contents, notes' numbers, "[edit]" and "¶".
+_LEFT_OUT_TYPES = re.compile(
+    r"(?<!\S)(?:doc-)?(?:pagebreak|page-list|pagenum|pageno|toc|landmarks|navigation|noteref|fnanchor|mw-editsection"
+    r"|headerlink)(?!\S)"
+)
+_GAP = re.compile("[ \t\n\r\f\v\xa0\u2028\u2029]+")
+# Of Latin-1 pages, the rules of texts do better. Runs are bounded: a hostile page could repeat the beginning.
+_CHARSET = re.compile(
+    rb"<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*"
+    rb"(?!iso-8859-1\b)((?:windows|iso|koi8|mac|euc|gb|big5|shift)[\w-]+)",
+    re.IGNORECASE,
+)
 _TELEGRAM = ("<title>Exported Data</title>", 'class="page_wrap')
-_TITLE = re.compile(r"<title\b[^>]{0,200}>([^<]{1,1000})", re.IGNORECASE)
 
 
 class Page:
-    """Takes the tags and words of a page from lxml, by methods that have lxml's names, and gives its text.
+    """Takes the tags and words of a page from lxml, by methods that have lxml's names.
 
-    `name`: the file's, for messages. `characters`, `linked`: of the words so far, and of those that are links.
+    `name`: the file's, for messages.
     """
 
     def __init__(self, name: str) -> None:
-        self.characters = self.linked = 0
-        self._text = Paragraphs()
         self._name = name
-        self._depth = self._articles = self._as_written = 0
+        self._text: list[str] = []
+        self._depth = 0
         self._left_out = 0  # depth below the tag that is left out
-        self._link = 0  # depth of the link that the words are in
+        self._as_written = 0  # depth below a tag whose line ends count
 
-    def read(self, source: str) -> Iterator[str]:
-        """Yield the text of a page in parts. Raises UserError: its tags are nested too deep."""
-        with contextlib.suppress(etree.LxmlError):  # a page without a tag or word
-            yield from self.parsed(source, etree.HTMLParser(target=self))
-        yield self._text.take()
+    def read(self, source: str | bytes, parser: etree.HTMLParser | etree.XMLParser) -> Iterator[str]:
+        """Yield the text of a page after empty parts, so that the time is looked at. `parser`: has this target.
 
-    def parsed(self, source: str | bytes, parser: etree.HTMLParser | etree.XMLParser) -> Iterator[str]:
-        """Yield the text that a parser with this target finds, in parts. Raises as `read`; LxmlError."""
+        Raises UserError: its tags are nested too deep; LxmlError: it is damaged, or has no tag and word.
+        """
         for begin in range(0, len(source), _AT_ONCE):
             parser.feed(source[begin : begin + _AT_ONCE])
-            yield self._text.take()
+            yield ""
         parser.close()
-        yield self._text.take()
+        text = "".join(self._text).replace("\xad", "")  # a place where a word may be broken
+        yield _GAP.sub(_between, text).strip()
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         self._depth += 1
@@ -68,66 +69,67 @@ class Page:
         if self._left_out or self._leaves_out(tag, attributes):
             self._left_out += 1
             return
-        self._articles += tag in ("article", "section", "main")
         self._as_written += tag == "pre"
-        if tag == "a" and "href" in attributes:
-            self._link = self._depth
-        if tag == "br":
-            self._text.break_line()
-        self._separate(tag)
+        self._text.append(_BREAK if tag == "br" else _mark(tag))
 
     def end(self, tag: str) -> None:
         self._depth -= 1
-        if self._depth < self._link:
-            self._link = 0
         if self._left_out:
             self._left_out -= 1
             return
-        self._articles -= tag in ("article", "section", "main")
         self._as_written -= tag == "pre"
-        self._separate(tag)
+        self._text.append(_mark(tag))
 
     def data(self, words: str) -> None:
         if not self._left_out:
-            characters = len(words.strip())
-            self.characters += characters
-            self.linked += characters if self._link else 0
-            (self._text.add_lines if self._as_written else self._text.add)(words)
+            self._text.append(words.replace("\n", _BREAK) if self._as_written else words)
 
     def close(self) -> None:
         """End the page, as lxml asks a target to do."""
 
     def _leaves_out(self, tag: str, attributes: Mapping[str, str]) -> bool:
-        if _LEFT_OUT.fullmatch(tag) or (tag == "header" and not self._articles) or "hidden" in attributes:
+        if _LEFT_OUT.fullmatch(tag) or "hidden" in attributes or (tag == "code" and self._as_written):
             return True
-        types = f"{attributes.get('epub:type', '')} {attributes.get('role', '').replace('doc-', '')}"
-        classes = attributes.get("class", "")
-        return not (_LEFT_OUT_TYPES.isdisjoint(types.split()) and _LEFT_OUT_CLASSES.isdisjoint(classes.split()))
+        types = " ".join(attributes.get(name, "") for name in ("class", "epub:type", "role"))
+        return _LEFT_OUT_TYPES.search(types) is not None
 
-    def _separate(self, tag: str) -> None:
-        if _PARAGRAPHS.fullmatch(tag):
-            self._text.part(PARAGRAPH)
-        elif _LINES.fullmatch(tag):
-            self._text.part(LINE)
-        elif tag in ("td", "th"):
-            self._text.part(SPACE)
+
+def _mark(tag: str) -> str:
+    """Return what the begin or end of a tag leaves between words."""
+    if _PARAGRAPHS.fullmatch(tag):
+        return _PARAGRAPH
+    if _LINES.fullmatch(tag):
+        return _LINE
+    return " " if tag in ("td", "th") else ""
+
+
+def _between(gap: re.Match[str]) -> str:
+    """Return what a browser shows between words: a line is empty after two breaks, or a line's end and a break."""
+    marks = gap[0]
+    if _PARAGRAPH in marks or marks.count(_BREAK) > 1 or _BREAK in marks.partition(_LINE)[2]:
+        return "\n\n"
+    return "\n" if _LINE in marks or _BREAK in marks else " "
+
+
+def page_text(source: str, name: str) -> Iterator[str]:
+    """Yield the text of a page of HTML as `Page.read`. Raises UserError: its tags are nested too deep."""
+    page = Page(name)
+    with contextlib.suppress(etree.LxmlError):  # a page without a tag or word
+        yield from page.read(source, etree.HTMLParser(target=page))
 
 
 def page_source(data: bytes, name: str) -> str:
-    """Decode a page: by its mark, as UTF-8 if it is, else by the encoding that it names, else as any text.
+    """Decode a page: by the encoding that it names if it is no UTF-8, else as any text.
 
     Raises UserError: it is empty or no text.
     """
     named = _CHARSET.search(data[:_AT_ONCE])
-    with contextlib.suppress(UnicodeDecodeError):
-        data.decode("utf-8")
-        named = None
-    if named is not None:
-        with contextlib.suppress(LookupError):
-            encoding = codecs.lookup(named[1].decode("ascii", "replace")).name
-            if encoding.startswith(_CHARSETS):
-                text = data.decode("cp1252" if encoding == "iso8859-1" else encoding, "replace")
-                return text.replace("\0", "")
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        if named is not None:
+            with contextlib.suppress(LookupError):
+                return data.decode(named[1].decode(), "replace").replace("\0", "")
     return decode_text(data, name)
 
 
@@ -136,8 +138,7 @@ def _read(data: bytes, name: str) -> Document:
     if all(mark in source[:_AT_ONCE] for mark in _TELEGRAM):
         problem = f"`{name}` is an HTML page of a chat on Telegram, made for looking at."
         raise UserError(problem, "Export the chat again with the format JSON, and give that.")
-    title = _TITLE.search(source, 0, _AT_ONCE)
-    return Document(Page(name).read(source), " ".join(html.unescape(title[1]).split()) if title else "")
+    return Document(page_text(source, name))
 
 
 HTML = DocumentFormat(lambda head: _PAGE.match(head_text(head)) is not None, _read)
