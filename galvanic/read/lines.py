@@ -12,7 +12,7 @@ from galvanic.read.chat import DAMAGED, SYSTEM
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LONGEST = 1_000_000  # characters of a line that are read at once; the rest comes as lines of its own
 _LONGEST_ENTRY = 65_536  # characters, as of WhatsApp's messages
-_MOST_PEEKED = 500_000  # bytes
+_BEGINNING = 500_000  # bytes
 _BEFORE = 3  # lines of which one is a log's first header
 _MANY = 20  # headers at the beginning that no other text has
 
@@ -36,15 +36,20 @@ def head_text(head: bytes) -> str:
     return head.decode(encoding_of(head), "replace").replace("\r\n", "\n").replace("\0", "")
 
 
-def peekable(file: BinaryIO) -> io.BufferedReader:
-    """Return a file whose beginning can be looked at without reading it."""
-    return io.BufferedReader(file, _MOST_PEEKED)  # type: ignore[arg-type]
+def beginning(file: BinaryIO) -> str:
+    """Return the text at a file's beginning, as `head_text`; it is still to be read."""
+    return head_text(_peek(file))
 
 
 def text_file(file: BinaryIO) -> io.TextIOWrapper:
     """Return a file of bytes as a file of text; what can't be decoded is replaced."""
-    buffered = peekable(file)
-    return io.TextIOWrapper(buffered, encoding_of(buffered.peek(4_096)), "replace")
+    return io.TextIOWrapper(file, encoding_of(_peek(file)), "replace")
+
+
+def _peek(file: BinaryIO) -> bytes:
+    head = file.read(_BEGINNING)
+    file.seek(0)
+    return head
 
 
 def lines_with_ends(file: BinaryIO) -> Iterator[str]:

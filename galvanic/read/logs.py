@@ -21,7 +21,7 @@ _SIGNAL_MARKS = re.compile(
 )
 
 # `[10:11]`, `10:11:12`, `2024-01-02 10:11:12`, `Jan 02 10:11:12`, `[Tuesday, 2 January 2024] [10:11:12 CET]`
-_STAMP = r"(?P<stamp>[\w ,./()\[\]-]{0,40}\d:\d\d[^\s<>]{0,16}(?: [A-Z]{2,5}[\])])?)"
+_STAMP = r"(?P<stamp>[\w ,./()\[\]-]{0,40}\d:\d\d[^\s<>]{0,16}(?: (?:[AaPp][Mm]|[A-Z]{2,5})[\])]?)?)"
 _NICK = r"[^\s<>\d=*-][^\s<>]{0,60}"
 _SAID = re.compile(rf"(?:{_STAMP}[ \t]+)?<[ @+%~&!]{{0,2}}(?P<nick>{_NICK})>(?:[ \t](?P<text>.*)|$)")
 _WEECHAT = re.compile(rf"(?P<stamp>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d)\t[@+%~&!]?(?P<nick>{_NICK})\t(?P<text>.*)")

@@ -11,7 +11,7 @@ from galvanic.errors import UserError
 from galvanic.read.chat import DAMAGED, Message
 from galvanic.read.entries import entries
 from galvanic.read.fields import field, field_names, text_of
-from galvanic.read.lines import head_text, lines, lines_with_ends, peekable
+from galvanic.read.lines import beginning, lines, lines_with_ends
 from galvanic.read.refusals import code, codes
 
 _DELIMITERS = ",;\t|"
@@ -40,11 +40,10 @@ def table(file: BinaryIO, text_column: str, speaker_column: str, left_out: Count
 
 def rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table, or the objects of JSON; what can't be read counts as damaged."""
-    buffered = peekable(file)
-    start = head_text(buffered.peek(4_096)).lstrip()[:1]
+    start = beginning(file).lstrip()[:1]
     if start == "[":
-        return (entry for _, entry in entries(buffered, left_out))
-    return _json_lines(buffered, left_out) if start == "{" else _csv_rows(buffered, left_out)
+        return (entry for _, entry in entries(file, left_out))
+    return _json_lines(file, left_out) if start == "{" else _csv_rows(file, left_out)
 
 
 def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import BinaryIO
 
 from galvanic.read.chat import SYSTEM, WORDLESS, ChatFormat, Message
-from galvanic.read.lines import first_headers, head_text, log_entries, peekable
+from galvanic.read.lines import beginning, first_headers, log_entries
 
 _HIDDEN = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*+"
 _BETWEEN = r"(?:[^\w\n:,]{1,3}|[年月])"
@@ -35,7 +35,7 @@ _BUDDHIST = 543  # Thai years are so many ahead
 
 _NO_WORDS = r"""
 (?:image|video(?: note)?|audio|gif|sticker|document|contact card|media) omitted|null
-this message was deleted|you deleted this message(?: as admin)?
+this message was deleted(?: by [^\n]+)?|you deleted this message(?: as admin)?
 diese nachricht wurde gelöscht|du hast diese nachricht gelöscht
 se eliminó este mensaje|eliminaste este mensaje
 ce message a été supprimé|(?:vous avez|tu as) supprimé ce message
@@ -72,9 +72,8 @@ def recognises(head: str) -> bool:
 
 def messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     """Yield a chat's messages. WhatsApp's own words are left out, and counted."""
-    buffered = peekable(file)
-    order = _order(head_text(buffered.peek()))
-    for header, text in log_entries(buffered, _HEADER, left_out):
+    order = _order(beginning(file))
+    for header, text in log_entries(file, _HEADER, left_out):
         if (speaker := _NAMED.match(text)) is None:
             left_out[SYSTEM] += 1
             continue

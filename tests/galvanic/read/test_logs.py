@@ -95,7 +95,7 @@ IRCCLOUD = """[2016-09-20 10:11:12] → ada joined (ada@example.org)
 [2016-09-21 10:11:15] <cyd-> hello
 [2016-09-21 10:11:16] ⇐ ada quit (ada@example.org)
 """
-CLOCKS = ["[10:11]", "[10:11:12]", "10:11", "10:11:12", "(10:11)", "[10:11 PM]", "10:11:12+0000"]
+CLOCKS = ["[10:11]", "[10:11:12]", "10:11", "10:11:12", "(10:11)", "[10:11 PM]", "10:11 pm", "10:11:12+0000"]
 
 NOVEL = "It was a bright cold day in April, and the clocks were striking: thirteen of them. " * 40
 NO_CHATS = {

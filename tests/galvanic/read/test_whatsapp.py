@@ -109,6 +109,7 @@ image omitted
 {L}sticker non incluso
 {L}Kontaktkarte ausgelassen
 This message was deleted.
+This message was deleted by admin Ada
 Du hast diese Nachricht gelöscht.
 Se eliminó este mensaje.
 Данное сообщение удалено
