@@ -7,14 +7,13 @@ import codecs
 import io
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from galvanic.errors import UserError
 
 Source = str | os.PathLike[str]  # a text, or the path of one in UTF-8
-RawSource = bytes | Path | Callable[[], BinaryIO]  # a file in memory, on the disk, or one that is opened by a call
 CHUNK = 2**18  # bytes (of a file) or characters (of a text) read at once
 PIECE = 2**18  # longest piece, in characters
 
@@ -36,24 +35,16 @@ def cleaned(parts: Iterable[str]) -> Iterator[str]:
             yield text
 
 
-def opened(source: RawSource) -> BinaryIO:
-    """Open a file to read its bytes."""
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
-    return source.open("rb") if isinstance(source, Path) else source()
-
-
-def decoded(source: RawSource, encoding: str, size: int = CHUNK, *, errors: str = "strict") -> Iterator[str]:
-    """Decode a file, and yield the text in parts, none of them empty. A last character that is cut off is left out.
+def decoded(file: BinaryIO, encoding: str, size: int = CHUNK, *, errors: str = "strict") -> Iterator[str]:
+    """Decode a file, and yield its text in parts, none of them empty. A last character that is cut off is left out.
 
     `size`: bytes decoded at once. For some encodings codecs take long, and let no other thread run meanwhile. Raises
     UnicodeDecodeError, OSError.
     """
     decoder = codecs.getincrementaldecoder(encoding)(errors)
-    with opened(source) as file:
-        while data := file.read(size):
-            if text := decoder.decode(data):
-                yield text
+    while data := file.read(size):
+        if text := decoder.decode(data):
+            yield text
 
 
 def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
@@ -66,7 +57,8 @@ def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
         return
     path = Path(source)
     try:
-        yield from decoded(path, "utf-8", size, errors="surrogatepass")  # a text from memory may have lone ones
+        with path.open("rb") as file:
+            yield from decoded(file, "utf-8", size, errors="surrogatepass")  # a text from memory may have lone ones
     except OSError as error:
         raise UserError(f"{path.name} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
     except UnicodeDecodeError as error:

@@ -3,19 +3,18 @@
 import errno
 import functools
 import gzip
+import io
 import lzma
 import re
 import tempfile
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from galvanic.errors import UserError
 from galvanic.read.refusals import harmless
-from galvanic.source import RawSource, opened
 from galvanic.units import MEGABYTE
 
 UNPACKED_LIMIT = 200 * MEGABYTE  # of all archives that are given together
@@ -29,20 +28,21 @@ _AT_ONCE = 2**16  # bytes that are read at once; not less than `HEAD`
 _IN_MEMORY = 2**20  # bytes of an unpacked file; a larger one is on the disk
 _HIDDEN = re.compile(r"^__MACOSX/|(?:^|/)\.[^/]*$")
 
+FileSource = bytes | Path | Callable[[], BinaryIO]  # a file in memory, on the disk, or one that is opened by a call
+
 
 class Files:
     """Files by path; those in archives instead of the archives."""
 
-    def __init__(self, named: Iterable[tuple[str, RawSource]]) -> None:
+    def __init__(self, named: Iterable[tuple[str, FileSource]]) -> None:
         """Look into archives. Raises UserError: one is damaged, or there are too many files, or none; OSError.
 
         `named`: files with their names. An archive's is a part of its files' paths, unless it is the only file.
         """
-        self._sources = dict[str, RawSource]()
+        self._sources = dict[str, FileSource]()
         self._archives = dict[str, str]()  # their names, for messages, by the paths of the files in them
         self._opened = set[str]()
-        self._unpacked = Counter[str]()  # bytes by path, up to where a file was read
-        self._total = 0
+        self._unpacked = 0  # bytes of the files that were opened
         sources = list(named)
         for name, source in sources:
             archive = harmless(name)
@@ -58,7 +58,7 @@ class Files:
         if len(self._sources) > MOST_FILES:
             raise UserError(f"These are more than {MOST_FILES:,} files.", "Give a part of them.")
 
-    def _keep(self, path: str, source: RawSource) -> str:
+    def _keep(self, path: str, source: FileSource) -> str:
         """Keep a file by its path, or by another one if that is taken; return it."""
         path = harmless(path)
         while path in self._sources:
@@ -82,35 +82,29 @@ class Files:
         """
         self._opened.add(path)
         if path not in self._archives:
-            return opened(self._sources[path])
-        file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
-        file.writelines(self._parts(path))
-        file.seek(0)
-        return cast(BinaryIO, file)
-
-    def head(self, path: str) -> bytes:
-        """Return the first `HEAD` bytes of a file. Raises as `open`."""
-        return next(self._parts(path), b"")[:HEAD]
-
-    def data(self, path: str) -> bytes:
-        """Return all bytes of a file that must be read at once. Raises as `open`; UserError: it is too large."""
-        self._opened.add(path)
-        return _joined(self._parts(path), path)
-
-    def _parts(self, path: str) -> Iterator[bytes]:
-        """Yield the bytes of a file. Those of an archive's count, once, however often they are unpacked."""
-        size = 0
-        for part in _parts(self._sources[path], self._archives.get(path, path)):
-            size += len(part)
-            if path in self._archives and size > self._unpacked[path]:
-                self._total += size - self._unpacked[path]
-                self._unpacked[path] = size
-            if self._total > UNPACKED_LIMIT:
+            return _opened(self._sources[path])
+        file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115
+        for part in _parts(self._sources[path], self._archives[path]):
+            file.write(part)
+            self._unpacked += len(part)
+            if self._unpacked > UNPACKED_LIMIT:
                 raise UserError(
                     f"More than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB would come out of that archive.",
                     "Unpack it, and give the folder to `galvanic train` on the command line.",
                 )
-            yield part
+        file.seek(0)
+        return file
+
+    def head(self, path: str) -> bytes:
+        """Return the first `HEAD` bytes of a file. Raises as `open`."""
+        return next(_parts(self._sources[path], self._archives.get(path, path)), b"")[:HEAD]
+
+    def data(self, path: str) -> bytes:
+        """Return all bytes of a file that must be read at once. Raises as `open`; UserError: it is too large."""
+        with self.open(path) as file:
+            _check_size(file.seek(0, io.SEEK_END), path)
+            file.seek(0)
+            return file.read()
 
 
 def files_at(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
@@ -125,10 +119,10 @@ def files_at(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
                 yield name.as_posix(), file
 
 
-def opened_zip(source: RawSource, path: str) -> zipfile.ZipFile:
+def opened_zip(source: FileSource, path: str) -> zipfile.ZipFile:
     """Open an archive. `path`: its own, for messages. Raises UserError: it is damaged."""
     try:
-        return zipfile.ZipFile(opened(source))
+        return zipfile.ZipFile(_opened(source))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise _damaged(path) from error
 
@@ -138,12 +132,14 @@ def read_member(archive: zipfile.ZipFile, member: str, path: str) -> bytes:
 
     Raises KeyError: there is none; UserError: it is damaged, locked or too large.
     """
-    return _joined(_parts(functools.partial(_open_member, archive, archive.getinfo(member), path), path), path)
+    info = archive.getinfo(member)
+    _check_size(info.file_size, path)  # zipfile unpacks no more
+    return b"".join(_parts(functools.partial(_open_member, archive, info, path), path))
 
 
-def _members(path: str, source: RawSource) -> list[tuple[str, RawSource]] | None:
+def _members(path: str, source: FileSource) -> list[tuple[str, FileSource]] | None:
     """Return the files in an archive by their paths; None: it is no archive, or a document."""
-    with opened(source) as file:
+    with _opened(source) as file:
         head = file.read(8)
     kind = next((kind for mark, kind in _ARCHIVES.items() if head.startswith(mark)), None)
     if kind == "zip":
@@ -158,7 +154,7 @@ def _members(path: str, source: RawSource) -> list[tuple[str, RawSource]] | None
     if kind is None:
         return None
     unpack = cast(Callable[[BinaryIO], BinaryIO], gzip.open if kind == "gz" else lzma.open)
-    return [(path.removesuffix(f".{kind}"), lambda: unpack(opened(source)))]
+    return [(path.removesuffix(f".{kind}"), lambda: unpack(_opened(source)))]
 
 
 def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str) -> BinaryIO:
@@ -170,10 +166,10 @@ def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str) -
     return cast(BinaryIO, archive.open(member))
 
 
-def _parts(source: RawSource, archive: str) -> Iterator[bytes]:
+def _parts(source: FileSource, archive: str) -> Iterator[bytes]:
     """Yield the bytes of a file. `archive`: the name of the one that it is in. Raises UserError: it is damaged."""
     try:
-        with opened(source) as file:
+        with _opened(source) as file:
             while part := file.read(_AT_ONCE):
                 yield part
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError) as error:
@@ -184,14 +180,15 @@ def _parts(source: RawSource, archive: str) -> Iterator[bytes]:
         raise
 
 
-def _joined(parts: Iterable[bytes], path: str) -> bytes:
-    kept, size = list[bytes](), 0
-    for part in parts:
-        kept.append(part)
-        size += len(part)
-        if size > UNPACKED_LIMIT:
-            raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
-    return b"".join(kept)
+def _opened(source: FileSource) -> BinaryIO:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    return source.open("rb") if isinstance(source, Path) else source()
+
+
+def _check_size(size: int, path: str) -> None:
+    if size > UNPACKED_LIMIT:
+        raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
 
 
 def _damaged(path: str) -> UserError:

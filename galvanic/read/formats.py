@@ -146,7 +146,8 @@ def _is_text(head: bytes) -> bool:
 def _read_text(files: Files, path: str, workdir: Path | None) -> Text:
     document = _document_format(files.head(path))
     if document is None:
-        return read(lambda: files.open(path), path, workdir)
+        with files.open(path) as file:
+            return read(file, path, workdir)
     content = document.read(files.data(path), path)
     parts = cleaned(filter(None, bounded(content.parts, path)))
     text = collected(parts, workdir and workdir / "document.txt")

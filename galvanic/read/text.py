@@ -16,6 +16,7 @@ The rules, in order:
 import codecs
 import contextlib
 import hashlib
+import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -30,7 +31,7 @@ from galvanic.options import CorpusInfo, TextSource
 from galvanic.read.gutenberg import Book, find_book
 from galvanic.read.language import language_of
 from galvanic.read.refusals import refuse, refuse_documents, refuse_formats
-from galvanic.source import RawSource, chunks, cleaned, decoded, opened
+from galvanic.source import chunks, cleaned, decoded
 
 STREAM_ABOVE = 4_000_000  # characters of a text; one that is larger is kept in a file, if there may be one
 MAX_NAME = 32
@@ -101,13 +102,13 @@ def of_memory(text: str) -> Text:
     return Text(text, len(text), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
 
 
-def read(source: RawSource, name: str, workdir: Path | None = None) -> Text:
+def read(file: BinaryIO, name: str, workdir: Path | None = None) -> Text:
     """Read a text by the rules at the top of this module, without Project Gutenberg's header and licence.
 
     `workdir`: a folder, made if necessary, where a large text is written; None: it stays in memory. `name`: for
     messages. Raises UserError if the file is empty, damaged, no text, or data for programs; OSError.
     """
-    text = _decode(source, name, workdir)
+    text = _decode(file, name, workdir)
     refuse_formats(next(chunks(text.body), ""), name)
     return without_licence(text, workdir)
 
@@ -132,22 +133,22 @@ def collected(parts: Iterable[str], path: Path | None) -> Text:
 
 def decode_text(data: bytes, name: str) -> str:
     """Decode a text, whatever it is for. Raises UserError if it is empty, damaged or no text."""
-    body = _decode(data, name, None).body
+    body = _decode(io.BytesIO(data), name, None).body
     assert isinstance(body, str)
     return body
 
 
-def _decode(source: RawSource, name: str, workdir: Path | None) -> Text:
-    with opened(source) as file:
-        head = file.read(_SAMPLE)
+def _decode(file: BinaryIO, name: str, workdir: Path | None) -> Text:
+    head = file.read(_SAMPLE)
     if not head:
         raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
     refuse_documents(head, name)
     says_so, encodings = _encodings(head)
     for encoding in encodings:
         out = _Output(workdir and workdir / "corpus.txt")
+        file.seek(0)
         try:
-            body = out.take(cleaned(out.count_raw(decoded(source, encoding))))
+            body = out.take(cleaned(out.count_raw(decoded(file, encoding))))
         except UnicodeDecodeError as error:
             if says_so:
                 raise UserError(

@@ -1,5 +1,6 @@
 """A text together with what is known of it; and how it travels through Redis: UTF-8, compressed."""
 
+import io
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def check_size(n_bytes: int, settings: Settings) -> None:
 
 def from_entry(data: bytes, entry: CatalogueEntry) -> Corpus:
     """Read a book of the catalogue. Raises UserError: not a text, or too short."""
-    text = read(data, f"{entry.name}.txt")
+    text = read(io.BytesIO(data), f"{entry.name}.txt")
     text = replace(text, book=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
     info = text.info(entry.name, entry.full_title, "catalogue", entry.licence, hard_wrapped=not entry.verse)
     return checked(text, info)

@@ -430,7 +430,7 @@ def test_bombs_are_refused_or_read_to_a_limit(monkeypatch: pytest.MonkeyPatch) -
     zeros = b"<html>" + bytes(5_000_000)
     assert "larger than" in refused(epub(**{"OEBPS_text/chapter1.xhtml": zeros}))
     assert "larger than" in refused(zipped({"word/document.xml": zeros}))
-    assert "unusual way" in refused(zipped({"word/document.xml": zeros}, zipfile.ZIP_BZIP2))
+    assert "unusual way" in refused(zipped({"word/document.xml": b"<a/>"}, zipfile.ZIP_BZIP2))
     assert "damaged" in refused(pdf_of(zlib.compress(zlib.compress(b" " * 200_000_000))))
     assert "damaged" in refused(pdf_of(zlib.compress(b"q " * 45_000_000)))
 
