@@ -45,14 +45,6 @@ def _by_language(entries: Sequence[CatalogueEntry]) -> list[str]:
     return lines
 
 
-class _ChatRead(Exception):
-    """Attached files hold a chat, which is shown before it is learned."""
-
-    def __init__(self, content: ReadChat) -> None:
-        super().__init__()
-        self.content = content
-
-
 @dataclass(eq=False, repr=False)
 class Training(commands.Cog):
     core: Core
@@ -137,22 +129,18 @@ class Training(commands.Cog):
         options = train_options.chosen(flags, self.core.settings, parent)
         is_private = bool(files) and ctx.interaction is not None
 
-        async def prepare() -> TrainRequest:
+        async def prepare() -> TrainRequest | None:
             content = await self._content(actor, files, flags)
-            if isinstance(content, ReadChat):
-                raise _ChatRead(content)
-            return TrainRequest(content, options, parent)
-
-        try:
-            nonce = card_nonce(f"{TRAINING}{actor.request_id}")
-            send = functools.partial(ctx.channel.send, nonce=nonce) if is_private else ctx.send
-            await self.trainings.begin(actor, prepare, send)
-        except _ChatRead as chat:  # nothing is begun yet, and it costs no cooldown
+            if isinstance(content, Corpus):
+                return TrainRequest(content, options, parent)
             send = functools.partial(ctx.send, ephemeral=is_private, **replying(ctx))
-            await self.previews.show(actor, chat.content, options, send, parent=parent, speakers=flags.speakers)
-        else:
-            if is_private:
-                await ctx.send("Your training has a card in this channel.", ephemeral=True)
+            await self.previews.show(actor, content, options, send, parent=parent, speakers=flags.speakers)
+            return None
+
+        nonce = card_nonce(f"{TRAINING}{actor.request_id}")
+        send = functools.partial(ctx.channel.send, nonce=nonce) if is_private else ctx.send
+        if await self.trainings.begin(actor, prepare, send) and is_private:
+            await ctx.send("Your training has a card in this channel.", ephemeral=True)
 
     async def _content(self, actor: Actor, files: Sequence[discord.Attachment], flags: TrainFlags) -> Corpus | ReadChat:
         """Read attached files, or the text of a name. Raises UserError: there is none, or it can't be learned."""

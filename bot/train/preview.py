@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import discord
-import structlog
 from pydantic import BaseModel
 
 from bot.background import redis_call
@@ -24,7 +23,7 @@ from bot.servers.access import Actor, member_in, require_all
 from bot.train.start import Trainings, TrainRequest
 from bot.train.uploads import ReadChat
 from bot.types import Send
-from bot.words import BLURPLE, DESCRIPTION_LIMIT, GREY, NOBODY, TITLE_LIMIT, as_typed, clipped, listed
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, GREY, NOBODY, TITLE_LIMIT, clipped, listed
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from galvanic.read.chat import SHOWN, line_by
@@ -34,7 +33,7 @@ from galvanic.units import count
 from shared import keys
 from shared.corpora.corpus import LICENCES, Corpus, checked
 from shared.corpora.lines import Line, pack_page
-from shared.corpora.reader import LISTED, MOST_ASKED, ChatFacts
+from shared.corpora.reader import MOST_ASKED, ChatFacts
 from shared.jobs import ModelId
 from shared.models import ModelRecord
 
@@ -49,8 +48,6 @@ _CHANGE = """
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
 return ARGV[2] == '' and redis.call('DEL', KEYS[1]) or redis.call('HSET', KEYS[1], 'about', ARGV[2])
 """
-
-log = structlog.get_logger()
 
 
 class Preview(BaseModel, frozen=True):
@@ -134,7 +131,6 @@ class Previews:
             pipe.hset(key, mapping={"id": str(about.preview_id), "about": about.model_dump_json()})
             pipe.expire(key, keys.PREVIEW_TTL_S)
             await redis_call(pipe.execute())
-        log.info("preview_shown", messages=chat.messages)
         await send(**await self._drawn(actor, about, pages), allowed_mentions=NOBODY)
 
     async def _refuse_members(self, actor: Actor, author_ids: Sequence[int]) -> None:
@@ -227,8 +223,7 @@ class Previews:
         """Return a preview's embed and controls."""
         consents = await self.consents.of(actor.guild_id) if about.chat.channel_id else None
         shown = await asyncio.to_thread(_shown, about, pages, consents)
-        embed = _embed(about, *shown, await self.core.servers.prefix(actor.guild_id))
-        return {"embed": embed, "view": _controls(about, actor.user.id)}
+        return {"embed": _embed(about, *shown), "view": _controls(about, actor.user.id)}
 
 
 def _agreed(content: ReadChat, consents: Consents) -> ReadChat:
@@ -264,7 +259,7 @@ def _corpus(about: Preview, pages: Sequence[bytes]) -> Corpus:
     return checked(text, text.info(title, title, "upload", LICENCES["upload"], hard_wrapped=False))
 
 
-def _embed(about: Preview, messages: int, people: int, lines: Collection[str], prefix: str) -> discord.Embed:
+def _embed(about: Preview, messages: int, people: int, lines: Collection[str]) -> discord.Embed:
     """Draw a chat: what it is, what is left out, and some lines. Nothing in it is a mention, a link or a mark."""
     chat = about.chat
     when = f", {chat.first} to {chat.last}" if chat.first is not None else ""
@@ -274,9 +269,6 @@ def _embed(about: Preview, messages: int, people: int, lines: Collection[str], p
         f"{chat.format[:1].upper()}{chat.format[1:]}: **{count(messages, 'message')}** by {persons}{when}. {words}",
         *(f"Left out: {number:,} {what}." for what, number in chat.left_out),
     ]
-    if len(chat.listed) == LISTED and about.is_elsewhere:
-        only = as_typed(prefix, "train", "--only", "NAME,NAME")
-        parts.append(f"The menu has the {LISTED} who wrote most; `{only}` takes others.")
     shown = listed([f"> {clipped(line, _LINE_CHARS)}" for line in lines], "and {} more", 2_400)
     parts.append(f"\n**Lines as they are learned:**\n{shown or '> …'}")
     description = "\n".join(parts)[:DESCRIPTION_LIMIT]

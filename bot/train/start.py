@@ -82,11 +82,12 @@ class Trainings:
     cards: TrainingCards
     readings: ChannelReadings
 
-    async def begin(self, actor: Actor, prepare: Callable[[], Awaitable[TrainRequest]], send: Send) -> None:
+    async def begin(self, actor: Actor, prepare: Callable[[], Awaitable[TrainRequest | None]], send: Send) -> bool:
         """Check who may, get the text, send the training on its way, and post its card with `send`.
 
-        A request that is refused or fails costs no cooldown. `prepare` is called once all is well so far, for it may
-        take long. Unless a slash command asked, `send` takes a nonce, by which Discord posts a card once.
+        Return whether one was begun. A request that is refused or fails costs no cooldown. `prepare` is called once all
+        is well so far, for it may take long; None: it has asked the person whether to begin. Unless a slash command
+        asked, `send` takes a nonce, by which Discord posts a card once.
 
         Raises:
             UserError: they may not, not here, or not yet; or what `prepare` refuses; or Discord is in trouble, and the
@@ -96,11 +97,12 @@ class Trainings:
         """
         job_id = f"{TRAINING}{actor.request_id}"
         if await self.core.jobs.load(job_id) is not None:
-            return  # Discord delivered this request before
+            return False  # Discord delivered this request before
         await self.core.access.require("train", actor)
         await self._require_quota(actor.guild_id, actor.user.id)
         async with self.core.access.cooldown("train", actor):
-            request = await prepare()
+            if (request := await prepare()) is None:
+                return False
             job = request.job(job_id, actor.place)
             if request.parent is not None:
                 await self._require_current(request.parent)
@@ -114,6 +116,7 @@ class Trainings:
                     "Discord didn't take the card of your training.",
                     "The training goes on all the same: its card comes as soon as Discord takes it.",
                 )
+        return True
 
     def register(self, components: Components) -> None:
         components.add("more", functools.partial(self._pressed_more, newer=False), MODEL)

@@ -103,6 +103,13 @@ async def test_options_choose_people_before(live: Live) -> None:
     assert len({line.split(":")[0] for line in learned_text}) == 2
 
 
+async def test_the_cooldown_of_a_chat_is_that_of_its_training(live: Live) -> None:
+    live.bot.settings.train_cooldown_s = 600
+    preview = await shown(live)
+    assert "That was a bit fast" in await live.ask("!train", files={"chat.json": telegram(*PEOPLE)})
+    assert await trained(live, preview)
+
+
 async def test_names_are_switched_on_and_off(live: Live) -> None:
     preview = await shown(live)
     live.press("ada", preview, "With invented names")
