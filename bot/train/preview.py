@@ -124,11 +124,12 @@ class Previews:
             speakers=speakers and not chat.is_own,
             seed=secrets.randbits(64),
         )
+        stored = about.model_dump_json(exclude={"chat": {"author_ids"}})  # who they are is kept nowhere
         key = keys.preview(actor.guild_id, actor.user.id)
         async with self.core.redis.pipeline(transaction=True) as pipe:
             pipe.delete(key)
             pipe.hset(key, mapping={str(number): page for number, page in enumerate(pages)})
-            pipe.hset(key, mapping={"id": str(about.preview_id), "about": about.model_dump_json()})
+            pipe.hset(key, mapping={"id": str(about.preview_id), "about": stored})
             pipe.expire(key, keys.PREVIEW_TTL_S)
             await redis_call(pipe.execute())
         await send(**await self._drawn(actor, about, pages), allowed_mentions=NOBODY)

@@ -87,7 +87,7 @@ class ChatFacts(BaseModel, frozen=True):
     is_own: bool
     channel_id: int
     last_id: int
-    author_ids: tuple[int, ...]
+    author_ids: tuple[int, ...] = ()
 
 
 class Answer(BaseModel, frozen=True):

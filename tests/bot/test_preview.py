@@ -265,6 +265,8 @@ async def test_an_export_without_a_server_may_have_no_other_member_s_words(live:
     assert not [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
     preview = await live.answered(live.send("!train", files={"lab.csv": table}))
     assert "**80 messages** by 2 people" in text_of(preview)
+    (key,) = [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
+    assert str(10**17).encode() not in await live.bot.redis.hget(key, "about"), "nobody's id is kept"
     assert "\n3 says" in await trained(live, preview)
 
 
