@@ -1,4 +1,4 @@
-"""Read Markdown: its text without marks and code, by the rules of pages."""
+"""Read Markdown as the page that it renders to, without code."""
 
 import re
 

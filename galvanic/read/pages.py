@@ -28,10 +28,10 @@ _LEFT_OUT_TYPES = re.compile(
     r"|headerlink)(?!\S)"
 )
 _GAP = re.compile("[ \t\n\r\f\v\xa0\u2028\u2029]+")
-# Of Latin-1 pages, the rules of texts do better. Runs are bounded: a hostile page could repeat the beginning.
+# Other encodings are found by the rules of texts. Runs are bounded: a hostile page could repeat the beginning.
 _CHARSET = re.compile(
     rb"<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*"
-    rb"(?!iso-8859-1\b)((?:windows|iso|koi8|mac|euc|gb|big5|shift)[\w-]+)",
+    rb"(windows-125[0-8]|iso-8859-[2-9]|koi8-[ru]|gbk|gb2312|gb18030|big5|shift_jis|euc-jp|euc-kr)\b",
     re.IGNORECASE,
 )
 _TELEGRAM = ("<title>Exported Data</title>", 'class="page_wrap')
@@ -128,8 +128,7 @@ def page_source(data: bytes, name: str) -> str:
         data.decode()
     except UnicodeDecodeError:
         if named is not None:
-            with contextlib.suppress(LookupError):
-                return data.decode(named[1].decode(), "replace").replace("\0", "")
+            return data.decode(named[1].decode(), "replace").replace("\0", "")
     return decode_text(data, name)
 
 

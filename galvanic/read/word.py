@@ -14,8 +14,8 @@ from galvanic.read.files import opened_zip, read_member
 from galvanic.read.pages import Page
 
 _TEXT = "word/document.xml"
-_AS_HTML = {"p": "p", "br": "br", "cr": "br", "tab": "td", "Fallback": "script", "moveFrom": "script"}
-_AS_HTML["txbxContent"] = "script"
+# Tags that HTML names otherwise, and those that are left out.
+_AS_HTML = {"cr": "br", "tab": "td", "Fallback": "script", "moveFrom": "script", "txbxContent": "script"}
 
 
 class _Words(Page):
@@ -26,11 +26,12 @@ class _Words(Page):
     def start(self, tag: str, _attributes: Mapping[str, str]) -> None:
         local = tag.rpartition("}")[2]
         self._in_words = local == "t"
-        super().start(_AS_HTML.get(local, "span"), {})
+        super().start(_AS_HTML.get(local, local), {})
 
     def end(self, tag: str) -> None:
+        local = tag.rpartition("}")[2]
         self._in_words = False
-        super().end(_AS_HTML.get(tag.rpartition("}")[2], "span"))
+        super().end(_AS_HTML.get(local, local))
 
     def data(self, words: str) -> None:
         if self._in_words:
