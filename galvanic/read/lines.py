@@ -52,16 +52,11 @@ def _peek(file: BinaryIO) -> bytes:
     return head
 
 
-def lines_with_ends(file: BinaryIO) -> Iterator[str]:
+def lines(file: BinaryIO) -> Iterator[str]:
     """Yield the lines of a file with their ends, without NULs."""
     text = text_file(file)
     while line := text.readline(_LONGEST):
         yield line.replace("\0", "")
-
-
-def lines(file: BinaryIO) -> Iterator[str]:
-    """Yield the lines of a file, without line ends and NULs."""
-    return (line.rstrip("\n") for line in lines_with_ends(file))
 
 
 def first_headers(head: str, header: re.Pattern[str]) -> list[re.Match[str]]:
@@ -80,7 +75,7 @@ def log_entries(file: BinaryIO, header: re.Pattern[str], left_out: Counter[str])
     begun: re.Match[str] | None = None
     parts = list[str]()
     length = 0
-    for line in lines(file):
+    for line in (line.rstrip("\n") for line in lines(file)):
         if (match := header.match(line)) is not None:
             if begun is not None:
                 yield begun, "\n".join(parts)

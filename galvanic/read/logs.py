@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import BinaryIO
 
 from galvanic.read.chat import DAMAGED, SYSTEM, ChatFormat, Message
+from galvanic.read.fields import day_of
 from galvanic.read.lines import first_headers, lines, log_entries
 
 # signal-export's `chat.md`; in older releases, `index.md` without seconds.
@@ -31,7 +32,6 @@ _COLOURS = re.compile(r"\x03(?:\d{1,2}(?:,\d{1,2})?)?|\x04[0-9A-Fa-f]{6}|[\x02\x
 _FITTING = 0.8  # of a log's lines are messages or notices, at least
 _SAYING = 0.05  # are messages
 
-_ISO = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)")
 _WRITTEN = re.compile(r"\b([A-Z][a-z]{2}) {1,2}(\d{1,2})(?: \d\d:\d\d:\d\d)? (\d{4})\b")
 
 
@@ -41,7 +41,7 @@ def _is_signal(head: str) -> bool:
 
 def _signal_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     for header, text in log_entries(file, _SIGNAL, left_out):
-        yield Message(header["name"], _SIGNAL_MARKS.sub("", text.strip()).strip(), _day(header["day"], None))
+        yield Message(header["name"], _SIGNAL_MARKS.sub("", text.strip()).strip(), day_of(header["day"]))
 
 
 def _is_irc(head: str) -> bool:
@@ -62,10 +62,10 @@ def _irc_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     for line in lines(file):
         plain = _COLOURS.sub("", line)
         if (match := _said(plain)) is not None:
-            day = _day(match["stamp"] or "", day)
+            day = day_of((match["stamp"] or "").lstrip("[(")) or day
             yield Message(match["nick"], match["text"] or "", day)
         elif plain.strip():
-            day = _day(plain, day) if _OPENED.match(plain) else day
+            day = _opening_day(plain) or day
             left_out[SYSTEM if _NOTICE.match(plain) else DAMAGED] += 1
 
 
@@ -73,16 +73,13 @@ def _said(line: str) -> re.Match[str] | None:
     return _SAID.match(line) or _WEECHAT.match(line)
 
 
-def _day(text: str, before: date | None) -> date | None:
-    """Return the date in a text (`2016-09-20`, `Tue Sep 20 00:01:49 2016`), or the last one `before`."""
+def _opening_day(line: str) -> date | None:
+    """Return the date in a line with which a log opens (`Tue Sep 20 00:01:49 2016`); None: it is another line."""
+    written = _WRITTEN.search(line) if _OPENED.match(line) else None
     try:
-        if (iso := _ISO.search(text)) is not None:
-            return date.fromisoformat(iso[0])
-        if (written := _WRITTEN.search(text)) is not None:
-            return datetime.strptime(" ".join(written.groups()), "%b %d %Y").replace(tzinfo=UTC).date()
+        return datetime.strptime(" ".join(written.groups()), "%b %d %Y").replace(tzinfo=UTC).date() if written else None
     except ValueError:
-        pass
-    return before
+        return None
 
 
 SIGNAL = ChatFormat("a Signal chat", _is_signal, _signal_messages)

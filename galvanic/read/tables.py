@@ -11,7 +11,7 @@ from galvanic.errors import UserError
 from galvanic.read.chat import DAMAGED, Message
 from galvanic.read.entries import entries
 from galvanic.read.fields import field, field_names, text_of
-from galvanic.read.lines import beginning, lines, lines_with_ends
+from galvanic.read.lines import beginning, lines
 from galvanic.read.refusals import code, codes
 
 _DELIMITERS = ",;\t|"
@@ -60,7 +60,7 @@ def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, An
 
 def _csv_rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV file under the names in its first line; rows of another length count as damaged."""
-    text_lines = lines_with_ends(file)
+    text_lines = lines(file)
     first_line = next(filter(str.strip, text_lines), "")
     delimiter = max(_DELIMITERS, key=first_line.count)
     reader = csv.reader(itertools.chain([first_line], text_lines), delimiter=delimiter)
