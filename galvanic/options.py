@@ -61,7 +61,7 @@ class CorpusInfo(_Frozen):
     def notes(self) -> tuple[str, ...]:
         if not self.left_out:
             return ()
-        return (f"Left out: Project Gutenberg's header and licence, {self.left_out:,} characters.",)
+        return (f"Left out: Project Gutenberg's header and licence, {count(self.left_out, 'character')}.",)
 
 
 DRAWN = "drawn; the output names it"

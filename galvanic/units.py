@@ -9,9 +9,9 @@ _MOST_NATS = 20.0  # limit for a loss from a foreign file, which may be anything
 _MOST_SECONDS = 1e9  # limit for the duration of its training
 
 
-def count(number: int, thing: str) -> str:
-    """Write a number of things: `1 layer`, `2 layers`."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+def count(number: int, thing: str, things: str = "") -> str:
+    """Write a number of things: `1 layer`, `2 layers`. `things`: a plural that has more than an `s`, as `people`."""
+    return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
 
 
 def bits(nats: float) -> str:

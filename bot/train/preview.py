@@ -26,7 +26,7 @@ from bot.types import Send
 from bot.words import BLURPLE, DESCRIPTION_LIMIT, GREY, NOBODY, TITLE_LIMIT, clipped, listed
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
-from galvanic.read.chat import SHOWN, line_by
+from galvanic.read.chat import SHOWN, left_out_lines, line_by
 from galvanic.read.pseudonyms import pseudonyms
 from galvanic.read.text import of_memory
 from galvanic.units import count
@@ -114,8 +114,7 @@ class Previews:
         await self._refuse_members(actor, content.facts.author_ids)
         chat, pages = content
         if not pages:
-            left_out = " ".join(f"Left out: {number:,} {reason}." for reason, number in chat.left_out)
-            raise UserError("Nothing of this chat would be learned.", left_out)
+            raise UserError("Nothing of this chat would be learned.", " ".join(left_out_lines(chat.left_out)))
         about = Preview(
             preview_id=actor.request_id,
             chat=chat,
@@ -264,11 +263,11 @@ def _embed(about: Preview, messages: int, people: int, lines: Collection[str]) -
     """Draw a chat: what it is, what is left out, and some lines. Nothing in it is a mention, a link or a mark."""
     chat = about.chat
     when = f", {chat.first} to {chat.last}" if chat.first is not None else ""
-    persons = "1 person" if people == 1 else f"{people:,} people"
     words = _OTHERS_WORDS if about.is_elsewhere else _OWN_WORDS if chat.is_own else _AGREED_WORDS
+    extent = f"**{count(messages, 'message')}** by {count(people, 'person', 'people')}{when}"
     parts = [
-        f"{chat.format[:1].upper()}{chat.format[1:]}: **{count(messages, 'message')}** by {persons}{when}. {words}",
-        *(f"Left out: {number:,} {what}." for what, number in chat.left_out),
+        f"{chat.format[:1].upper()}{chat.format[1:]}: {extent}. {words}",
+        *left_out_lines(chat.left_out),
     ]
     shown = listed([f"> {clipped(line, _LINE_CHARS)}" for line in lines], "and {} more", 2_400)
     parts.append(f"\n**Lines as they are learned:**\n{shown or '> …'}")

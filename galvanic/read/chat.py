@@ -233,7 +233,7 @@ class Chat:
                 most = sorted(self.speakers, key=lambda speaker: -speaker.messages)
                 raise UserError(
                     f"Nobody in that chat is called {code(name)}.",
-                    f"There are {codes(speaker.name for speaker in most)}.",
+                    f"Choose from {codes(speaker.name for speaker in most)}.",
                 )
         return set[int]().union(*(by_name[_key(name)] for name in names))
 
@@ -252,6 +252,11 @@ def line_by(name: str, text: str) -> str:
     return f"{name}: {text}"
 
 
+def left_out_lines(left_out: Iterable[tuple[str, int]]) -> list[str]:
+    """Return a line for people for each reason why something of a chat isn't learned, with its count."""
+    return [f"Left out ({number:,}): {reason}." for reason, number in left_out]
+
+
 def preview(chat: Chat, options: ChatOptions) -> list[str]:
     """Return lines for people: what a chat is, what is left out, and up to `SHOWN` lines as they will be learned.
 
@@ -259,13 +264,13 @@ def preview(chat: Chat, options: ChatOptions) -> list[str]:
     """
     chosen = chat.chosen(options)
     messages = sum(chat.speakers[number].messages for number in chosen)
-    people = "1 person" if len(chosen) == 1 else f"{len(chosen):,} people"
+    people = count(len(chosen), "person", "people")
     when = f", {chat.first} to {chat.last}" if chat.first is not None else ""
     step = max(1, messages // SHOWN)
     lines = itertools.islice(chat.text(chosen, speakers=options.speakers), 0, SHOWN * step, step)
     return [
         f"{chat.format}: {count(messages, 'message')} by {people}{when}.",
-        *(f"Left out: {number:,} {what}." for what, number in chat.left_out.most_common()),
+        *left_out_lines(chat.left_out.most_common()),
         "Lines as they are learned:",
         *(line.rstrip("\n") for line in lines),
     ]

@@ -8,7 +8,15 @@ from typing import NamedTuple
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
-from galvanic.read.chat import OTHER_FILES, Chat, ChatFormat, ChatOptions, FolderFormat, refuse_for_text
+from galvanic.read.chat import (
+    OTHER_FILES,
+    Chat,
+    ChatFormat,
+    ChatOptions,
+    FolderFormat,
+    left_out_lines,
+    refuse_for_text,
+)
 from galvanic.read.discord import DISCORD_EXPORTS, DISCORD_PACKAGE
 from galvanic.read.documents import DocumentFormat, bounded
 from galvanic.read.epub import EPUB
@@ -82,8 +90,8 @@ def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) 
     """
     if (chat := _read_chat(files, options)) is not None:
         if not chat.speakers:
-            reasons = ", ".join(f"{number:,} {what}" for what, number in chat.left_out.most_common())
-            raise UserError(f"There is no message to learn in {chat.format}.", reasons and f"Left out: {reasons}.")
+            reasons = " ".join(left_out_lines(chat.left_out.most_common()))
+            raise UserError(f"There is no message to learn in {chat.format}.", reasons)
         return chat
     refuse_for_text(options)
     texts = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path))]

@@ -47,7 +47,7 @@ def codes(names: Iterable[str]) -> str:
     """Return some names from a file, as `code`, and how many there are besides."""
     shown = list(names)
     more = f" and {len(shown) - _MOST_NAMES:,} more" if len(shown) > _MOST_NAMES else ""
-    return ", ".join(map(code, shown[:_MOST_NAMES])) + more
+    return (", ".join(map(code, shown[:_MOST_NAMES])) or "none") + more
 
 
 HEAD = 60_000  # characters at the beginning of a text that `refuse_formats` reads

@@ -29,7 +29,7 @@ def table(file: BinaryIO, text_column: str, speaker_column: str, left_out: Count
     lacking = [column for column in columns if all(field(row, column) is None for row in first_rows)]
     if first_rows and lacking:
         names = dict.fromkeys(name for row in first_rows for name in field_names(row))
-        raise UserError(f"There is no column {' and no '.join(map(code, lacking))}.", f"There are {codes(names)}.")
+        raise UserError(f"There is no column {' and no '.join(map(code, lacking))}.", f"Choose from {codes(names)}.")
     for row in itertools.chain(first_rows, all_rows):
         text, speaker = field(row, text_column), field(row, speaker_column) if speaker_column else None
         if isinstance(text, str | None) and isinstance(speaker, str | int | None):

@@ -11,7 +11,7 @@ from galvanic.read.chat import Chat, ChatOptions
 from galvanic.read.files import UNPACKED_LIMIT, Files, files_at
 from galvanic.read.formats import read_files
 from galvanic.read.text import Text, read
-from galvanic.units import MEGABYTE
+from galvanic.units import MEGABYTE, count
 from shared.corpora.catalogue import CatalogueEntry
 from shared.settings import Settings
 
@@ -79,7 +79,7 @@ def checked(text: Text, info: CorpusInfo) -> Corpus:
     assert isinstance(text.body, str)
     if text.chars < LEAST_CHARS:
         raise UserError(
-            f"The text is too short: {text.chars:,} characters, and at least {LEAST_CHARS:,} are needed.",
+            f"The text is too short: {count(text.chars, 'character')}, and at least {LEAST_CHARS:,} are needed.",
             "Give a longer text; 100,000 characters and more give good results.",
         )
     return Corpus(info, text.body)

@@ -31,7 +31,7 @@ async def test_of_this_server_only_members_who_agreed_are_learned(live: Live) ->
     preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
     words = text_of(preview)
     assert "**90 messages** by 2 people" in words
-    assert "45 messages of members who haven't agreed" in words
+    assert "(45): messages of members who haven't agreed" in words
     assert "only the messages of members who agreed are learned" in words
     assert learned(words, ("ada", "ben", "cleo")) == [True, True, False]
     assert not any(item.get("options") for row in preview.components for item in row["components"])
@@ -53,7 +53,7 @@ async def test_where_nobody_agreed_nothing_is_shown(live: Live) -> None:
     await agreed(live, "ada")
     export = channel_export(GUILD_ID, LAB, {BEN: "ben", CLEO: "cleo"})
     answer = await live.ask("!train", files={"lab.json": export})
-    assert "Left out: 100 messages of members who haven't agreed." in answer
+    assert "Left out (100): messages of members who haven't agreed." in answer
     assert [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))] == []
 
 

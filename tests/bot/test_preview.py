@@ -95,7 +95,7 @@ async def test_options_choose_people_before(live: Live) -> None:
     preview = await shown(live, typed="!train --without vera --speakers")
     words = text_of(preview)
     assert "**68 messages** by 2 people" in words
-    assert "34 messages of people whom you left out" in words
+    assert "(34): messages of people whom you left out" in words
     lines = [line.removeprefix("> ") for line in words.splitlines() if line.startswith("> ")]
     assert [":" in line for line in lines] == [True] * 10
     learned_text = (await trained(live, preview)).splitlines()

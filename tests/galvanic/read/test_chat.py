@@ -101,7 +101,7 @@ def test_an_unknown_name_is_refused_with_those_that_there_are(name: str) -> None
         shown = caught.value.problem.removeprefix("Nobody in that chat is called `").removesuffix("`.")
         assert not set(shown) & {"`", "\n"}
         assert len(shown) < 99
-        assert caught.value.remedy == "There are `Ben`, `Ada`, `ADA`, `@Cleo`, `'Dan**`."
+        assert caught.value.remedy == "Choose from `Ben`, `Ada`, `ADA`, `@Cleo`, `'Dan**`."
 
 
 def test_nobody_left_is_refused() -> None:
@@ -131,7 +131,7 @@ def test_a_preview_says_what_is_learned_and_what_is_not() -> None:
     chat = chat_of(Message("Ada", "Good day", datetime.date(2024, 1, 2)), ("Ben", "Hm"), ("Ben", ""))
     assert preview(chat, ChatOptions(only=("ada",))) == [
         "a chat: 1 message by 1 person, 2024-01-02 to 2024-01-02.",
-        f"Left out: 1 {WORDLESS}.",
+        f"Left out (1): {WORDLESS}.",
         "Lines as they are learned:",
         "Good day",
     ]

@@ -261,7 +261,7 @@ def test_the_page_is_refused_by_the_name_of_a_format_that_can_be_read() -> None:
 def test_nothing_but_bots_is_refused_with_the_reason() -> None:
     with pytest.raises(UserError) as caught:
         chat(export=export(*[entry("beep", user(5, "Robot", isBot=True))] * 2))
-    assert f"2 {BOTS}" in caught.value.remedy
+    assert f"(2): {BOTS}" in caught.value.remedy
 
 
 def package(**files: object) -> Files:
