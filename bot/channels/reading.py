@@ -128,8 +128,8 @@ class ChannelReadings(Service):
             "Try again when that is done; its card shows its progress.",
         )
 
-    async def begin(self, plan: ReadingPlan, guild_id: int) -> tuple[CorpusInfo, ChannelReading]:
-        """Return what is known of a text before it is read, and what is to be read; keep the pages of an export."""
+    def begin(self, plan: ReadingPlan) -> tuple[CorpusInfo, ChannelReading]:
+        """Return what is known of a text before it is read, and what is to be read."""
         source = plan.source
         now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         reading = ChannelReading(
@@ -141,8 +141,6 @@ class ChannelReadings(Service):
             until=min(plan.until or now, now),
             speakers=plan.speakers,
         )
-        if plan.pages:
-            await self.pages.put(guild_id, reading.reading_id, plan.pages)
         name, title, licence = "like-me", "one member's messages in a data package", "A member's own words."
         if source is not None:
             whose = "one member's messages in " if plan.author_id else ""

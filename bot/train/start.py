@@ -1,8 +1,8 @@
 """Begins trainings: for commands, for buttons, and for models that are made again."""
 
 import functools
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import discord
@@ -45,6 +45,7 @@ class TrainRequest:
         parent: the model to start from; None: a new model.
         reading: what is to be read of a channel.
         replaces: id of the model whose place the new one takes.
+        pages: the channel's messages, from an export; none: they are yet to be read.
     """
 
     corpus: Corpus | CorpusInfo
@@ -52,6 +53,7 @@ class TrainRequest:
     parent: ModelRecord | None = None
     reading: ChannelReading | None = None
     replaces: str | None = None
+    pages: Sequence[bytes] = field(default=(), repr=False)
 
     def job(self, job_id: str, place: Place) -> TrainJob:
         """Return the job of this request."""
@@ -107,6 +109,8 @@ class Trainings:
             if request.parent is not None:
                 await self._require_current(request.parent)
             await self._require_own(actor, job.author_id, request.parent)
+            if request.pages and job.reading is not None:
+                await self.readings.pages.put(actor.guild_id, job.reading.reading_id, request.pages)
             by_slash = actor.message_id is None
             if not by_slash:
                 send = functools.partial(send, nonce=card_nonce(job_id))
@@ -236,8 +240,8 @@ class Trainings:
         async def prepare() -> TrainRequest:
             await self.readings.require_free(job_id, actor.guild_id)
             planned = await plan()
-            corpus, reading = await self.readings.begin(planned, actor.guild_id)
-            return TrainRequest(corpus, planned.options, planned.parent, reading)
+            corpus, reading = self.readings.begin(planned)
+            return TrainRequest(corpus, planned.options, planned.parent, reading, pages=planned.pages)
 
         with self.readings.entering(job_id, actor.guild_id) as ours:
             if ours:
@@ -258,7 +262,7 @@ class Trainings:
         job_id = f"{TRAINING}{discord.utils.time_snowflake(discord.utils.utcnow(), high=True)}"
         with self.readings.entering(job_id, model.guild_id), self.core.delivery.reserved(job_id):
             await self.readings.require_free(job_id, model.guild_id)
-            corpus, reading = await self.readings.begin(plan, model.guild_id)
+            corpus, reading = self.readings.begin(plan)
             job = TrainRequest(corpus, plan.options, plan.parent, reading, plan.replaces).job(job_id, place)
             limits = await self._limits(model.guild_id) if limited else _NO_LIMITS
             entry = await self.core.jobs.submit_train(job, None, limits)

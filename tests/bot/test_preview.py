@@ -13,7 +13,7 @@ import pytest
 from simcord.backend.models import Interaction, Message
 
 from bot.app import Galvanic
-from bot.train import uploads
+from bot.train import start, uploads
 from playground.people import File
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -295,6 +295,15 @@ async def test_a_data_package_is_one_s_own_words(live: Live) -> None:
     await live.remaking._look_at_all()
     assert await names(live) == ["bens"]
     assert "a file of yours that I don't keep" in await live.ask("!train more --from bens", person="ben")
+
+
+async def test_a_package_that_is_refused_leaves_nothing(live: Live) -> None:
+    preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
+    live.patch.setattr(start, "MOST_OWN", 0)
+    live.press("ben", preview, "Train")
+    await live.until(lambda: live.whispered("ben", "of your own words"), "a refusal")
+    assert await live.bot.redis.hlen(keys.READINGS) == 0
+    assert not [key async for key in live.bot.redis.scan_iter(keys.reading_pages("*"))]
 
 
 async def test_a_package_that_is_somebody_else_s_is_a_chat_like_others(live: Live) -> None:
