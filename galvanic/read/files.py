@@ -26,7 +26,7 @@ _OF_DOCUMENTS = {"mimetype", "META-INF/container.xml", "word/document.xml", "xl/
 _ENCRYPTED = 1  # a flag of a file in a ZIP archive
 _AT_ONCE = 2**16  # bytes that are read at once; not less than `HEAD`
 _IN_MEMORY = 2**20  # bytes of an unpacked file; a larger one is on the disk
-_HIDDEN = re.compile(r"^__MACOSX/|(?:^|/)\.[^/]*$")
+_HIDDEN = re.compile(r"(?:^|/)(?:\.[^./]|__MACOSX/)")  # files of the system
 
 FileSource = bytes | Path | Callable[[], BinaryIO]  # a file in memory, on the disk, or one that is opened by a call
 
@@ -114,9 +114,9 @@ def files_at(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
             yield path.name, path
             continue
         for file in sorted(path.rglob("*")):
-            name = file.relative_to(path)
-            if file.is_file() and not any(part.startswith(".") for part in name.parts):
-                yield name.as_posix(), file
+            name = file.relative_to(path).as_posix()
+            if file.is_file() and not _HIDDEN.search(name):
+                yield name, file
 
 
 def opened_zip(source: FileSource, path: str) -> zipfile.ZipFile:
