@@ -112,7 +112,7 @@ async def test_speakers_have_invented_names(live: Live) -> None:
         ("!train <#1>", "can't find a channel"),
         (f"!train <#{CHANNEL_IDS['library']}>", "haven't allowed"),
         ("!train #lab --recipe word --from nothing", "No model called"),
-        ("!train frankenstein --speakers", "for chats and channels"),
+        ("!train frankenstein --speakers", "is for chats"),
         ("!train lab", "If you mean the channel, write `!train #lab`"),
     ],
 )
