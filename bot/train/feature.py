@@ -31,7 +31,7 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     control = Jobs(core=core, cards=cards)
     uploads = Uploads(core)
     await asyncio.to_thread(uploads.clear)
-    previews = Previews(core=core, trainings=trainings, sources=channels.sources, consents=channels.sources.consents)
+    previews = Previews(core=core, trainings=trainings, sources=channels.sources)
     training = Training(core=core, trainings=trainings, sources=channels.sources, uploads=uploads, previews=previews)
     trainings.register(core.components)
     previews.register(core.components)

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import functools
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import discord
 from pydantic import BaseModel
 
 from bot.background import redis_call
-from bot.channels.consent import Consents, ConsentStore
+from bot.channels.consent import Consents
 from bot.channels.pages import agreed_lines
 from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources
@@ -85,12 +85,11 @@ class Previews:
     core: Core
     trainings: Trainings
     sources: Sources
-    consents: ConsentStore
 
     def register(self, components: Components) -> None:
         add = functools.partial(components.add, arguments=f"{PREVIEW}:{USER}", how="update", owner=True)
         add("preview-train", self._train)
-        add("preview-cancel", self._cancel)
+        add("preview-cancel", functools.partial(self._close, text="Cancelled. Nothing of it was learned or kept."))
         add("preview-names", self._switch_names)
         add("preview-people", self._choose_people)
 
@@ -110,7 +109,7 @@ class Previews:
         """
         if content.facts.channel_id:
             await self.sources.find(actor, f"<#{content.facts.channel_id}>")
-            content = await asyncio.to_thread(_agreed, content, await self.consents.of(actor.guild_id))
+            content = await asyncio.to_thread(_agreed, content, await self.sources.consents.of(actor.guild_id))
         await self._refuse_members(actor, content.facts.author_ids)
         chat, pages = content
         if not pages:
@@ -180,23 +179,17 @@ class Previews:
             return None
         return await self.trainings.registry.by_id(actor.viewer, about.parent_id)
 
-    async def _cancel(self, press: Press) -> None:
-        await self._close(press, "Cancelled. Nothing of it was learned or kept.")
-
     async def _switch_names(self, press: Press) -> None:
-        await self._change(press, lambda about: {"speakers": not about.speakers})
+        about, pages = await self._stored(press)
+        await self._change(press, about.model_copy(update={"speakers": not about.speakers}), pages)
 
     async def _choose_people(self, press: Press) -> None:
         """Learn only some people's lines; with none chosen, everybody's."""
-
-        def choose(about: Preview) -> dict[str, Any]:
-            return {"people": [person.number for person in about.chat.listed if str(person.number) in press.values]}
-
-        await self._change(press, choose)
-
-    async def _change(self, press: Press, change: Callable[[Preview], dict[str, Any]]) -> None:
         about, pages = await self._stored(press)
-        about = about.model_copy(update=change(about))
+        people = [person.number for person in about.chat.listed if str(person.number) in press.values]
+        await self._change(press, about.model_copy(update={"people": people}), pages)
+
+    async def _change(self, press: Press, about: Preview, pages: Sequence[bytes]) -> None:
         await self._set(press, about.model_dump_json())
         await press.update(**await self._drawn(press.actor, about, pages))
 
@@ -221,19 +214,19 @@ class Previews:
 
     async def _drawn(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> dict[str, Any]:
         """Return a preview's embed and controls."""
-        consents = await self.consents.of(actor.guild_id) if about.chat.channel_id else None
+        consents = await self.sources.consents.of(actor.guild_id) if about.chat.channel_id else None
         shown = await asyncio.to_thread(_shown, about, pages, consents)
         return {"embed": _embed(about, *shown), "view": _controls(about, actor.user.id)}
 
 
 def _agreed(content: ReadChat, consents: Consents) -> ReadChat:
-    """Return a chat without the messages of members who haven't agreed, which are counted as left out."""
+    """Return a chat without the messages, counted as left out, and the names of members who haven't agreed."""
     chat, pages = content
     agreed = [agreed_lines([page], consents) for page in pages]
     messages = sum(map(len, agreed))
     left_out = ((_NOT_AGREED, chat.messages - messages),) if messages < chat.messages else ()
-    chat = chat.model_copy(update={"messages": messages, "left_out": (*left_out, *chat.left_out)})
-    return ReadChat(chat, [pack_page(lines) for lines in agreed if lines])
+    update = {"messages": messages, "left_out": (*left_out, *chat.left_out), "listed": ()}
+    return ReadChat(chat.model_copy(update=update), [pack_page(lines) for lines in agreed if lines])
 
 
 def _texts(about: Preview, lines: Sequence[Line]) -> Iterator[tuple[int, str]]:

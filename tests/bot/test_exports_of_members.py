@@ -38,6 +38,7 @@ async def test_of_this_server_only_members_who_agreed_are_learned(live: Live) ->
     (key,) = [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
     pages = [page for name, page in (await live.bot.redis.hgetall(key)).items() if name.isdigit()]
     assert {line.author_id for page in pages for line in unpack_page(page)} == {ADA, BEN}, "and nothing else is kept"
+    assert b"cleo" not in await live.bot.redis.hget(key, "about")
 
     job = await entered(live, preview)
     note = await note_of(live, job)
