@@ -242,6 +242,8 @@ class ChannelReadings(Service):
             pages = await self.pages.pages(reading.reading_id, pipe)
             consents = await self.consents.of(job.place.guild_id, None, pipe)
             asked = consents if reading.channel_id else None
+            if asked is None and consents.withdrawn([reading.author_id], reading.until):
+                pages = []
             text = await asyncio.to_thread(read_text, pages, asked, speakers=reading.speakers)
             if len(text.text) < LEAST_CHARS:
                 raise await self._too_short(job, reading, text)

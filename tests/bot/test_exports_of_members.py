@@ -3,13 +3,14 @@
 import pytest
 
 from bot.channels.consent import ConsentAnswer
+from bot.channels.reader import Reader
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.corpora.lines import unpack_page
 from shared.settings import Settings
 from tests.bot.channels import agreed, look, members_of, names, note_of, worked_off
 from tests.bot.live import Live, text_of
-from tests.bot.previews import entered, jobs, own_model, text
+from tests.bot.previews import entered, jobs, own_model, pressed, text
 from tests.exports import channel_export, learned, package
 
 PEOPLE = ("Vera", "Paul", "Iris")
@@ -115,6 +116,20 @@ async def test_a_withdrawal_ends_a_training_on_one_s_package(live: Live) -> None
     await worked_off(live.core.chores)
     assert await jobs(live) == []
     assert await live.core.jobs.channel_text(job.job_id) is None
+
+
+async def test_a_withdrawal_before_one_s_package_has_its_text_counts(live: Live) -> None:
+    preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
+    look = live.readings._look_for_authors
+
+    async def withdrawn(reader: Reader) -> None:
+        await live.consents.refuse(GUILD_ID, BEN, 2**63)
+        await look(reader)
+
+    live.patch.setattr(live.readings, "_look_for_authors", withdrawn)
+    await pressed(live, preview, "ben")
+    await live.until(lambda: live.showing("I found 0 characters"), "the end of the training")
+    assert not [name async for name in live.bot.redis.scan_iter(keys.reading_pages("*"))]
 
 
 async def test_who_said_no_before_can_still_have_their_package_learned(live: Live) -> None:
