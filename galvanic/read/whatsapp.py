@@ -57,7 +57,7 @@ _FILE = re.compile(  # `IMG-20240115-WA0001.jpg (file attached)`; Android repeat
 _BRACKETED = r"\u200e?<\s?[^\W\d_](?=[^<>]*[\s\u0080-\uffff])[^<>/=\n]{2,250}>"
 _MARK = re.compile(rf"\A{_BRACKETED}|{_BRACKETED}\Z")  # `<Media omitted>`, `<attached: 1-PHOTO.jpg>`
 _POLL = re.compile(r"[^\n:]{1,20}:\n[^\n]+\n[^\n:]{1,20}: [^\n]+\(\u200e?\d+ \w+\)")
-_SHORT = 4  # words, at most, that stand for a picture (`\u200eimage omitted`); notices are longer
+_SHORT = 4  # words, at most, that stand for a picture (`\u200eimage omitted`); most notices are longer
 _PAGES = " • \u200e"  # between a document's name and its length
 _STRUCK = re.compile(r"(?<!\w)~(?=\S)([^~\n]+)(?<=\S)~(?!\w)")
 _MENTION = re.compile("@\u2068[^\u2069\n]{1,100}\u2069|@\\d{7,15}\\b")
