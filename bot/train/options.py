@@ -8,7 +8,7 @@ from bot.options import checks
 from bot.options.options import Options, option
 from galvanic.errors import UserError
 from galvanic.options import STARTER, STARTS, RecipeName, Start, TrainOptions, refuse_for_classic
-from galvanic.read.chat import ChatOptions
+from galvanic.read.chat import ChatOptions, typed_names
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -76,12 +76,8 @@ def check(flags: TrainFlags, settings: Settings) -> None:
 
 def of_chat(flags: TrainFlags) -> ChatOptions:
     """Return what somebody wants of a chat."""
-    only, without = _names(flags.only), _names(flags.without)
+    only, without = typed_names(flags.only or ""), typed_names(flags.without or "")
     return ChatOptions(only, without, flags.speakers, flags.text_column or "", flags.speaker_column or "")
-
-
-def _names(typed: str | None) -> tuple[str, ...]:
-    return tuple(filter(None, (name.strip(' "“”') for name in (typed or "").split(","))))
 
 
 def is_more(flags: TrainFlags) -> bool:

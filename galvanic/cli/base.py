@@ -9,7 +9,7 @@ from typing import Any
 
 from galvanic.errors import UserError
 from galvanic.options import DRAWN, CorpusInfo, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
-from galvanic.read.chat import ChatOptions
+from galvanic.read.chat import ChatOptions, refuse_for_text
 from galvanic.read.formats import FileText, read_paths
 
 Run = Callable[[argparse.Namespace], int]
@@ -55,6 +55,7 @@ class Cli:
             raise UserError("Links are not fetched.", "Download the file, and give its path.")
         if len(paths) > 1 or Path(name).suffix or len(Path(name).parts) > 1:
             raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
+        refuse_for_text(options or ChatOptions())
         return FileText(*self.named(name))
 
 

@@ -128,6 +128,11 @@ class ChatOptions:
     speaker_column: str = ""
 
 
+def typed_names(typed: str) -> tuple[str, ...]:
+    """Return the names of people that somebody typed with commas between them."""
+    return tuple(filter(None, (name.strip(' "“”') for name in typed.split(","))))
+
+
 def refuse_for_text(options: ChatOptions) -> None:
     """Refuse what somebody wants of a chat, where there is none. Raises UserError."""
     for name, value in asdict(options).items():
