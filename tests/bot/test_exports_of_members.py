@@ -10,7 +10,7 @@ from shared.corpora.lines import unpack_page
 from shared.settings import Settings
 from tests.bot.channels import agreed, look, members_of, names, note_of, worked_off
 from tests.bot.live import Live, text_of
-from tests.bot.previews import entered, jobs, own_model, pressed, text
+from tests.bot.previews import entered, jobs, own_model, text
 from tests.exports import channel_export, learned, package
 
 PEOPLE = ("Vera", "Paul", "Iris")
@@ -127,7 +127,7 @@ async def test_a_withdrawal_before_one_s_package_has_its_text_counts(live: Live)
         await look(reader)
 
     live.patch.setattr(live.readings, "_look_for_authors", withdrawn)
-    await pressed(live, preview, "ben")
+    live.press("ben", preview, "Train")
     await live.until(lambda: live.showing("I found 0 characters"), "the end of the training")
     assert not [name async for name in live.bot.redis.scan_iter(keys.reading_pages("*"))]
 
