@@ -3,7 +3,6 @@
 import bz2
 import contextlib
 import gzip
-import io
 import lzma
 import tracemalloc
 import zipfile
@@ -15,30 +14,14 @@ from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.read import files as module
-from galvanic.read.chat import ChatOptions
 from galvanic.read.files import Files, files_at
-from galvanic.read.formats import read_files, read_paths
-from galvanic.read.text import Text
+from galvanic.read.formats import read_paths
+from tests.galvanic.read.reading import read_text, zipped
 
 WORDS = "The lamp burns, and nobody is there.\n" * 9
 
 
-def zipped(*members: tuple[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", method) as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-    return data.getvalue()
-
-
-def read(*named: tuple[str, bytes]) -> str:
-    text = read_files(Files(named), ChatOptions())
-    assert isinstance(text, Text)
-    assert isinstance(text.body, str)
-    return text.body
-
-
-def content(*named: tuple[str, bytes]) -> dict[str, bytes]:
+def contents(*named: tuple[str, bytes]) -> dict[str, bytes]:
     files = Files(named)
     return {path: files.open(path).read() for path in files.paths}
 
@@ -56,11 +39,11 @@ def content(*named: tuple[str, bytes]) -> dict[str, bytes]:
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_text_in_an_archive_is_that_text(pack: Callable[[bytes], bytes], encoding: str) -> None:
-    assert read(("anything", pack(WORDS.encode(encoding)))) == WORDS
+    assert read_text(("anything", pack(WORDS.encode(encoding)))) == WORDS
 
 
 def test_several_texts_are_read_as_one() -> None:
-    assert read(
+    assert read_text(
         ("a.txt", b"one"), ("b.zip", zipped(("c.txt", "two"), ("d.gz", "three"))), ("e.gz", gzip.compress(b"4"))
     ) == ("one\n\ntwo\n\nthree\n\n4")
 
@@ -69,7 +52,7 @@ def test_no_file_takes_the_place_of_another() -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         twice = zipped(("chat.txt", "3"), ("chat.txt", "4"))
     given = [("a.zip", zipped(("chat.txt", "1"))), ("a.zip", zipped(("chat.txt", "2"))), ("b.zip", twice)]
-    found = content(*given, ("b.zip/chat.txt", b"5"), ("a.txt", b"6"), ("a.txt", b"7"))
+    found = contents(*given, ("b.zip/chat.txt", b"5"), ("a.txt", b"6"), ("a.txt", b"7"))
     assert sorted(found.values()) == [b"1", b"2", b"3", b"4", b"5", b"6", b"7"]
 
 
@@ -100,6 +83,7 @@ def test_a_folder_is_its_files_without_the_hidden_ones(tmp_path: Path) -> None:
     assert read_paths([tmp_path])[0] == "one\n\ntwo"
 
 
+PACKED = zipped(("a.txt", WORDS))
 BOMB = b"Words of a lamp.\n" * 2_000_000
 
 
@@ -119,7 +103,7 @@ def test_a_bomb_is_refused_before_it_takes_the_memory(monkeypatch: pytest.Monkey
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match="would come out of that archive"):
-            read(("bomb", data))
+            read_text(("bomb", data))
         assert tracemalloc.get_traced_memory()[1] < 15_000_000  # xz looks back 8 MB
     finally:
         tracemalloc.stop()
@@ -128,13 +112,13 @@ def test_a_bomb_is_refused_before_it_takes_the_memory(monkeypatch: pytest.Monkey
 def test_what_is_read_several_times_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     text = ("ä" * 50 + "\n").encode("cp1252") * 16_000
     monkeypatch.setattr(module, "UNPACKED_LIMIT", len(text))
-    assert len(read(("a.gz", gzip.compress(text)))) == len(text)
+    assert len(read_text(("a.gz", gzip.compress(text)))) == len(text)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_methods_that_unpack_all_at_once_are_refused(method: int) -> None:
     with pytest.raises(UserError, match="packed in an unusual way"):
-        read(("a.zip", zipped(("a.txt", WORDS), method=method)))
+        read_text(("a.zip", zipped(("a.txt", WORDS), method=method)))
 
 
 def test_a_locked_archive_is_refused() -> None:
@@ -142,21 +126,20 @@ def test_a_locked_archive_is_refused() -> None:
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(mark) + place] |= 1  # encrypted
     with pytest.raises(UserError, match=r"`a\.zip` is locked with a password"):
-        read(("a.zip", bytes(data)))
+        read_text(("a.zip", bytes(data)))
 
 
-def test_archives_in_archives_are_refused() -> None:
-    inner = zipped(("a.txt", WORDS))
-    for data in (zipped(("a.zip", inner)), zipped(("a.zip", inner), ("b.zip", inner)), gzip.compress(inner)):
-        with pytest.raises(UserError) as caught:
-            read(("a.zip", data))
-        assert caught.value.remedy
-
-
-def test_nothing_in_an_archive_is_refused() -> None:
-    for data in (zipped(), zipped(("a/", ""), (".DS_Store", "x")), zipped(("a.txt", "")), gzip.compress(b"")):
-        with pytest.raises(UserError):
-            read(("a.zip", data))
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(zipped(), zipped(("a/", ""), (".DS_Store", "x")), zipped(("a.txt", "")), gzip.compress(b"")),
+        *(zipped(("a.zip", PACKED)), zipped(("a.zip", PACKED), ("b.zip", PACKED)), gzip.compress(PACKED)),
+    ],
+)
+def test_nothing_in_an_archive_and_archives_in_archives_are_refused(data: bytes) -> None:
+    with pytest.raises(UserError) as caught:
+        read_text(("a.zip", data))
+    assert caught.value.remedy
 
 
 ARCHIVES = [
@@ -181,4 +164,4 @@ def test_a_damaged_archive_is_refused_or_read(
 ) -> None:
     data = (data[:place] + damage + data[place + cut :])[:end]
     with contextlib.suppress(UserError):
-        assert read(("a.zip", data))
+        assert read_text(("a.zip", data))

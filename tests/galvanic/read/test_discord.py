@@ -8,7 +8,6 @@ of github.com/Androz2091/discord-data-package-explorer and issue 1459 of Discord
 import contextlib
 import io
 import json
-import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
@@ -19,9 +18,10 @@ from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.read import formats
-from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, UNSAFE, WORDLESS, Chat, ChatOptions, Message, Origin
+from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, UNSAFE, WORDLESS, Chat, Message, Origin
 from galvanic.read.files import Files
 from galvanic.read.lines import head_text, text_file
+from tests.galvanic.read.reading import read_chat, zipped
 
 ADA, BEN = 10**17 + 1, 10**17 + 2
 ORIGIN = Origin(81384788765712384, "The Annex", 381870553235193857)
@@ -111,28 +111,22 @@ def messages(data: bytes) -> tuple[list[Message], Counter[str]]:
     return list(reader.messages(io.BytesIO(data), left_out)), left_out
 
 
-def chat(**files: bytes) -> Chat:
-    content = formats.read_files(Files(files.items()), ChatOptions())
-    assert isinstance(content, Chat)
-    return content
+def people(chat: Chat) -> list[tuple[str, int, int]]:
+    return [(person.name, person.author_id, person.messages) for person in chat.speakers]
 
 
 def test_json_gives_what_members_wrote_with_their_ids() -> None:
-    read = chat(
-        export=export(
-            entry("Hello there"),
-            entry("Joined the server.", type="GuildMemberJoin"),
-            entry("beep", user(5, "Robot", isBot=True), type="20"),
-            entry("", forwardedMessage={"content": "somebody else's words"}),
-            entry("a reply", user(BEN, "Ben"), type="Reply", id="1000000000000000009"),
-            entry("by an older exporter", user(BEN, "Ben", nickname=None), type=0),
-            entry("mail me: ben@example.org"),
-        )
+    data = export(
+        entry("Hello there"),
+        entry("Joined the server.", type="GuildMemberJoin"),
+        entry("beep", user(5, "Robot", isBot=True), type="20"),
+        entry("", forwardedMessage={"content": "somebody else's words"}),
+        entry("a reply", user(BEN, "Ben"), type="Reply", id="1000000000000000009"),
+        entry("by an older exporter", user(BEN, "Ben", nickname=None), type=0),
+        entry("mail me: ben@example.org"),
     )
-    assert [(person.name, person.author_id, person.messages) for person in read.speakers] == [
-        ("Ada", ADA, 1),
-        ("Ben", BEN, 2),
-    ]
+    read = read_chat(("export", data))
+    assert people(read) == [("Ada", ADA, 1), ("Ben", BEN, 2)]
     assert list(read.lines()) == [
         (0, 1000000000000000007, "Hello there"),
         (1, 1000000000000000009, "a reply"),
@@ -184,10 +178,21 @@ def test_nonsense_in_a_message_is_no_id_no_date_and_no_name() -> None:
     assert not left_out
 
 
-def test_a_file_that_does_not_say_its_server_is_refused() -> None:
-    data = export(entry("hello")).replace(b'"channel"', b'"chanel"')
-    with pytest.raises(UserError, match="doesn't say which server"):
-        chat(export=data)
+PAGE = b"<!DOCTYPE html>\n<html lang=en><head><style>.chatlog__message{margin:0}</style></head><body>hello</body>"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (export(entry("hello")).replace(b'"channel"', b'"chanel"'), "doesn't say which server"),
+        (PAGE, "HTML page of DiscordChatExporter.* JSON"),
+        (export(*[entry("beep", user(5, "Robot", isBot=True))] * 2), rf"\(2\): {BOTS}"),
+    ],
+    ids=["no server", "page", "bots"],
+)
+def test_exports_without_words_are_refused_with_the_reason(data: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_chat(("export", data))
 
 
 @given(st.integers(0, len(export(entry("one"), entry("two")))))
@@ -251,25 +256,10 @@ def test_days_are_read_in_the_forms_of_many_languages(written: str, day: date | 
     assert message.day == row.day == day
 
 
-def test_the_page_is_refused_by_the_name_of_a_format_that_can_be_read() -> None:
-    page = b"<!DOCTYPE html>\n<html lang=en><head><style>.chatlog__message{margin:0}</style></head><body>hello</body>"
-    with pytest.raises(UserError) as caught:
-        chat(page=page)
-    assert "JSON" in caught.value.remedy
-
-
-def test_nothing_but_bots_is_refused_with_the_reason() -> None:
-    with pytest.raises(UserError) as caught:
-        chat(export=export(*[entry("beep", user(5, "Robot", isBot=True))] * 2))
-    assert f"(2): {BOTS}" in caught.value.remedy
-
-
-def package(**files: object) -> Files:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as out:
-        for path, content in files.items():
-            out.writestr(path, content if isinstance(content, str) else json.dumps(content))
-    return Files([("package.zip", archive.getvalue())])
+def package(files: Mapping[str, object]) -> Chat:
+    """The chat in a data package with these files."""
+    texts = ((path, content if isinstance(content, str) else json.dumps(content)) for path, content in files.items())
+    return read_chat(("package.zip", zipped(*texts)))
 
 
 ACCOUNT = {"id": str(ADA), "username": "ada", "global_name": "Ada", "relationships": [{"id": "2", "user": {}}]}
@@ -279,8 +269,8 @@ WRITTEN = [{"ID": 1000000000000000007, "Timestamp": "2024-03-01 10:00:00", "Cont
 
 
 def test_a_data_package_is_read_whatever_its_year_and_language() -> None:
-    files = package(
-        **{
+    read = package(
+        {
             "Konto/user.json": ACCOUNT,
             "Server/index.json": {},
             "Nachrichten/index.json": {"381870553235193857": "lab in The Annex", "2": None},
@@ -296,12 +286,10 @@ def test_a_data_package_is_read_whatever_its_year_and_language() -> None:
             "messages/c381870553235193850/channel.json": CHANNEL,
         }
     )
-    read = formats.read_files(files, ChatOptions())
-    assert isinstance(read, Chat)
     assert read.own
-    assert [(person.name, person.author_id, person.messages) for person in read.speakers] == [("Ada", ADA, 3)]
-    assert [line.text for line in read.lines()] == ["hi", "hi", "old, but said"]
-    assert [line.message_id for line in read.lines()] == [1000000000000000007, 1000000000000000007, 8]
+    assert people(read) == [("Ada", ADA, 3)]
+    written = WRITTEN[0]["ID"]
+    assert list(read.lines()) == [(0, written, "hi"), (0, written, "hi"), (0, 8, "old, but said")]
     assert read.origins == {Origin()}
     assert (read.first, read.last) == (date(2020, 1, 1), date(2024, 3, 1))
     assert read.left_out == {DAMAGED: 1, OTHER_FILES: 7}
@@ -310,11 +298,9 @@ def test_a_data_package_is_read_whatever_its_year_and_language() -> None:
 @pytest.mark.parametrize("account", ["{", [1], ACCOUNT | {"id": "Ada"}, {"id": [str(ADA)]}])
 def test_a_data_package_that_does_not_say_whose_it_is_is_refused(account: object) -> None:
     channel = "messages/c381870553235193857"
-    files = package(
-        **{"account/user.json": account, f"{channel}/channel.json": CHANNEL, f"{channel}/messages.json": WRITTEN}
-    )
+    messages = {f"{channel}/channel.json": CHANNEL, f"{channel}/messages.json": WRITTEN}
     with pytest.raises(UserError, match="whose it is"):
-        formats.read_files(files, ChatOptions())
+        package({"account/user.json": account, **messages})
 
 
 EXPORT = export(entry("one thing"), entry("another", user(BEN, "Ben")), entry("a third", type="Reply"))

@@ -15,19 +15,13 @@ from galvanic.read.chat import DAMAGED, OTHER_FILES, Chat, ChatOptions
 from galvanic.read.files import Files
 from galvanic.read.formats import chat_text, read_files, read_paths
 from galvanic.read.text import Text
+from tests.galvanic.read.reading import lines
 
 WHATSAPP = "[29.05.19, 15:04:11] Ada: Good day\n[29.05.19, 15:05:12] Ben: Good night\n"
 SIGNAL = "[2019-05-29 15:04] Cleo: Hello there\n[2019-05-29 15:05] Me: Hello you\n"
-TELEGRAM = json.dumps(
-    {
-        "name": "Dan",
-        "type": "personal_chat",
-        "id": 5,
-        "messages": [
-            {"id": 1, "type": "message", "date": "2024-01-15T10:30:00", "from": "Dan", "from_id": "user5", "text": "Hm"}
-        ],
-    }
-)
+TELEGRAM_MESSAGE = {"type": "message", "date": "2024-01-15T10:30:00", "from": "Dan", "text": "Hm"}
+TELEGRAM = json.dumps({"name": "Dan", "type": "personal_chat", "id": 5, "messages": [TELEGRAM_MESSAGE]})
+IRC = "[10:11] <Ada> Good day\n[10:12] *** Ben joins\n"
 
 
 def read(*named: tuple[str, str | bytes], options: ChatOptions | None = None) -> Chat | Text:
@@ -35,23 +29,22 @@ def read(*named: tuple[str, str | bytes], options: ChatOptions | None = None) ->
     return read_files(Files(encoded), options or ChatOptions())
 
 
-def lines(content: Chat | Text) -> list[str]:
-    assert isinstance(content, Chat)
-    return [f"{content.speakers[line.speaker].name}: {line.text}" for line in content.lines()]
+def chat_of(*named: tuple[str, str | bytes], options: ChatOptions | None = None) -> Chat:
+    chat = read(*named, options=options)
+    assert isinstance(chat, Chat)
+    return chat
 
 
 def test_several_chats_are_read_as_one() -> None:
-    chat = read(("a", WHATSAPP), ("b", TELEGRAM), ("c", WHATSAPP.replace("Good", "Bad")))
+    chat = chat_of(("a", WHATSAPP), ("b", TELEGRAM), ("c", WHATSAPP.replace("Good", "Bad")))
     assert lines(chat) == ["Ada: Good day", "Ben: Good night", "Dan: Hm", "Ada: Bad day", "Ben: Bad night"]
-    assert isinstance(chat, Chat)
     assert chat.format == "a WhatsApp chat and a Telegram export"
     assert (str(chat.first), str(chat.last)) == ("2019-05-29", "2024-01-15")
 
 
 def test_other_files_beside_a_chat_are_counted() -> None:
-    chat = read(("_chat.txt", WHATSAPP), ("notes.txt", "My notes."), ("photo.jpg", bytes(99)), ("empty", ""))
+    chat = chat_of(("_chat.txt", WHATSAPP), ("notes.txt", "My notes."), ("photo.jpg", bytes(99)), ("empty", ""))
     assert lines(chat) == ["Ada: Good day", "Ben: Good night"]
-    assert isinstance(chat, Chat)
     assert chat.left_out == {OTHER_FILES: 3}
 
 
@@ -59,7 +52,7 @@ def test_other_files_beside_a_chat_are_counted() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
 def test_a_chat_in_any_encoding_and_under_any_name_is_a_chat(data: str, encoding: str) -> None:
     mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
-    assert lines(read(("notes.csv", mark + data.encode(encoding)))) == lines(read(("x", data)))
+    assert lines(chat_of(("notes.csv", mark + data.encode(encoding)))) == lines(chat_of(("x", data)))
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -97,7 +90,7 @@ def test_what_is_wanted_of_a_chat_is_refused_for_a_text(tmp_path: Path, options:
 
 def test_all_files_are_tables_if_columns_are_named() -> None:
     options = ChatOptions(text_column="what", speaker_column="who")
-    chat = read(("a.csv", "who,what\nAda,hi\n"), ("b.jsonl", '{"who": "Ben", "what": "ho"}\n'), options=options)
+    chat = chat_of(("a.csv", "who,what\nAda,hi\n"), ("b.jsonl", '{"who": "Ben", "what": "ho"}\n'), options=options)
     assert lines(chat) == ["Ada: hi", "Ben: ho"]
 
 
@@ -139,7 +132,7 @@ def test_a_hostile_file_is_read_or_refused(data: bytes, before: str, options: Ch
             assert chat_text(content, options).chars <= 2 * SIZE
 
 
-PIECES = st.sampled_from([WHATSAPP, SIGNAL, TELEGRAM, "<html>", "%PDF-", "PK\x03\x04", "[", "{", "text,who\n", "\n"])
+PIECES = st.sampled_from([WHATSAPP, SIGNAL, TELEGRAM, IRC, "<html>", "%PDF-", "PK\x03\x04", "[", "{", "text,who\n"])
 
 
 @settings(max_examples=300)

@@ -12,10 +12,8 @@ from datetime import date
 import pytest
 from hypothesis import given, strategies as st
 
-from galvanic.errors import UserError
-from galvanic.read.chat import DAMAGED, SYSTEM, Chat, ChatFormat, ChatOptions, Message
-from galvanic.read.files import Files
-from galvanic.read.formats import CHATS, read_files
+from galvanic.read.chat import DAMAGED, SYSTEM, ChatFormat, Message
+from galvanic.read.formats import CHATS
 from galvanic.read.lines import head_text
 from galvanic.read.logs import IRC, SIGNAL
 from galvanic.read.whatsapp import WHATSAPP
@@ -175,13 +173,6 @@ def test_other_texts_are_no_chats(text: str) -> None:
     assert [chat.name for chat in (IRC, SIGNAL, WHATSAPP) if chat.recognises(text)] == []
 
 
-def test_a_log_that_is_cut_off_gives_what_is_there() -> None:
-    data = IRSSI.encode()[:200]
-    content = read_files(Files([("x.log", data)]), ChatOptions())
-    assert isinstance(content, Chat)
-    assert [speaker.name for speaker in content.speakers] == ["ada", "ben"]
-
-
 PARTS = st.one_of(
     st.sampled_from((SIGNAL_CHAT + IRSSI + HEXCHAT + WEECHAT + MIRC + KONVERSATION + ZNC).splitlines()),
     st.text(max_size=30),
@@ -196,11 +187,3 @@ def test_whatever_is_read_stands_in_the_file(chat: ChatFormat, lines: list[str],
     for message in chat.messages(io.BytesIO(data), Counter()):
         for line in colours.sub("", message.text).split("\n"):
             assert line in known or (chat is SIGNAL and "](" in known)
-
-
-@given(st.sampled_from([SIGNAL_CHAT, IRSSI, HEXCHAT, WEECHAT]), st.integers(0, 500), st.binary(max_size=300))
-def test_any_bytes_are_read_or_refused(text: str, end: int, data: bytes) -> None:
-    try:
-        read_files(Files([("log", text.encode()[:end] + data)]), ChatOptions())
-    except UserError:
-        return

@@ -5,10 +5,8 @@ https://api.slack.com/reference/surfaces/formatting; the fields of a user: https
 """
 
 import datetime
-import io
 import json
 import re
-import zipfile
 from collections import Counter
 from typing import Any
 
@@ -16,11 +14,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
-from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, WORDLESS, Chat, ChatOptions
+from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, WORDLESS, Chat
 from galvanic.read.files import Files
-from galvanic.read.formats import read_files
 from galvanic.read.lines import head_text
 from galvanic.read.slack import messages, recognises
+from tests.galvanic.read.reading import lines, read_chat, zipped
 
 USERS = [
     {"id": "U1", "name": "ada.l", "deleted": False, "is_bot": False, "profile": {"display_name": "Ada"}},
@@ -36,24 +34,14 @@ def sent(text: Any, user: Any = "U1", **fields: Any) -> dict[str, Any]:
 
 def archive(days: dict[str, Any], users: Any = USERS, root: str = "") -> bytes:
     """An export as it comes: a ZIP file."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as file:
-        file.writestr(f"{root}channels.json", json.dumps([{"id": "C1", "name": "general", "members": ["U1"]}]))
-        file.writestr(f"{root}users.json", json.dumps(users))
-        for path, entries in days.items():
-            file.writestr(root + path, json.dumps(entries, indent=4))
-    return data.getvalue()
+    files = {"channels.json": [{"id": "C1", "name": "general", "members": ["U1"]}], "users.json": users, **days}
+    return zipped(*((root + path, json.dumps(content, indent=4)) for path, content in files.items()))
 
 
-def read(data: bytes) -> Chat:
-    chat = read_files(Files([("export.zip", data)]), ChatOptions())
-    assert isinstance(chat, Chat)
+def read(*archives: bytes) -> Chat:
+    chat = read_chat(*((f"export-{number}.zip", data) for number, data in enumerate(archives)))
     assert chat.format == "a Slack export"
     return chat
-
-
-def lines(chat: Chat) -> list[str]:
-    return [f"{chat.speakers[line.speaker].name}: {line.text}" for line in chat.lines()]
 
 
 @pytest.mark.parametrize("root", ["", "Example Slack export Jan 1 2020 - Feb 1 2020/"])
@@ -86,10 +74,9 @@ def test_an_export_is_what_people_wrote_in_its_channels(root: str) -> None:
 def test_several_exports_are_read_as_one() -> None:
     first = archive({"general/2020-01-01.json": [sent("one")]})
     second = archive({"general/2020-01-01.json": [sent("two", "U5")]}, [{"id": "U5", "name": "eve"}])
-    chat = read_files(Files([("a.zip", first), ("b.zip", second), ("notes.txt", b"x")]), ChatOptions())
-    assert isinstance(chat, Chat)
+    chat = read(first, second)
     assert lines(chat) == ["Ada: one", "eve: two"]
-    assert chat.left_out == {OTHER_FILES: 3}
+    assert chat.left_out == {OTHER_FILES: 2}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from galvanic.read.files import Files
 from galvanic.read.formats import read_files
 from galvanic.read.lines import head_text
 from galvanic.read.tables import table
-from galvanic.read.text import Text
+from tests.galvanic.read.reading import lines, read_chat, read_text
 
 ROWS = [("Ada", "Good day", "1"), ("Ben", 'He said "no",\nand; left', "2"), ("Ada", "Good\tnight", "3")]
 LINES = ["Ada: Good day", 'Ben: He said "no", and; left', "Ada: Good night"]
@@ -28,13 +28,7 @@ def written(delimiter: str, **options: Any) -> str:
 
 
 def read(data: bytes, text: str = "what it says", speaker: str = "who") -> Chat:
-    chat = read_files(Files([("data.bin", data)]), ChatOptions(text_column=text, speaker_column=speaker))
-    assert isinstance(chat, Chat)
-    return chat
-
-
-def lines(chat: Chat) -> list[str]:
-    return [f"{chat.speakers[line.speaker].name}: {line.text}" for line in chat.lines()]
+    return read_chat(("data.bin", data), options=ChatOptions(text_column=text, speaker_column=speaker))
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -120,9 +114,8 @@ def test_json_whose_fields_are_not_named_is_refused_and_a_wrong_name_lists_them(
 
 
 def test_a_table_whose_columns_are_not_named_is_a_text() -> None:
-    text = read_files(Files([("data.csv", written(",", lineterminator="\n").encode())]), ChatOptions())
-    assert isinstance(text, Text)
-    assert text.body == written(",", lineterminator="\n")
+    text = written(",", lineterminator="\n")
+    assert read_text(("data.csv", text.encode())) == text
 
 
 PARTS = st.sampled_from(["what it says", "who", ",", ";", '"', "\n", "\t", "hi", "{", "}", "[", ":", "\\", "é"])

@@ -14,11 +14,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
-from galvanic.read.chat import BOTS, DAMAGED, FORWARDED, SYSTEM, UNSAFE, WORDLESS, Chat, ChatOptions
-from galvanic.read.files import Files
-from galvanic.read.formats import read_files
+from galvanic.read.chat import BOTS, DAMAGED, FORWARDED, SYSTEM, UNSAFE, WORDLESS, Chat
 from galvanic.read.lines import head_text
 from galvanic.read.telegram import messages, recognises
+from tests.galvanic.read.reading import lines, read_chat
 
 NOTES = {"name": "Notes", "type": "private_supergroup", "id": 1_234_567_890}
 
@@ -43,14 +42,9 @@ def exported(*entries: Any, **chat: Any) -> bytes:
 
 
 def read(data: bytes) -> Chat:
-    chat = read_files(Files([("result.json", data)]), ChatOptions())
-    assert isinstance(chat, Chat)
+    chat = read_chat(("result.json", data))
     assert chat.format == "a Telegram export"
     return chat
-
-
-def lines(chat: Chat) -> list[str]:
-    return [f"{chat.speakers[line.speaker].name}: {line.text}" for line in chat.lines()]
 
 
 def test_a_chat_is_what_people_wrote_in_it() -> None:
