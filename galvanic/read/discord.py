@@ -23,7 +23,8 @@ _NOTICE = re.compile(
 )
 
 _JSON = re.compile(r'\s*+\{\s*+"guild"\s*+:\s*+\{\s*+"id"\s*+:')
-_CSV = re.compile(r'(?:"?MessageID"?,)?"?AuthorID"?,"?Author"?,"?Date"?,"?Content\b')
+# A spreadsheet may have written it again, with the delimiter of its country.
+_CSV = re.compile(r'(?:"?MessageID"?[,;\t])?"?AuthorID"?[,;\t]"?Author"?[,;\t]"?Date"?[,;\t]"?Content\b')
 _TEXT = re.compile(r"\s*+={62}\nGuild: .*\nChannel: ")
 _HTML = re.compile(r"\s*+<!DOCTYPE html>[^\0]*?\.chatlog__", re.IGNORECASE)
 
@@ -129,15 +130,25 @@ def _package_messages(files: Files, left_out: Counter[str]) -> Iterator[Message]
 
 
 def _account(files: Files) -> tuple[str, int]:
-    """Return the name and id of a data package's account. Raises UserError: the package doesn't say."""
+    """Return the name and id of a data package's account. Raises UserError: the package doesn't say, or names several.
+
+    Of several packages together nobody could tell who wrote what.
+    """
+    accounts = dict[int, str]()
     for path in filter(_USER.fullmatch, files.paths):
         try:
             user = json.loads(files.data(path))
         except (ValueError, RecursionError):
             continue
         if isinstance(user, dict) and (author_id := _id(user.get("id"))):
-            return text_of(user.get("global_name")) or text_of(user.get("username")), author_id
-    raise UserError("That data package doesn't say whose it is.", "Give it whole, as Discord sent it.")
+            accounts[author_id] = text_of(user.get("global_name")) or text_of(user.get("username"))
+    if len(accounts) != 1:
+        raise UserError(
+            "That data package doesn't say whose it is.",
+            "Give one account's package alone and whole, as Discord sent it.",
+        )
+    author_id, name = accounts.popitem()
+    return name, author_id
 
 
 def _objects(entry: dict[str, Any], key: str) -> list[dict[str, Any]]:

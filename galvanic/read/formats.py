@@ -113,7 +113,7 @@ def _read_chat(files: Files, options: ChatOptions) -> Chat | None:
     if options.speaker_column and not options.text_column:
         raise UserError("`--speaker-column` needs `--text-column`.", "Name the column of what was said, too.")
     for folder in FOLDERS:
-        if not options.text_column and folder.recognises(files.paths):
+        if folder.recognises(files.paths):
             chat = Chat(folder.name, own=folder.own)
             chat.add(folder.messages(files, chat.left_out))
             chat.left_out += Counter({OTHER_FILES: files.unopened})
@@ -133,11 +133,14 @@ def _read_chat(files: Files, options: ChatOptions) -> Chat | None:
 
 
 def _chat_format(head: bytes, options: ChatOptions) -> ChatFormat | None:
-    """Return the format of a chat's file by its beginning; a table's if somebody named its columns; None: no chat's."""
-    if (column := options.text_column) != "":
-        return ChatFormat("a table", bool, lambda file, left_out: table(file, column, options.speaker_column, left_out))
-    text = head_text(head)
-    return next((form for form in CHATS if form.recognises(text)), None)
+    """Return the format of a chat's file by its beginning; a table's if somebody named its columns; None: no chat's.
+
+    Discord's messages are no table: their authors' ids must not be lost.
+    """
+    text, column = head_text(head), options.text_column
+    as_table = ChatFormat("a table", bool, lambda file, left_out: table(file, column, options.speaker_column, left_out))
+    formats = (*DISCORD_EXPORTS, as_table) if column else CHATS
+    return next((form for form in formats if form.recognises(text)), None)
 
 
 def _document_format(head: bytes) -> DocumentFormat | None:

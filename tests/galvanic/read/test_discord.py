@@ -18,7 +18,7 @@ from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.read import formats
-from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, UNSAFE, WORDLESS, Chat, Message, Origin
+from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, UNSAFE, WORDLESS, Chat, ChatOptions, Message, Origin
 from galvanic.read.files import Files
 from galvanic.read.lines import head_text, text_file
 from tests.galvanic.read.reading import read_chat, zipped
@@ -212,8 +212,11 @@ def test_the_table_gives_ids_but_no_server() -> None:
         Message("ben#0001", "hello", date(2024, 1, 3), BEN),
     ]
     assert left_out == {SYSTEM: 1}
-    numbered, _ = messages(b"MessageID,AuthorID,Author,Date,Content\n8,7,eve,,hi\n")
-    assert numbered == [Message("eve", "hi", None, 7)]
+    for header, row in (
+        ("MessageID,AuthorID,Author,Date,Content", "8,7,eve,,hi"),
+        ("AuthorID;Author;Date;Content", "7;eve;;hi"),
+    ):
+        assert messages(f"{header}\n{row}\n".encode())[0] == [Message("eve", "hi", None, 7)]
     cut, damaged = messages(TABLE[: TABLE.index(b"of")])
     assert (cut, damaged) == ([], {DAMAGED: 1})
     lone = TABLE + b'"7","eve","","' + b"an open quote\n" * 30_000 + TABLE[TABLE.index(b"\n") + 1 :]
@@ -256,10 +259,10 @@ def test_days_are_read_in_the_forms_of_many_languages(written: str, day: date | 
     assert message.day == row.day == day
 
 
-def package(files: Mapping[str, object]) -> Chat:
+def package(files: Mapping[str, object], options: ChatOptions | None = None) -> Chat:
     """The chat in a data package with these files."""
     texts = ((path, content if isinstance(content, str) else json.dumps(content)) for path, content in files.items())
-    return read_chat(("package.zip", zipped(*texts)))
+    return read_chat(("package.zip", zipped(*texts)), options=options)
 
 
 ACCOUNT = {"id": str(ADA), "username": "ada", "global_name": "Ada", "relationships": [{"id": "2", "user": {}}]}
@@ -295,12 +298,22 @@ def test_a_data_package_is_read_whatever_its_year_and_language() -> None:
     assert read.left_out == {DAMAGED: 1, OTHER_FILES: 7}
 
 
-@pytest.mark.parametrize("account", ["{", [1], ACCOUNT | {"id": "Ada"}, {"id": [str(ADA)]}])
-def test_a_data_package_that_does_not_say_whose_it_is_is_refused(account: object) -> None:
+def test_the_names_of_columns_take_no_author_s_id_away() -> None:
+    table = read_chat(("a.csv", TABLE), options=ChatOptions(text_column="Content", speaker_column="Author"))
+    files = {"account/user.json": ACCOUNT, "messages/c381870553235193857/messages.json": WRITTEN}
+    own = package(files, ChatOptions(text_column="Contents"))
+    assert [person.author_id for person in (*table.speakers, *own.speakers)] == [ADA, BEN, ADA]
+
+
+@pytest.mark.parametrize(
+    "accounts", [["{"], [[1]], [ACCOUNT | {"id": "Ada"}], [{"id": [str(ADA)]}], [ACCOUNT, ACCOUNT | {"id": str(BEN)}]]
+)
+def test_a_data_package_that_does_not_say_whose_it_is_is_refused(accounts: list[object]) -> None:
     channel = "messages/c381870553235193857"
     messages = {f"{channel}/channel.json": CHANNEL, f"{channel}/messages.json": WRITTEN}
+    users = {f"{number}/account/user.json": account for number, account in enumerate(accounts)}
     with pytest.raises(UserError, match="whose it is"):
-        package({"account/user.json": account, **messages})
+        package({**users, **messages})
 
 
 EXPORT = export(entry("one thing"), entry("another", user(BEN, "Ben")), entry("a third", type="Reply"))
