@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 from galvanic.errors import UserError
 from galvanic.read.chat import BOTS, DAMAGED, SYSTEM, ChatFormat, FolderFormat, Message, Origin
@@ -26,7 +26,6 @@ _JSON = re.compile(r'\s*+\{\s*+"guild"\s*+:\s*+\{\s*+"id"\s*+:')
 # A spreadsheet may have written it again, with the delimiter of its country.
 _CSV = re.compile(r'(?:"?MessageID"?[,;\t])?"?AuthorID"?[,;\t]"?Author"?[,;\t]"?Date"?[,;\t]"?Content\b')
 _TEXT = re.compile(r"\s*+={62}\nGuild: .*\nChannel: ")
-_HTML = re.compile(r"\s*+<!DOCTYPE html>[^\0]*?\.chatlog__", re.IGNORECASE)
 
 # A rule stands before and after the head of a text file, and before and after its end.
 _TEXT_HEADER = re.compile(
@@ -106,13 +105,6 @@ def _text_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
         left_out[DAMAGED] += 1
 
 
-def _page_messages(_file: BinaryIO, _left_out: Counter[str]) -> NoReturn:
-    raise UserError(
-        "That is an HTML page of DiscordChatExporter, made for looking at.",
-        "Export the channel again with the format JSON, and give that.",
-    )
-
-
 def _is_package(paths: Collection[str]) -> bool:
     return any(map(_PACKAGE_MESSAGES.fullmatch, paths))
 
@@ -169,6 +161,5 @@ DISCORD_EXPORTS = (
     ChatFormat("a DiscordChatExporter file (JSON)", lambda head: _JSON.match(head) is not None, _json_messages),
     ChatFormat("a DiscordChatExporter file (CSV)", lambda head: _CSV.match(head) is not None, _csv_messages),
     ChatFormat("a DiscordChatExporter file (TXT)", lambda head: _TEXT.match(head) is not None, _text_messages),
-    ChatFormat("a DiscordChatExporter file (HTML)", lambda head: _HTML.match(head) is not None, _page_messages),
 )
 DISCORD_PACKAGE = FolderFormat("a Discord data package", _is_package, _package_messages, own=True)

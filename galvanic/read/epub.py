@@ -34,7 +34,9 @@ def _read(data: bytes, name: str) -> Document:
 
 def _chapters(package: etree._Element, folder: str) -> Iterable[str]:
     """Return the paths of a book's chapters in the order of its spine, each once, without contents and cover."""
-    skipped = {_path(page, folder) for page in package.iterfind(".//{*}reference") if page.get("type") in _NO_CHAPTERS}
+    # A reference to a place in a page says nothing about the page.
+    others = [page for page in package.iterfind(".//{*}reference") if "#" not in page.get("href", "")]
+    skipped = {_path(page, folder) for page in others if page.get("type") in _NO_CHAPTERS}
     items = {item.get("id"): item for item in package.iterfind(".//{*}item")}
     spine = [items.get(ref.get("idref")) for ref in package.iterfind(".//{*}itemref") if ref.get("linear") != "no"]
     pages = [item for item in spine if item is not None and "html" in item.get("media-type", "html")]

@@ -47,7 +47,7 @@ CHATS: tuple[ChatFormat, ...] = (
     WHATSAPP,
 )
 FOLDERS: tuple[FolderFormat, ...] = (DISCORD_PACKAGE, SLACK)
-DOCUMENTS: tuple[DocumentFormat, ...] = (EPUB, WORD, PDF, HTML, SUBTITLES, MARKDOWN)
+DOCUMENTS: tuple[DocumentFormat, ...] = (EPUB, WORD, PDF, MARKDOWN, HTML, SUBTITLES)  # Markdown may begin with HTML
 
 
 class FileText(NamedTuple):

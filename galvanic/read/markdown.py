@@ -13,7 +13,8 @@ from galvanic.read.text import decode_text
 from galvanic.units import MEGABYTE
 
 _LIMIT = 5 * MEGABYTE  # of a file: its parser needs many times as much memory
-_FACTS = re.compile(r"\A---\n(?:(?!---\n).*\n){0,200}?---\n")  # what tools write before the text
+_FACTS = re.compile(r"\A---\n[\w-]+:(?:(?!---\n).*\n){1,200}?---\n")  # what tools write before the text
+_BEGIN = re.compile(r"#{1,6} [^\n#]|<(?:a|div|h1|img|p|picture)\b|!?\[")  # a heading, HTML for a title, a link
 _HEADING = re.compile(r"(?:\A|\n[ \t]*\n)#{1,6} [^\n#]")
 # A link, code, bold words, and the rule of a table.
 _MARK = re.compile(
@@ -24,12 +25,14 @@ _MARK = re.compile(
 
 
 def _recognises(head: bytes) -> bool:
-    """Return whether a text begins with a heading, and has another one and two other marks of Markdown at least.
+    """Return whether a text begins with facts, or as Markdown does, and has two headings and two other marks at least.
 
     Sources of programs have comments that look like headings, and chats have single marks.
     """
-    text = _FACTS.sub("", head_text(head)).lstrip()
-    return _HEADING.match(text) is not None and len(_HEADING.findall(text)) >= 2 and len(_MARK.findall(text)) >= 2
+    text = head_text(head).lstrip()
+    if _FACTS.match(text) is not None:
+        return True
+    return _BEGIN.match(text) is not None and len(_HEADING.findall(text)) >= 2 and len(_MARK.findall(text)) >= 2
 
 
 def _read(data: bytes, name: str) -> Document:

@@ -15,26 +15,29 @@ from galvanic.read.text import decode_text
 _AT_ONCE = 2**16  # characters that are parsed at once
 _MOST_DEPTH = 10_000  # of tags in one another: libxml2 looks through all of them at an end tag that fits none
 _LINE, _PARAGRAPH, _BREAK = "\u2028", "\u2029", "\v"  # what a tag leaves between words
+_MAIN = "\0"  # before and after the main part of a page, whose words have none
 _PARAGRAPHS = re.compile(
-    "article|blockquote|body|center|dl|fieldset|figure|form|h[1-6]|header|hr|main|ol|p|pre|section|table|ul"
+    "article|blockquote|body|center|dl|fieldset|figure|form|h[1-6]|header|hr|ol|p|pre|section|table|ul"
 )
 _LINES = re.compile("address|caption|dd|details|div|dt|figcaption|legend|li|summary|tr")
 _LEFT_OUT = re.compile(
-    "aside|button|footer|head|iframe|label|math|nav|noscript|object|rp|rt|script|select|style|svg|template|textarea|title"
+    "aside|audio|button|canvas|datalist|dialog|footer|head|iframe|label|math|nav|noscript|object|rp|rt|script|select"
+    "|style|svg|template|textarea|title|video"
 )
-# Classes, types and roles of page numbers, contents, notes' numbers, "[edit]" and "¶".
+# Classes, types and roles of page numbers, contents, what is not printed, and the pages that publishers add.
 _LEFT_OUT_TYPES = re.compile(
-    r"(?<!\S)(?:doc-)?(?:pagebreak|page-list|pagenum|pageno|toc|landmarks|navigation|noteref|fnanchor|mw-editsection"
-    r"|headerlink)(?!\S)"
+    r"(?<!\S)(?:doc-)?(?:pagebreak|page-list|pagenum|pageno|toc|landmarks|navigation|noprint|imprint|colophon"
+    r"|copyright-page|catlinks|interlanguage-link|mw-editsection|printfooter)(?!\S)"
 )
-_GAP = re.compile("[ \t\n\r\f\v\xa0\u2028\u2029]+")
+_NOTE = re.compile(r"[\W\d_]*[^\W\d_]?[\W\d_]*")  # what a link within a text shows that leads to a note, or back
+_GAP = re.compile("[ \t\n\r\f\v\0\xa0\u2028\u2029]+")
 # Other encodings are found by the rules of texts. Runs are bounded: a hostile page could repeat the beginning.
 _CHARSET = re.compile(
     rb"<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*"
     rb"(windows-125[0-8]|iso-8859-[2-9]|koi8-[ru]|gbk|gb2312|gb18030|big5|shift_jis|euc-jp|euc-kr)\b",
     re.IGNORECASE,
 )
-_TELEGRAM = ("<title>Exported Data</title>", 'class="page_wrap')
+_CHATS = {".chatlog__": "DiscordChatExporter", 'class="page_wrap': "Telegram"}  # programs, by a mark in their pages
 
 
 class Page:
@@ -49,6 +52,7 @@ class Page:
         self._depth = 0
         self._left_out = 0  # depth below the tag that is left out
         self._as_written = 0  # depth below a tag whose line ends count
+        self._link: int | None = None  # place in the text where a link begins that may lead to a note
 
     def read(self, source: str | bytes, parser: etree.HTMLParser | etree.XMLParser) -> Iterator[str]:
         """Yield the text of a page after empty parts, so that the time is looked at. `parser`: has this target.
@@ -60,6 +64,7 @@ class Page:
             yield ""
         parser.close()
         text = "".join(self._text).replace("\xad", "")  # a place where a word may be broken
+        text = _PARAGRAPH.join(text.split(_MAIN)[1::2]) or text
         yield _GAP.sub(_between, text).strip()
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
@@ -71,6 +76,10 @@ class Page:
             return
         self._as_written += tag == "pre"
         self._text.append(_BREAK if tag == "br" else _mark(tag))
+        if attributes.get("class") == "stanza":
+            self._text.append(_PARAGRAPH)
+        if tag == "a":
+            self._link = len(self._text) if "#" in attributes.get("href", "") else None
 
     def end(self, tag: str) -> None:
         self._depth -= 1
@@ -78,6 +87,8 @@ class Page:
             self._left_out -= 1
             return
         self._as_written -= tag == "pre"
+        if tag == "a" and self._link is not None and _NOTE.fullmatch("".join(self._text[self._link :])):
+            del self._text[self._link :]
         self._text.append(_mark(tag))
 
     def data(self, words: str) -> None:
@@ -91,7 +102,8 @@ class Page:
         if _LEFT_OUT.fullmatch(tag) or "hidden" in attributes or (tag == "code" and self._as_written):
             return True
         types = " ".join(attributes.get(name, "") for name in ("class", "epub:type", "role"))
-        return _LEFT_OUT_TYPES.search(types) is not None
+        is_hidden = "display:none" in attributes.get("style", "").replace(" ", "")
+        return is_hidden or _LEFT_OUT_TYPES.search(types) is not None
 
 
 def _mark(tag: str) -> str:
@@ -100,6 +112,8 @@ def _mark(tag: str) -> str:
         return _PARAGRAPH
     if _LINES.fullmatch(tag):
         return _LINE
+    if tag == "main":
+        return _MAIN
     return " " if tag in ("td", "th") else ""
 
 
@@ -134,9 +148,10 @@ def page_source(data: bytes, name: str) -> str:
 
 def _read(data: bytes, name: str) -> Document:
     source = page_source(data, name)
-    if all(mark in source[:_AT_ONCE] for mark in _TELEGRAM):
-        problem = f"`{name}` is an HTML page of a chat on Telegram, made for looking at."
-        raise UserError(problem, "Export the chat again with the format JSON, and give that.")
+    for mark, program in _CHATS.items():
+        if mark in source[:_AT_ONCE]:
+            problem = f"`{name}` is a page of a chat by {program}, made for looking at."
+            raise UserError(problem, "Export the chat again with the format JSON, and give that.")
     return Document(page_text(source, name))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pypdf
+from pypdf.errors import DependencyError
 from pypdf.generic import ArrayObject, FloatObject
 
 from galvanic.errors import UserError
@@ -36,11 +37,17 @@ def _read(data: bytes, name: str) -> Document:
         reader = pypdf.PdfReader(io.BytesIO(data))
         locked = reader.is_encrypted and not reader.decrypt("")
         pages = [] if locked else list(reader.pages)
+    except DependencyError:  # it takes another package to read what AES encrypted
+        locked, pages = True, []
     except Exception as error:  # a damaged file makes pypdf raise anything
         raise UserError(f"`{name}` is a damaged PDF.", "Download or export it again.") from error
     if locked:
-        raise UserError(f"`{name}` is locked.", "Save it without a password or other protection.")
+        raise _locked(name)
     return Document(_text(pages, name))
+
+
+def _locked(name: str) -> UserError:
+    return UserError(f"`{name}` is locked.", "Save it without a password or other protection.")
 
 
 def _text(pages: list[pypdf.PageObject], name: str) -> Iterator[str]:
@@ -49,6 +56,8 @@ def _text(pages: list[pypdf.PageObject], name: str) -> Iterator[str]:
     for page in pages:
         try:
             text = page.extract_text(visitor_operand_before=_widen).translate(_LIGATURES)
+        except DependencyError as error:
+            raise _locked(name) from error
         except Exception:  # as above: the other pages may be whole
             text = "\ufffd"
         if len(_UNREADABLE.findall(text)) > _UNREADABLE_SHARE * len(text):

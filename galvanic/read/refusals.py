@@ -14,6 +14,7 @@ SAVE_AS_TEXT = "Save or export it as plain text (.txt) and send that."
 _BEGINNINGS = {
     b"PK\x03\x04": "an office document or an archive in an archive",
     b"{\\rtf": "an RTF document",
+    b"From: <Saved by ": "a web archive (MHTML)",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Microsoft Office document",
 }
 _LONGEST_NAME = 60  # characters of a name that are shown
@@ -60,7 +61,8 @@ _JSON = re.compile(
 _COMMENTS = r"\s*+(?:<!--(?>.*?-->)\s*+)*+"
 _XML = re.compile(rf"{_COMMENTS}<(?:\?xml|!doctype)\b", re.IGNORECASE | re.DOTALL)
 HTML = re.compile(
-    rf"\s*+(?:<\?xml\b[^<>]*+>)?+{_COMMENTS}<(?:!doctype\s++html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+    rf"\s*+(?:<\?xml\b[^<>]*+>)?+{_COMMENTS}<(?:!doctype\s++html|html|head|body|meta|title|div|h1|p)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -27,6 +27,8 @@ class _Words(Page):
         local = tag.rpartition("}")[2]
         self._in_words = local == "t"
         super().start(_AS_HTML.get(local, local), {})
+        if local == "noBreakHyphen":
+            super().data("-")
 
     def end(self, tag: str) -> None:
         local = tag.rpartition("}")[2]

@@ -3,6 +3,8 @@
 import contextlib
 import io
 import random
+import subprocess
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import docx
 import pypdf
 import pytest
+from docx.oxml import OxmlElement
 from hypothesis import given, strategies as st
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
@@ -37,7 +40,8 @@ PACKAGE = """<?xml version="1.0" encoding="utf-8"?>{doctype}
 <spine><itemref idref="cover"/><itemref idref="nav"/><itemref idref="list"/><itemref idref="one"/>
 <itemref idref="plate"/><itemref idref="gone"/><itemref idref="two"/><itemref idref="two"/>
 <itemref idref="notes" linear="no"/></spine>
-<guide><reference type="cover" href="cover.xhtml"/><reference type="toc" href="list.xhtml"/></guide></package>"""
+<guide><reference type="cover" href="cover.xhtml"/><reference type="toc" href="list.xhtml"/>
+<reference type="toc" href="text/chapter1.xhtml#contents"/></guide></package>"""
 CHAPTER = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE html>
 <html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops">
@@ -60,7 +64,7 @@ def epub(**changed: str | bytes) -> bytes:
         "OEBPS/notes.xhtml": CHAPTER.format(title="Notes", text="<p>A note.</p>"),
         "OEBPS/text/chapter1.xhtml": CHAPTER.format(
             title="One",
-            text='<p>It was a dark\nnight<a epub:type="noteref" href="#n">1</a>.</p><p id="x"/><p>So it was.</p>',
+            text='<p>It was a dark\nnight<a href="notes.xhtml#n1"><sup>1</sup></a>.</p><p id="x"/><p>So it was.</p>',
         ),
         "OEBPS/text/chapter 2.xhtml": CHAPTER.format(
             title="Two",
@@ -80,7 +84,8 @@ def word() -> bytes:
     paragraph = document.add_paragraph("It burned")
     paragraph.add_run(" low.").bold = True
     paragraph.add_run().add_break()
-    paragraph.add_run("And\tnobody spoke.")
+    paragraph.add_run("And\tno")._r.append(OxmlElement("w:noBreakHyphen"))
+    paragraph.add_run("body spoke.")
     table = document.add_table(2, 2)
     for cell, text in zip(table._cells, ["Name", "Age", "Ada", "36"], strict=True):
         cell.text = text
@@ -169,7 +174,10 @@ def test_several_books_in_an_archive_are_one_text() -> None:
         ("<nav>Home</nav><aside>Ad</aside><p>Text</p><footer>Legal</footer>", "Text"),
         ("<article><header><h1>Title</h1></header>Text<script>var x = '<p>';</script></article>", "Title\n\nText"),
         ("<form><p>All is in a form.</p><label>Name</label><button>Send</button></form>", "All is in a form."),
-        ("<p hidden>secret</p><p>hy\xadphen&shy;ated</p>", "hyphenated"),
+        ("<header>Site</header><main><p>Text</p></main><p>More</p><main>Text</main>", "Text\n\nText"),
+        ("a<sup><a href='#n1'>[1]</a></sup> b <a href='#two'>cd</a> <a href='/1'>1</a> m<sup>2</sup>", "a b cd 1 m2"),
+        ("<div class=stanza><div>a</div><div>b</div></div><div class=stanza><div>c</div></div>", "a\nb\n\nc"),
+        ("<p hidden>secret</p><b style='display: none'>secret</b><p>hy\xadphen&shy;ated</p>", "hyphenated"),
         ("<p>1 < 2 & 3 > 2, &unknown; &#128512; &#0;<p/>", "1 < 2 & 3 > 2, &unknown; 😀 \ufffd"),
     ],
 )
@@ -212,7 +220,7 @@ def test_project_gutenbergs_licence_is_left_out_of_its_pages(tmp_path: Path) -> 
 
 
 def test_a_word_document_is_its_paragraphs_and_cells() -> None:
-    text = "The lamp\n\nIt burned low.\nAnd nobody spoke.\n\nName\n\nAge\n\nAda\n\n36\n\nThe end."
+    text = "The lamp\n\nIt burned low.\nAnd no-body spoke.\n\nName\n\nAge\n\nAda\n\n36\n\nThe end."
     assert text_of(word()) == text
 
 
@@ -312,8 +320,21 @@ def test_markdown_is_its_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("---\ntitle: x\ndate: 2020-01-01\n---\n\nIt *burned*\nlow.\n", "It burned low."),
+        ("<h1 align=center>\nThe lamp\n</h1>\n\n## A\n\n**b** [c](d)\n\n## E\n\nf\n", "The lamp\n\nA\n\nb c\n\nE\n\nf"),
+        ("[![x](y.svg)](z)\n\n# A\n\n**b**\n\n## C\n\n**d**\n", "A\n\nb\n\nC\n\nd"),
+    ],
+)
+def test_markdown_may_begin_without_a_heading(source: str, text: str) -> None:
+    assert text_of(source.encode()) == text
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "---\nA scene: dark.\n---\nIt *burned*\nlow.\n",
         "# of lamps\n\nSome prose, and # again.\n\n" + WORDS * 9,
         "# a comment\n\nimport os\n\n# another\n\nhandlers[x](y)\nhandlers[z](y)\nf(**a, **b)\n",
         "ada: # big news\nben: **what** is it\n\n- a list\n- of things\n\n* * *\n\n" * 9,
@@ -328,14 +349,14 @@ def test_documents_that_are_no_text_are_refused_by_name() -> None:
     for name in ("xl/workbook.xml", "ppt/presentation.xml", "mimetype"):
         assert "an office document" in refused(zipped((name, "<a/>")))
     assert "RTF" in refused(b"{\\rtf1\\ansi some words}")
+    assert "MHTML" in refused(b"From: <Saved by Blink>\r\nMIME-Version: 1.0\r\n\r\n<html>Some words</html>")
     assert "old Microsoft Office" in refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500))
 
 
-def test_a_chat_as_a_page_is_no_page() -> None:
-    """Telegram Desktop's layout, by its export_output_html.cpp."""
-    page = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"/>\n<title>Exported Data</title></head>\n'
-    page += '<body onload="CheckLocation();">\n<div class="page_wrap">\nAda</div></body></html>'
-    assert "Telegram" in refused(page.encode())
+@pytest.mark.parametrize("mark", ["<style>.chatlog__message{}</style>", '<div class="page_wrap">'])
+def test_a_chat_as_a_page_is_no_page(mark: str) -> None:
+    """The layouts: DiscordChatExporter's PreambleTemplate.cshtml, Telegram Desktop's export_output_html.cpp."""
+    assert "a page of a chat" in refused(f"<!DOCTYPE html>\n<html><head><title>A</title></head>{mark}Ada".encode())
 
 
 def test_pictures_of_pages_cannot_be_read() -> None:
@@ -346,9 +367,9 @@ def test_pictures_of_pages_cannot_be_read() -> None:
     assert "no text" in refused(b"<html><body><img src='a.png'></body></html>")
 
 
-def encrypted(password: str) -> bytes:
+def encrypted(password: str, algorithm: str = "RC4-128") -> bytes:
     writer = pypdf.PdfWriter(io.BytesIO(pdf_pages([["The lamp burned low."]])))
-    writer.encrypt(password, "owner", algorithm="AES-256")
+    writer.encrypt(password, "owner", algorithm=algorithm)
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()
@@ -358,6 +379,17 @@ def test_what_is_locked_is_refused_and_what_only_forbids_printing_is_not() -> No
     assert "locked" in refused(encrypted("a password"))
     assert text_of(encrypted("")) == "The lamp burned low.\n"
     assert "locked" in refused(epub(**{"META-INF/rights.xml": "<rights/>"}))
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("algorithm", ["AES-128", "AES-256"])
+def test_a_pdf_that_takes_another_package_to_read_is_locked(algorithm: str) -> None:
+    script = "import sys; sys.modules['cryptography'] = sys.modules['Crypto'] = None\n"
+    script += "from tests.galvanic.read.test_documents import refused\n"
+    script += "print(refused(sys.stdin.buffer.read()))"
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, input=encrypted("", algorithm), capture_output=True, check=True)
+    assert b"locked" in run.stdout
 
 
 BOMB = "<!DOCTYPE x [<!ENTITY a 'ha'>" + "".join(
