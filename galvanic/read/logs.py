@@ -25,7 +25,7 @@ _SIGNAL_MARKS = re.compile(
 _STAMP = r"(?P<stamp>[\w ,./()\[\]-]{0,40}\d:\d\d[^\s<>]{0,16}(?: (?:[AaPp][Mm]|[A-Z]{2,5})[\])]?)?)"
 _NICK = r"[^\s<>\d=*-][^\s<>]{0,60}"
 _SAID = re.compile(rf"(?:{_STAMP}[ \t]+)?<[ @+%~&!]{{0,2}}(?P<nick>{_NICK})>(?:[ \t](?P<text>.*)|$)")
-_WEECHAT = re.compile(rf"(?P<stamp>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d)\t[@+%~&!]?(?P<nick>{_NICK})\t(?P<text>.*)")
+_WEECHAT = re.compile(rf"(?P<stamp>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\S*)\t[@+%~&!]?(?P<nick>{_NICK})\t(?P<text>.*)")
 _OPENED = re.compile(r"--- (?:Log|Day) |\*{4} BEGIN LOGGING|Session (?:Start|Time|Close|Ident): ")
 _NOTICE = re.compile(rf"{_STAMP}[ \t]|\*|{_OPENED.pattern}")
 _COLOURS = re.compile(r"\x03(?:\d{1,2}(?:,\d{1,2})?)?|\x04[0-9A-Fa-f]{6}|[\x02\x0f\x11\x16\x1d-\x1f]")
