@@ -39,9 +39,16 @@ def messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
             left_out[DAMAGED] += 1
         else:
             parts = [text] if isinstance(text, str) else text
-            words = "".join(text_of(part.get("text") if isinstance(part, dict) else part) for part in parts)
+            words = "".join(map(_words, parts))
             author = text_of(entry.get("from")) or text_of(entry.get("from_id"))  # a deleted account has no name
             yield Message(author, words, day_of(entry.get("date")))
+
+
+def _words(part: object) -> str:
+    """Return the words of a part of a message; a mention as Discord writes it, which the cleaning knows."""
+    if not isinstance(part, dict):
+        return text_of(part)
+    return "<@0>" if part.get("type") in ("mention", "mention_name") else text_of(part.get("text"))
 
 
 TELEGRAM = ChatFormat("a Telegram export", recognises, messages)

@@ -54,6 +54,7 @@ def test_a_chat_is_what_people_wrote_in_it() -> None:
             sent("The lamp burns."),
             sent(["Look ", {"type": "bold", "text": "there"}, ", ", {"type": "pre", "text": "x = 1", "language": ""}]),
             sent([{"type": "text_link", "text": "the page", "href": "https://example.org/"}, " is nice"], "Ben"),
+            sent([{"type": "mention", "text": "@ben"}, " and ", {"type": "mention_name", "text": "Cleo"}, ", look"]),
             sent(["mine: ", {"type": "link", "text": "https://example.org/"}]),
             sent("", media_type="sticker", sticker_emoji="👍"),
             sent("Not mine.", forwarded_from="Cleo"),
@@ -67,6 +68,7 @@ def test_a_chat_is_what_people_wrote_in_it() -> None:
         "Ada: The lamp burns.",
         "Ada: Look there, x = 1",
         "Ben: the page is nice",
+        "Ada: someone and someone, look",
         "user404: Good night",
     ]
     assert (chat.first, chat.last) == (datetime.date(2024, 1, 15), datetime.date(2024, 2, 1))
