@@ -15,6 +15,7 @@ _LONGEST_ENTRY = 65_536  # characters, as of WhatsApp's messages
 _BEGINNING = 500_000  # bytes
 _BEFORE = 3  # lines of which one is a log's first header
 _MANY = 20  # headers at the beginning that no other text has
+_LEVEL = re.compile(r".{0,80}\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL)\b")  # in programs' logs
 
 
 def encoding_of(head: bytes) -> str:
@@ -60,10 +61,12 @@ def lines(file: BinaryIO) -> Iterator[str]:
 
 
 def first_headers(head: str, header: re.Pattern[str]) -> list[re.Match[str]]:
-    """Return the headers of entries at a log's beginning, of which there are many; empty: it is no log."""
+    """Return the headers of entries at a chat's beginning, of which there are many; empty: it is none."""
     text_lines = [line for line in head.splitlines() if line.strip()]
     headers = [match for line in text_lines if (match := header.match(line)) is not None]
     begins = any(header.match(line) for line in text_lines[:_BEFORE])
+    if sum(_LEVEL.match(match.string) is not None for match in headers) > len(headers) / 2:
+        return []
     return headers if begins and len(headers) >= min(_MANY, len(text_lines) / 10) else []  # entries may be long
 
 

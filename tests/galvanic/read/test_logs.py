@@ -57,7 +57,7 @@ WEECHAT = """2016-09-20 10:11:12\t-->\tada (~ada@example.org) has joined #x
 2016-09-20 10:11:14\t--\tMode #x [+o ada] by ben
 2016-09-20 10:11:15\tben\thi ada
 2016-09-20 10:11:15\t *\tben waves
-2016-09-21 10:11:16\tcyd-\thello
+2016-09-21 10:11:16.123456Z\tcyd-\thello
 2016-09-21 10:11:17\t<--\tada (~ada@example.org) has quit (Bye)
 """
 MIRC = """Session Start: Tue Sep 20 00:01:49 2016
@@ -112,6 +112,9 @@ NO_CHATS = {
     "lyrics with times": "[00:12.00] <00:12.04> When <00:12.16> the\n[00:15.30] <00:15.50> stars\n" * 9,
     "HTML": "<p>10:15 <b> hello</b></p>\n<div> 10:16 <ada> x</div>\n" * 9,
     "a program's log": "2024-01-02 10:11:12,123 - root - INFO - started: yes\n2024-01-02 10:11:12 ERROR: no\n" * 9,
+    "a program's log with dashes": "2024-01-02 10:11:12 - INFO: started\n2024-01-02 10:11:13 - ERROR: stopped\n" * 9,
+    "a program's log in brackets": "[2024-01-02 10:11:12] app.INFO: started {}\n[2024-01-02 10:11:13] app.ERROR: x\n"
+    * 9,
     "a table": "date,name,text\n2024-01-02 10:11:12,Ada,hi: you\n" * 9,
     "e-mail": "On 12/03/2024, 10:15, Ada wrote:\n> [10:11] yes\n> hi: you\n\nThanks, Ben\n" * 9,
     "empty lines": "\n \n\n",
