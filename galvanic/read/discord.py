@@ -16,6 +16,8 @@ from galvanic.read.tables import rows
 
 _SPEECH = {"Default", "Reply", "0", "19"}  # types of messages that a member wrote
 _ID = re.compile(r"[0-9]{1,19}")
+_LONGEST = 10_000  # characters of a message whose emoji and mentions are looked for; Discord's have 4,000 at most
+_MOST = 200  # emoji or mentions of a message that are looked for
 # The most frequent notices that stand for system messages where a file doesn't have their types.
 _NOTICE = re.compile(
     r"(?:Joined the server|Pinned a message|Started a thread|Started a call that lasted [\d.,]+ minutes"
@@ -29,7 +31,7 @@ _TEXT = re.compile(r"\s*+={62}\nGuild: .*\nChannel: ")
 
 # A rule stands before and after the head of a text file, and before and after its end.
 _TEXT_HEADER = re.compile(
-    r"(?:={62}|\[(?P<time>[^\[\]]{1,30}\d[:.]\d\d[^\[\]]{0,15})\] (?P<name>.{1,100}?)(?: \(pinned\))?)\Z"
+    r"(?:={62}|\[(?P<time>[^\[\]]{5,30}\d[:.]\d\d[^\[\]]{0,15})\] (?P<name>.{1,40}?)(?: \(pinned\))?)\Z"
 )
 _BLOCK = re.compile(r"\n\n\{(?:Attachments|Embed|Stickers|Reactions)\}(?:\n|\Z)")
 
@@ -68,6 +70,8 @@ def _origin(before: str) -> Origin:
 
 def _raw(content: str, entry: dict[str, Any]) -> str:
     """Return a message with custom emoji and mentions as Discord has them; an export has `:name:` and `@name`."""
+    if len(content) > _LONGEST:
+        return content
     for emoji in _objects(entry, "inlineEmojis") if ":" in content else ():
         name, number = text_of(emoji.get("name")), _id(emoji.get("id"))
         if number and re.fullmatch(r"\w{2,32}", name):
@@ -145,7 +149,7 @@ def _account(files: Files) -> tuple[str, int]:
 
 def _objects(entry: dict[str, Any], key: str) -> list[dict[str, Any]]:
     values = entry.get(key)
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+    return [value for value in values[:_MOST] if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def _name(user: dict[str, Any]) -> str:

@@ -74,6 +74,7 @@ Topic: what we do
 
 [2024-02-29 23:59] ada
 first line
+[10:30] <eve> a line of a log
 
 after an empty one
 
@@ -153,6 +154,13 @@ def test_custom_emoji_and_members_are_written_as_discord_has_them() -> None:
     assert [message.text for message in read] == list(written.values())
 
 
+def test_emoji_and_mentions_are_not_looked_for_in_what_is_no_message_of_discords() -> None:
+    names = [{"id": "123456789012345678", "name": f"emoji_{number}"} for number in range(5_000)]
+    for content in ("ab:" * 300_000, ":ab: " * 1_000):
+        (message,), _ = messages(export(entry(content, inlineEmojis=names, mentions=names)))
+        assert message.text == content
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
@@ -223,7 +231,7 @@ def test_the_text_gives_names_and_the_server_name() -> None:
     read, left_out = messages(TEXT)
     origin = Origin(0, "The Annex", 0)
     assert read == [
-        Message("ada", "first line\n\nafter an empty one", date(2024, 2, 29), 0, origin),
+        Message("ada", "first line\n[10:30] <eve> a line of a log\n\nafter an empty one", date(2024, 2, 29), 0, origin),
         Message("ben#0001", "", date(2024, 2, 29), 0, origin),
         Message("ben#0001", "the last", date(2024, 3, 1), 0, origin),
     ]
