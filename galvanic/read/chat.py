@@ -161,6 +161,7 @@ class Chat:
     last: date | None = None
     left_out: Counter[str] = field(default_factory=Counter)
     origins: set[Origin] = field(default_factory=set)
+    _numbers: dict[int | str, int] = field(default_factory=dict)  # of speakers, by their ids or names
     _file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
 
     @functools.cached_property
@@ -170,15 +171,14 @@ class Chat:
 
     def add(self, messages: Iterable[Message]) -> None:
         """Clean messages and keep their lines. Raises UserError: too many people; or as the reader."""
-        numbers = {(speaker.author_id or speaker.name): number for number, speaker in enumerate(self.speakers)}
         self._file.seek(0, io.SEEK_END)
         for message in messages:
             if (line := self._line(message)) == "":
                 continue
             name = _shown_name(message.author) or NAMELESS
             key = message.author_id or name
-            if (number := numbers.get(key)) is None:
-                number = numbers[key] = len(self.speakers)
+            if (number := self._numbers.get(key)) is None:
+                number = self._numbers[key] = len(self.speakers)
                 self.speakers.append(Speaker(name, message.author_id))
                 if number == MOST_SPEAKERS:
                     raise UserError(
@@ -214,8 +214,8 @@ class Chat:
 
     def chosen(self, options: ChatOptions) -> set[int]:
         """Return the numbers of the people whose lines are to be learned. Raises UserError: nobody's, or unknown."""
-        chosen = self._numbers(options.only) if options.only else set(range(len(self.speakers)))
-        chosen -= self._numbers(options.without)
+        chosen = self._called(options.only) if options.only else set(range(len(self.speakers)))
+        chosen -= self._called(options.without)
         if not chosen:
             raise UserError("Nothing of that chat would be left.", "Leave out `--only` or `--without`.")
         return chosen
@@ -226,7 +226,7 @@ class Chat:
             if number in chosen:
                 yield f"{line_by(self.invented[number], line) if speakers else line}\n"
 
-    def _numbers(self, names: Sequence[str]) -> set[int]:
+    def _called(self, names: Sequence[str]) -> set[int]:
         """Return the numbers of people by their names, however these are capitalised, or ids."""
         by_name = dict[str, set[int]]()
         for number, speaker in enumerate(self.speakers):

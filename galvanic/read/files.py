@@ -111,6 +111,8 @@ def files_at(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
     """Yield files, and those in folders that are not hidden, with names. Raises OSError."""
     for path in paths:
         if not path.is_dir():
+            if path.exists() and not path.is_file():  # a pipe or a device, which can't be read twice
+                raise OSError(errno.EINVAL, "it is no file")
             yield path.name, path
             continue
         for file in sorted(path.rglob("*")):

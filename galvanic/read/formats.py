@@ -19,19 +19,19 @@ from galvanic.read.chat import (
 )
 from galvanic.read.discord import DISCORD_EXPORTS, DISCORD_PACKAGE
 from galvanic.read.documents import DocumentFormat, bounded
+from galvanic.read.encodings import head_text, is_binary
 from galvanic.read.epub import EPUB
 from galvanic.read.files import Files, files_at
-from galvanic.read.lines import encoding_of, head_text
 from galvanic.read.logs import IRC, SIGNAL
 from galvanic.read.markdown import MARKDOWN
 from galvanic.read.pages import HTML
 from galvanic.read.pdf import PDF
-from galvanic.read.refusals import harmless
+from galvanic.read.refusals import harmless, refuse_documents
 from galvanic.read.slack import SLACK
 from galvanic.read.subtitles import SUBTITLES
 from galvanic.read.tables import table
 from galvanic.read.telegram import TELEGRAM
-from galvanic.read.text import NUL_SHARE, Text, collected, read, without_licence
+from galvanic.read.text import Text, collected, read, without_licence
 from galvanic.read.whatsapp import WHATSAPP
 from galvanic.read.word import WORD
 from galvanic.source import chunks, cleaned
@@ -94,7 +94,7 @@ def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) 
             raise UserError(f"There is no message to learn in {chat.format}.", reasons)
         return chat
     refuse_for_text(options)
-    texts = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path))]
+    texts = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path), path)]
     if not texts:
         raise UserError("None of these files holds a text that I can read.", "Give a text, a book, or a chat.")
     if len(texts) == 1:
@@ -137,6 +137,8 @@ def _chat_format(head: bytes, options: ChatOptions) -> ChatFormat | None:
 
     Discord's messages are no table: their authors' ids must not be lost.
     """
+    if is_binary(head):
+        return None
     text, column = head_text(head), options.text_column
     as_table = ChatFormat("a table", bool, lambda file, left_out: table(file, column, options.speaker_column, left_out))
     formats = (*DISCORD_EXPORTS, as_table) if column else CHATS
@@ -147,11 +149,12 @@ def _document_format(head: bytes) -> DocumentFormat | None:
     return next((document for document in DOCUMENTS if document.recognises(head)), None)
 
 
-def _is_text(head: bytes) -> bool:
-    """Return whether a file among several may hold a text: it is a document, or no binary file."""
-    text = head.decode(encoding_of(head), "replace")
-    has_words = text != "" and text.count("\0") <= len(text) * NUL_SHARE
-    return has_words or _document_format(head) is not None
+def _is_text(head: bytes, path: str) -> bool:
+    """Return whether a file among several may hold a text. Raises UserError: it is a document that can't be read."""
+    if _document_format(head) is not None:
+        return True
+    refuse_documents(head, path)
+    return head != b"" and not is_binary(head)
 
 
 def _read_text(files: Files, path: str, workdir: Path | None) -> Text:

@@ -1,6 +1,5 @@
 """Read files of lines: logs, tables and chats that are plain text."""
 
-import codecs
 import io
 import re
 from collections import Counter
@@ -8,8 +7,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from galvanic.read.chat import DAMAGED, SYSTEM
+from galvanic.read.encodings import BAD_BYTES, encoding_of, head_text
 
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LONGEST = 1_000_000  # characters of a line that are read at once; the rest comes as lines of its own
 _LONGEST_ENTRY = 65_536  # characters, as of WhatsApp's messages
 _BEGINNING = 500_000  # bytes
@@ -18,33 +17,14 @@ _MANY = 20  # headers at the beginning that no other text has
 _LEVEL = re.compile(r".{0,80}\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL)\b")  # in programs' logs
 
 
-def encoding_of(head: bytes) -> str:
-    """Return the encoding of a chat's file by its first bytes: as its mark says, else UTF-8 or cp1252.
-
-    A few damaged bytes don't make a file cp1252: it is, if more of its characters beyond ASCII are no UTF-8 than are.
-    """
-    for mark, encoding in _MARKS:
-        if head.startswith(mark):
-            return encoding
-    text = codecs.getincrementaldecoder("utf-8")("replace").decode(head)  # the last character may be cut off
-    wrong = text.count("\ufffd")
-    right = 0 if text.isascii() else sum(map("\x7f".__lt__, text)) - wrong
-    return "cp1252" if wrong > right else "utf-8"
-
-
-def head_text(head: bytes) -> str:
-    """Return the text at a file's beginning with Unix line ends; what can't be decoded is replaced."""
-    return head.decode(encoding_of(head), "replace").replace("\r\n", "\n").replace("\0", "")
-
-
 def beginning(file: BinaryIO) -> str:
     """Return the text at a file's beginning, as `head_text`; it is still to be read."""
     return head_text(_peek(file))
 
 
 def text_file(file: BinaryIO) -> io.TextIOWrapper:
-    """Return a file of bytes as a file of text; what can't be decoded is replaced."""
-    return io.TextIOWrapper(file, encoding_of(_peek(file)), "replace")
+    """Return a file of bytes as a file of text."""
+    return io.TextIOWrapper(file, encoding_of(_peek(file)), BAD_BYTES)
 
 
 def _peek(file: BinaryIO) -> bytes:

@@ -6,7 +6,7 @@ from markdown_it import MarkdownIt
 
 from galvanic.errors import UserError
 from galvanic.read.documents import Document, DocumentFormat
-from galvanic.read.lines import head_text
+from galvanic.read.encodings import head_text
 from galvanic.read.pages import page_text
 from galvanic.read.refusals import SAVE_AS_TEXT
 from galvanic.read.text import decode_text

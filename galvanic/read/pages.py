@@ -8,7 +8,7 @@ from lxml import etree
 
 from galvanic.errors import UserError
 from galvanic.read.documents import Document, DocumentFormat
-from galvanic.read.lines import head_text
+from galvanic.read.encodings import head_text
 from galvanic.read.refusals import HTML as _PAGE
 from galvanic.read.text import decode_text
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from galvanic.read.documents import Document, DocumentFormat
-from galvanic.read.lines import head_text
+from galvanic.read.encodings import head_text
 from galvanic.read.text import decode_text
 
 _BEGIN = re.compile(r"\s*+(?:\d+[ \t]*\n\d+:\d\d:\d\d[,.]\d{1,3} *--> |WEBVTT\b|\[Script Info\])")

@@ -1,33 +1,23 @@
 """Read the text of a file, in memory or on the disk: in parts, so that it may be larger than the memory.
 
-The rules, in order:
-
-1. A file that begins like an office document or an archive is refused.
-2. A byte order mark means UTF-8 or UTF-16, and is not part of the text.
-3. Valid UTF-8 is UTF-8. A file that is cut off within its last character loses that one.
-4. If at least a quarter of the bytes is beyond ASCII, the script is not Latin, and charset-normalizer decides among the
-   usual encodings of Cyrillic, Greek, Hebrew, Arabic, Japanese, Chinese and Korean.
-5. Anything else is cp1252, or Latin-1 if it has one of the five bytes that cp1252 lacks. (For Latin scripts
-   charset-normalizer guesses worse: docs/decisions/021-encodings.md.)
-6. Line ends become `\\n`, and NULs are dropped. If more than one character in a thousand is a NUL, or more than one in
-   twenty another control character, the file is binary and is refused.
+1. A file that begins like an office document or an archive is refused, and so is a binary file.
+2. Its encoding is found by its beginning: `galvanic.read.encodings`. What is cut off within a character loses that one.
+3. Line ends become `\\n`, and NULs and a byte order mark are dropped.
 """
 
-import codecs
 import contextlib
 import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-import charset_normalizer
-
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
+from galvanic.read.encodings import BAD_BYTES, SAMPLE, encoding_of, is_binary
 from galvanic.read.gutenberg import Book, find_book
 from galvanic.read.language import language_of
 from galvanic.read.refusals import refuse, refuse_documents, refuse_formats
@@ -37,20 +27,6 @@ STREAM_ABOVE = 4_000_000  # characters of a text; one that is larger is kept in 
 MAX_NAME = 32
 _MAX_TITLE = 100
 _GUTENBERG_LICENCE = "From Project Gutenberg, gutenberg.org."
-
-NUL_SHARE = 1 / 1000  # of the characters of a text, at most
-_CONTROL_SHARE = 1 / 20
-# Control characters (C0, DEL and C1) without tab, line feed, form feed and carriage return, which texts have.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_ASCII = bytes(range(0x80))
-_NOT_LATIN_SHARE = 1 / 4
-_NOT_LATIN = (
-    *("cp1251", "koi8_r", "cp866"),  # Cyrillic
-    *("cp1253", "cp1255", "cp1256"),  # Greek, Hebrew, Arabic
-    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),  # Japanese, Chinese, Korean
-)
-_SAMPLE = 200_000  # bytes at a file's beginning that decide what it is; with more, the guess is no better
 
 
 @dataclass(frozen=True)
@@ -124,13 +100,6 @@ def without_licence(text: Text, workdir: Path | None) -> Text:
     return replace(only, book=book, left_out=text.chars - only.chars)
 
 
-def collected(parts: Iterable[str], path: Path | None) -> Text:
-    """Collect a text from its parts. `path`: where a large one is written; None: it stays in memory."""
-    out = _Output(path)
-    body = out.take(parts)
-    return Text(body, out.chars, out.hash.hexdigest())
-
-
 def decode_text(data: bytes, name: str) -> str:
     """Decode a text, whatever it is for. Raises UserError if it is empty, damaged or no text."""
     body = _decode(io.BytesIO(data), name, None).body
@@ -139,82 +108,39 @@ def decode_text(data: bytes, name: str) -> str:
 
 
 def _decode(file: BinaryIO, name: str, workdir: Path | None) -> Text:
-    head = file.read(_SAMPLE)
+    head = file.read(SAMPLE)
     if not head:
         raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
     refuse_documents(head, name)
-    says_so, encodings = _encodings(head)
-    for encoding in encodings:
-        out = _Output(workdir and workdir / "corpus.txt")
-        file.seek(0)
-        try:
-            body = out.take(cleaned(out.count_raw(decoded(file, encoding))))
-        except UnicodeDecodeError as error:
-            if says_so:
-                raise UserError(
-                    f"`{name}` says that it is {encoding.upper()}, but a part is not.",
-                    "It may be damaged or cut off: save it again, as UTF-8, and send that.",
-                ) from error
-            continue
-        if out.nuls > out.raw * NUL_SHARE or out.controls > out.chars * _CONTROL_SHARE:
-            refuse(name, "a binary file, not a text")
-        if out.blank:
-            raise UserError(f"`{name}` contains only white space.", "Send a file with some text in it.")
-        return Text(body, out.chars, out.hash.hexdigest())
-    raise AssertionError("latin-1 reads everything")
+    if is_binary(head):
+        refuse(name, "a binary file, not a text")
+    file.seek(0)
+    parts = decoded(file, encoding_of(head), errors=BAD_BYTES)
+    text = collected(cleaned(parts), workdir and workdir / "corpus.txt")
+    if not any(map(str.strip, chunks(text.body))):
+        raise UserError(f"`{name}` contains only white space.", "Send a file with some text in it.")
+    return text
 
 
-class _Output:
-    """Collects a text in memory, or in a file at `path` if it is large, and counts what a binary file would show."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self.hash = hashlib.sha256()
-        self.chars = self.controls = self.raw = self.nuls = 0
-        self.blank = True
-
-    def count_raw(self, parts: Iterable[str]) -> Iterator[str]:
-        """Count characters and NULs before `cleaned` drops any."""
+def collected(parts: Iterable[str], path: Path | None) -> Text:
+    """Collect a text from its parts. `path`: where a large one is written; None: it stays in memory."""
+    kept = list[str]()
+    digest = hashlib.sha256()
+    chars = 0
+    with contextlib.ExitStack() as stack:
+        file: BinaryIO | None = None
         for part in parts:
-            self.raw += len(part)
-            self.nuls += part.count("\0")
-            yield part
-
-    def take(self, parts: Iterable[str]) -> str | Path:
-        """Collect all parts, of `CHUNK` characters or so, and return the text or its path."""
-        kept: list[str] = []
-        with contextlib.ExitStack() as stack:
-            file: BinaryIO | None = None
-            for part in parts:
-                data = part.encode("utf-8", "surrogatepass")
-                self.hash.update(data)
-                self.chars += len(part)
-                self.controls += len(_CONTROL.findall(part))
-                self.blank = self.blank and not part.strip()
-                if file is None and self._path is not None and self.chars > STREAM_ABOVE:
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
-                    file = stack.enter_context(self._path.open("wb"))
-                    file.write("".join(kept).encode("utf-8", "surrogatepass"))
-                    kept.clear()
-                if file is None:
-                    kept.append(part)
-                else:
-                    file.write(data)
-            return self._path if file is not None and self._path is not None else "".join(kept)
-
-
-def _encodings(head: bytes) -> tuple[bool, tuple[str, ...]]:
-    """Return whether the file itself says its encoding, and the encodings to try, in order."""
-    for mark, encoding in _MARKS:
-        if head.startswith(mark):
-            return True, (encoding,)
-    return False, ("utf-8", *filter(None, [_not_latin(head)]), "cp1252", "latin-1")
-
-
-def _not_latin(sample: bytes) -> str | None:
-    if len(sample) == _SAMPLE and b"\n" in sample:  # a newline is never half a character in these encodings
-        sample = sample[: sample.rindex(b"\n")]
-    if len(sample.translate(None, _ASCII)) < len(sample) * _NOT_LATIN_SHARE:
-        return None
-    best = charset_normalizer.from_bytes(sample, cp_isolation=list(_NOT_LATIN)).best()
-    return best.encoding if best is not None else None
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(data)
+            chars += len(part)
+            if file is not None:
+                file.write(data)
+                continue
+            kept.append(part)
+            if path is not None and chars > STREAM_ABOVE:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(path.open("wb"))
+                file.write("".join(kept).encode("utf-8", "surrogatepass"))
+                kept.clear()
+    body = path if file is not None and path is not None else "".join(kept)
+    return Text(body, chars, digest.hexdigest())

@@ -19,8 +19,9 @@ from hypothesis import given, strategies as st
 from galvanic.errors import UserError
 from galvanic.read import formats
 from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, UNSAFE, WORDLESS, Chat, ChatOptions, Message, Origin
+from galvanic.read.encodings import head_text
 from galvanic.read.files import Files
-from galvanic.read.lines import head_text, text_file
+from galvanic.read.lines import text_file
 from tests.galvanic.read.reading import read_chat, zipped
 
 ADA, BEN = 10**17 + 1, 10**17 + 2

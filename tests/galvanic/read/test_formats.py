@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,23 @@ def test_a_chat_in_any_encoding_and_under_any_name_is_a_chat(data: str, encoding
     assert lines(chat_of(("notes.csv", mark + data.encode(encoding)))) == lines(chat_of(("x", data)))
 
 
+WORDS = "старая лодка лежала на берегу и никто не помнил чья она была вечером рыбаки пели песни у огня"
+RUSSIAN = "".join(
+    f"[10:11] <Иван> {' '.join(random.Random(number).sample(WORDS.split(), 9))}\n" for number in range(99)
+)
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8-r"])
+def test_a_chat_in_an_old_encoding_is_read_as_a_text_is(encoding: str) -> None:
+    assert lines(chat_of(("log", RUSSIAN.encode(encoding)))) == lines(chat_of(("log", RUSSIAN)))
+
+
+def test_a_log_may_have_lines_in_two_encodings() -> None:
+    log = "[10:11] <Ada> café olé\n"
+    chat = chat_of(("log", log.encode() * 3 + log.encode("cp1252") * 2))
+    assert lines(chat) == ["Ada: café olé"] * 5
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_options_choose_what_is_learned_of_a_chat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streamed: bool
@@ -90,8 +108,20 @@ def test_what_is_wanted_of_a_chat_is_refused_for_a_text(tmp_path: Path, options:
 
 def test_all_files_are_tables_if_columns_are_named() -> None:
     options = ChatOptions(text_column="what", speaker_column="who")
-    chat = chat_of(("a.csv", "who,what\nAda,hi\n"), ("b.jsonl", '{"who": "Ben", "what": "ho"}\n'), options=options)
+    tables = [
+        ("a.csv", "who,what\nAda,hi\n"),
+        ("b.jsonl", '{"who": "Ben", "what": "ho"}\n'),
+        ("c.png", bytes(range(256))),
+    ]
+    chat = chat_of(*tables, options=options)
     assert lines(chat) == ["Ada: hi", "Ben: ho"]
+    assert chat.left_out == {OTHER_FILES: 1}
+
+
+@pytest.mark.parametrize("head", [b"{\\rtf1", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
+def test_a_document_that_cannot_be_read_is_refused_among_texts(head: bytes) -> None:
+    with pytest.raises(UserError, match=r"`b\.doc` looks like"):
+        read(("a.txt", "Words."), ("b.doc", head + bytes(99)))
 
 
 def test_files_without_a_text_are_refused() -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.read.chat import DAMAGED, SYSTEM, ChatFormat, Message
+from galvanic.read.encodings import head_text
 from galvanic.read.formats import CHATS
-from galvanic.read.lines import head_text
 from galvanic.read.logs import IRC, SIGNAL
 from galvanic.read.whatsapp import WHATSAPP
 

@@ -15,8 +15,8 @@ from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.read.chat import BOTS, DAMAGED, OTHER_FILES, SYSTEM, WORDLESS, Chat
+from galvanic.read.encodings import head_text
 from galvanic.read.files import Files
-from galvanic.read.lines import head_text
 from galvanic.read.slack import messages, recognises
 from tests.galvanic.read.reading import lines, read_chat, zipped
 

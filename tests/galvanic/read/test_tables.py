@@ -11,9 +11,9 @@ from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.read.chat import DAMAGED, WORDLESS, Chat, ChatOptions
+from galvanic.read.encodings import head_text
 from galvanic.read.files import Files
 from galvanic.read.formats import read_files
-from galvanic.read.lines import head_text
 from galvanic.read.tables import table
 from tests.galvanic.read.reading import lines, read_chat, read_text
 

@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.read.chat import BOTS, DAMAGED, FORWARDED, SYSTEM, UNSAFE, WORDLESS, Chat
-from galvanic.read.lines import head_text
+from galvanic.read.encodings import head_text
 from galvanic.read.telegram import messages, recognises
 from tests.galvanic.read.reading import lines, read_chat
 

@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 
 from galvanic.read.chat import OTHER_FILES, SYSTEM, WORDLESS, Message
 from galvanic.read.cleaning import clean
-from galvanic.read.lines import head_text
+from galvanic.read.encodings import head_text
 from galvanic.read.whatsapp import WHATSAPP
 from tests.galvanic.read.reading import lines, read_chat, zipped
 
