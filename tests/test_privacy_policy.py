@@ -48,7 +48,7 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "e2e/test_channels.py::test_ones_own_words_make_a_model_of_ones_own",
     ),
     "exported files": (
-        "e2e/test_rooms.py::test_a_demoted_admin_exports_nothing_more",
+        "bot/test_rooms.py::test_a_demoted_admin_exports_nothing_more",
         "bot/test_imports.py::test_a_file_that_may_not_be_used_is_refused_and_not_kept",
     ),
     "models of books": ("e2e/test_models.py::test_deleting_asks_first_and_only_the_asker_answers",),

@@ -1,7 +1,7 @@
 """A hand to drive a bot that is connected to a playground of the same process."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import discord
@@ -205,13 +205,24 @@ class Live:
 
     async def deny(self, *permissions: str, channel_id: int = CHANNEL_IDS["lab"], who: int = BOT_ID) -> None:
         """Take permissions in a channel from the bot, or from a person, and wait until the bot knows of it."""
-        denied = discord.Permissions(**dict.fromkeys(permissions, True)).value
+        await self._overwrite(channel_id, who, deny=_bits(permissions))
+
+    async def allow(self, *permissions: str, channel_id: int = CHANNEL_IDS["lab"]) -> None:
+        """Give the bot permissions in a channel besides those that it has, and wait until it knows of it."""
+        overwrites = self.world.get_channel(channel_id).overwrites
+        own = next((entry.allow for entry in overwrites if entry.target_id == BOT_ID), 0)
+        await self._overwrite(channel_id, BOT_ID, allow=own | _bits(permissions))
+
+    async def _overwrite(self, channel_id: int, who: int, allow: int = 0, deny: int = 0) -> None:
         channel = self.world.get_channel(channel_id)
         others = [entry for entry in channel.overwrites if entry.target_id != who]
-        channel.overwrites = [*others, Overwrite(who, OverwriteType.MEMBER, allow=0, deny=denied)]
+        channel.overwrites = [*others, Overwrite(who, OverwriteType.MEMBER, allow=allow, deny=deny)]
         self.world.announce_channel_update(channel_id)
         seen: Any = self.bot.get_channel(channel_id)
-        await self.until(lambda: (who, denied) in [(one.id, one.deny) for one in seen._overwrites], "the bot to know")
+        known = (who, allow, deny)
+        await self.until(
+            lambda: known in [(one.id, one.allow, one.deny) for one in seen._overwrites], "the bot to know"
+        )
 
     def requests(self, *methods: str) -> list[Any]:
         """What the bot sent Discord, newest last."""
@@ -223,6 +234,10 @@ def cog(bot: Galvanic, kind: type[C]) -> C:
     added = bot.get_cog(kind.__cog_name__)
     assert isinstance(added, kind)
     return added
+
+
+def _bits(permissions: Iterable[str]) -> int:
+    return discord.Permissions(**dict.fromkeys(permissions, True)).value
 
 
 def _id_of(channel: str | int) -> int:

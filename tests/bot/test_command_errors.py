@@ -4,6 +4,7 @@ import pytest
 
 from bot.words import code
 from playground.places import CHANNEL_IDS, USER_IDS
+from tests.bot.channels import Away, model_of
 from tests.bot.live import Live
 
 
@@ -52,12 +53,43 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
         ("!sync", "Only the bot's operator", "Ask them"),
         ("!model delete", "`NAME` is missing", "Usage: `!model delete NAME`"),
         ("!model rename", "`OLD` is missing", "as in `!model rename frankenstein-2 victor`"),
+        ("!model rename a b c", "!model rename OLD NEW", ""),
+        ("!model dlete walrus", "", "Did you mean `!model delete`?"),
+        ("!model nonsense", "It has `delete`, `export`", ""),
+        ("!train frankenstien", "There is no text called `frankenstien`", "Did you mean `frankenstein`"),
+        ("!train", "What should I learn?", "!catalogue"),
+        ("!train python-docs --from nosuch", "No model called `nosuch`", "!models"),
+        ("!train more --layers 2", "keeps its network", "Leave out `--layers`"),
+        ("!generate the sea --from-corpus", "so it can't use your words", "Leave out the words"),
+        ("!generate the sea --mix a,b --model c", "don't go together", "Leave out one"),
+        ("!cancel t-1", "There is no training `t-1`", "bottom of its card"),
+        ("!surprise", "Which text should I look at?", "reply to a message"),
+        (f"!surprise {'x' * 1_001}", "1,001 characters", "Use a part"),
+        ("!compare", "Which words should I continue?", "!compare the sea"),
+        ("!compare the sea --temperatures 0.5", "names only one", "--temperatures 0.4,0.8,1.2"),
+        ("!compare the sea --temperatures 0.5,3", "`3` in `--temperatures`", "from 0 to 2"),
+        ("!compare the sea --temperatures 1,2,0,1.1,1.2,1.3,1.4", "names 7", "2 to 6"),
+        ("!compare the sea --models tides,tides", "names `tides` twice", "once"),
+        ("!compare the sea --models tides,alice --temperatures 1,2", "don't go together", "leave out"),
+        ("!compare the sea --length 5000", "`--length` is 5000", "1 to 800"),
+        ("!generate the sea --mix tides,wordy", "`word` model, which can't be mixed", "recipe `char`"),
     ],
 )
 async def test_what_is_said(live: Live, typed: str, problem: str, remedy: str) -> None:
+    for name in ("tides", "wordy") if "tides" in typed else ():
+        model_of(live, name, recipe="word" if name == "wordy" else "char")
     said = await live.ask(typed, person="ben")
     assert problem in said
     assert remedy in said
+
+
+async def test_without_redis_commands_say_so_and_work_again_later(live: Live) -> None:
+    redis = Away(live)
+    redis.gone = True
+    for typed in ("!generate the sea", "!train python-docs", "!models", "!status"):
+        assert "can't be reached" in await live.ask(typed)
+    redis.gone = False
+    assert "There is no model here yet" in await live.ask("!models")
 
 
 async def test_errors_of_slash_commands_are_for_the_person_alone(live: Live) -> None:

@@ -82,6 +82,32 @@ async def test_a_reply_goes_on_from_what_both_said(live: Live, worker: StandIn) 
     assert sum(piece.chars for piece in third.pieces) == len(third.seed)
 
 
+async def test_the_state_is_told_and_switched_by_those_who_may(live: Live) -> None:
+    assert "Chat is **off** here" in await live.ask("!chat", person="ben")
+    refused = await live.ask("!chat on", person="ben")
+    assert "You can't turn chat on or off here" in refused
+    assert "Manage Channels" in refused
+    live.slash("ada", "chat", state="on")
+    await live.until(lambda: live.showing("Chat is **on**") or live.whispered("ada", "Chat is **on**"), "the answer")
+    assert "Chat is **off**" in await live.ask("!chat off")
+
+
+async def test_a_mention_with_a_command_is_the_command(live: Live, worker: StandIn) -> None:
+    assert "There is no text called `nosuch`" in await live.ask(f"{MENTION} train nosuch")
+    assert "I learn to write from any text" in await live.ask(MENTION)
+    job, _ = await say(live, worker, f"{MENTION} trian nosuch")
+    assert job.seed == "trian nosuch\n", "words that are no command are chat"
+
+
+async def test_without_chat_a_mention_is_told_how_to_switch_it_on(live: Live) -> None:
+    told = await live.ask(f"{MENTION} hello", person="ben")
+    assert all(words in told for words in ("Chat is off in this channel", "`!chat on`", "`!help`"))
+    assert "I learn to write from any text" in await live.ask(MENTION)
+    of_another = live.send(f"a word about {MENTION[:-1]}0>")
+    await live.handled()
+    assert live.answer(of_another) is None
+
+
 async def test_nobody_elses_talk_is_used(live: Live, worker: StandIn) -> None:
     secret = live.send("a secret of mine", person="cleo")
     job, _ = await say(live, worker, f"{MENTION} what do you say?", reply_to=secret, person="ben")

@@ -10,10 +10,10 @@ from bot.servers import access
 from bot.servers.access import Viewer
 from bot.train.cog_jobs import Jobs
 from galvanic.errors import UserError
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS, USER_IDS, private_to
 from shared import keys
 from shared.connect import connect
-from shared.events import Event, Imported, Interrupted, Sample
+from shared.events import Event, Failed, Imported, Interrupted, Sample
 from shared.jobs import (
     MODEL_FILE,
     SURPRISE_FILE,
@@ -148,6 +148,45 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
     (said,) = await refusals(live, "atrium", ["galvanic:cancel:t-77"])
     assert "There is no training" in said
     assert await live.models.registry.record("m1") is not None
+
+
+async def test_it_is_known_only_where_all_could_have_read_its_channel(live: Live) -> None:
+    heard(live)
+    inside = live.world.create_thread(CELLAR, "racks", ADA).id
+    aside = live.world.create_thread(CELLAR, "aside", ADA, type=12).id
+    corner = live.world.create_thread(LAB, "corner", ADA, type=12).id
+    made = live.world.create_channel(GUILD, "hall", overwrites=private_to(GUILD, [ADA, BEN, USER_IDS["dora"]])).id
+    room = await den(live)
+    for channel in (CELLAR, LAB):  # the bot reads private threads that nobody called it into
+        await live.allow("manage_threads", channel_id=channel)
+    await live.until(lambda: all(live.guild.get_channel_or_thread(one) for one in (inside, aside, corner, made)), "all")
+
+    async def is_known(channel: int, name: str = "whispers") -> bool:
+        return "No model called" not in await live.ask(f"!model info {name}", channel=channel)
+
+    where = (CELLAR, inside, room, aside, LAB, CHANNEL_IDS["tavern"], corner, made)
+    assert [await is_known(channel) for channel in where] == [True] * 4 + [False] * 4
+    heard(live, aside, model_id="m2", name="asides")  # a private thread is heard only in itself
+    assert [await is_known(channel, "asides") for channel in where] == [False] * 3 + [True] + [False] * 4
+    heard(live, model_id="m3", name="both", readings=(ref(), ref(CHANNEL_IDS["tavern"])))
+    assert await is_known(CELLAR, "both"), "what all can read takes nothing away"
+
+
+async def test_a_demoted_admin_exports_nothing_more(live: Live) -> None:
+    heard(live)
+    await standing(live)
+    live.bot.settings.generate_cooldown_s = 0
+    worker, refused = StandIn(live.bot.settings), "Only members with Manage Server"
+    asked = {"person": "ben", "channel": "cellar"}
+    assert refused in await live.ask("!model export whispers", **asked), "though he is its owner"
+    live.world.add_member_role(GUILD, BEN, ROLE_IDS["Stewards"])
+    live.send("!model export whispers", **asked)
+    worker.tell(await worker.asked(live), Failed(problem="enough"))
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    live.world.remove_member_role(GUILD, BEN, ROLE_IDS["Stewards"])
+    assert refused in await live.ask("!model export whispers", **asked)
+    assert refused in str(await refusals(live, "cellar", ["galvanic:export:m1"]))
+    assert not worker.waiting()
 
 
 async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:

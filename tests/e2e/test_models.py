@@ -70,13 +70,6 @@ def test_a_models_card_has_a_picture_and_what_can_be_done(system: System) -> Non
         assert labels(card) == ["Generate", "Use here", "Export", "Delete…"]
 
 
-def test_mistyped_subcommands_are_explained(system: System) -> None:
-    system.add_model("walrus")
-    assert "Did you mean `!model delete`?" in ask(system, "!model dlete walrus")
-    assert "It has `delete`, `export`" in ask(system, "!model nonsense")
-    assert "!model rename OLD NEW" in ask(system, "!model rename walrus a b")
-
-
 # ---------------------------------------------------------------------- choosing
 
 

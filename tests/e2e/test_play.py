@@ -1,4 +1,4 @@
-"""Comparisons, mixtures, surprises and a quiz, as commands of both kinds and after a restart."""
+"""Comparisons, mixtures, surprises, a quiz and a chat, as commands of both kinds and after a restart."""
 
 import pytest
 
@@ -57,28 +57,6 @@ def test_one_of_a_comparison_is_continued_after_a_restart_too(system: System) ->
     assert_refused(choose(system, answer, "0", person="ben"), "no longer have this text")
 
 
-@pytest.mark.parametrize(
-    ("typed", "problem", "remedy"),
-    [
-        ("!compare", "Which words should I continue?", "!compare the sea"),
-        ("!compare the sea --temperatures 0.5", "names only one", "--temperatures 0.4,0.8,1.2"),
-        ("!compare the sea --temperatures 0.5,3", "`3` in `--temperatures`", "from 0 to 2"),
-        ("!compare the sea --temperatures 1,2,0,1.1,1.2,1.3,1.4", "names 7", "2 to 6"),
-        ("!compare the sea --models tides,tides", "names `tides` twice", "once"),
-        ("!compare the sea --models tides,alice --temperatures 1,2", "don't go together", "leave out"),
-        ("!compare the sea --length 5000", "`--length` is 5000", "1 to 800"),
-        ("!generate the sea --mix tides,wordy", "`word` model, which can't be mixed", "recipe `char`"),
-        ("!surprise", "Which text should I look at?", "reply to a message"),
-        (f"!surprise {'x' * 1_001}", "1,001 characters", "Use a part"),
-    ],
-)
-def test_what_cannot_be_done_is_explained(system: System, typed: str, problem: str, remedy: str) -> None:
-    text = text_of(system.ask(typed))
-    assert "❌" in text
-    assert problem in text
-    assert remedy in text
-
-
 def test_a_mixture_goes_on_as_one(system: System) -> None:
     answer = system.ask("!generate chapter 12 begins --mix tides:70,alice:30 --length 40")
     assert written(answer).startswith("**chapter 12 begins**")
@@ -109,3 +87,14 @@ def test_a_quiz_goes_on_after_a_restart_and_is_answered_in_time(system: System) 
     assert not buttons(ended)
     assert ended["mentions"] == []
     assert text_of(system.ask("!quiz scores")).count(" of 1") == 3
+
+
+def test_a_mention_is_answered_by_the_channels_model(system: System) -> None:
+    assert "Chat is **on**" in text_of(system.ask("!chat on"))
+    answer = system.ask(f"<@{system.client.world().bot_user_id}> the tide, @everyone?", person="ben")
+    assert answer["embeds"] == []
+    assert answer["content"]
+    assert "the tide, @everyone?" not in answer["content"]
+    assert answer["mentions"] == []
+    assert not answer["mention_everyone"]
+    assert "Chat is **off**" in text_of(system.ask("!chat off"))

@@ -7,8 +7,7 @@ from typing import Any
 
 import discord
 import pytest
-from simcord.backend.models import Message, Overwrite, User
-from simcord.enums import OverwriteType
+from simcord.backend.models import Message, User
 from structlog.testing import capture_logs
 
 from bot.talk import personas
@@ -356,10 +355,7 @@ async def test_its_texts_are_covered_and_deleted_like_others(live: Live, worker:
     last = spoken(live)[-1]
     live.acts.on_message(USER_IDS["ben"], LAB, last.id, "Delete this text")
     await live.until(lambda: live.whispered("ben", "Give me Manage Messages"), "what is missing")
-    granted = discord.Permissions(manage_messages=True)
-    overwrite = Overwrite(BOT_ID, OverwriteType.MEMBER, allow=granted.value, deny=0)
-    live.world.get_channel(LAB).overwrites.append(overwrite)
-    live.world.announce_channel_update(LAB)
+    await live.allow("manage_messages")
     live.acts.on_message(USER_IDS["ben"], LAB, last.id, "Delete this text")
     await live.until(lambda: spoken(live) == [other], "the deletion without a webhook")
 

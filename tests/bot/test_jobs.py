@@ -1,0 +1,146 @@
+"""Who may have how many trainings and who ends which; without a name a command means the only one that there is."""
+
+import pytest
+
+from playground.places import CHANNEL_IDS, USER_IDS
+from shared import keys
+from shared.events import Failed
+from shared.jobs import ExportJob
+from tests.bot.channels import model_of
+from tests.bot.live import Live, text_of
+from tests.bot.stand_in import StandIn, lab
+from tests.factories import corpus, progress, train_job
+
+LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
+
+
+async def entered(live: Live, number: int, person: str = "ada", channel_id: int = LAB) -> str:
+    """A training that waits, or that `StandIn.claim` takes."""
+    text = corpus(sha256=f"{number:064}")
+    job = train_job(job_id=f"t-{number}", place=lab(channel_id, person), corpus=text)
+    assert await live.core.jobs.submit_train(job, "text", (9, 9)) == "entered"
+    return job.job_id
+
+
+async def over(live: Live, job_id: str) -> bool:
+    return not await live.bot.redis.hexists(keys.ACTIVE, job_id)
+
+
+@pytest.mark.parametrize("command", ["cancel", "finish"])
+async def test_none_is_said(live: Live, command: str) -> None:
+    await entered(live, 1, "ben")
+    said = await live.ask(f"!{command}", person="cleo")
+    assert "You have no training waiting or running here" in said
+    assert "`!jobs` lists" in said
+
+
+async def test_the_only_one_is_cancelled(live: Live) -> None:
+    bens, adas = await entered(live, 1, "ben"), await entered(live, 2)
+    assert "Cancelled" in await live.ask("!cancel")
+    assert await over(live, adas)
+    assert not await over(live, bens)
+
+
+async def test_of_several_one_has_to_be_named(live: Live) -> None:
+    await entered(live, 1)
+    await entered(live, 2, channel_id=CELLAR)
+    said = await live.ask("!cancel")
+    assert "You have 2 trainings" in said
+    assert "`!cancel JOB`" in said
+    assert not await over(live, "t-1")
+
+
+async def test_the_one_that_runs_is_finished(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    running = await entered(live, 1)
+    worker.begin().publish(progress())
+    await entered(live, 2)
+    assert "Finishing" in await live.ask("!finish")
+    assert await live.core.jobs.control(running) == "finish"
+
+
+async def test_the_channels_model_is_exported(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    assert "There is no model here yet" in await live.ask("!model export")
+    await live.models.registry.use(LAB, model_of(live, "bens", owner_id=USER_IDS["ben"]))
+    assert "isn't your model" in await live.ask("!model export", person="cleo")
+    live.send("!model export", person="ben")
+    job = await live.job(await worker.asked(live), ExportJob)
+    assert job.model.name == "bens"
+
+
+async def test_an_import_that_a_worker_refuses_has_its_cooldown(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    live.bot.settings.train_cooldown_s = 600
+    sent = live.send("!model import", files={"x.safetensors": b"no model"})
+    worker.tell(await worker.asked(live), Failed(problem="model.safetensors is no model.", remedy="Export one."))
+    assert "`x.safetensors` is no model" in text_of(await live.answered(sent))
+    await live.until(lambda: not worker.waiting(), "the job to be over")
+    again = live.send("!model import", files={"x.safetensors": b"no model"})
+    assert "a bit fast" in text_of(await live.answered(again))
+
+
+async def test_a_moderator_without_a_training_ends_nobodys(live: Live) -> None:
+    bens = await entered(live, 1, "ben")
+    assert "You have no training" in await live.ask("!cancel", person="dora")
+    assert not await over(live, bens)
+
+
+async def test_nobody_has_more_than_the_quotas_allow(live: Live) -> None:
+    live.bot.settings.train_cooldown_s = 600
+    live.bot.settings.train_jobs_per_user, live.bot.settings.train_jobs_per_server = 2, 3
+    for number, person in enumerate(("ada", "ben", "ben")):
+        await entered(live, number, person)
+    refused = await live.ask("!train python-docs", person="ben")
+    assert "You already have 2 trainings waiting or running here" in refused
+    assert "`!jobs` lists them" in refused
+    live.slash("dora", "train", source="python-docs")
+    words = "This server already has 3 trainings waiting or running, the most it may have."
+    await live.until(lambda: live.whispered("dora", words), "the same of the server")
+    assert not live.shown("Learning"), "no card was left behind"
+    assert not await live.bot.redis.keys("cooldown:train:*"), "what is refused costs nothing"
+    assert "Learning" in await live.ask("!train python-docs", person="ben", channel="atrium")
+    await live.ask("!cancel t-1", person="ben")
+    await live.bot.redis.delete(*await live.bot.redis.keys("cooldown:train:*"))
+    assert "Learning" in await live.ask("!train python-docs", person="ben")
+
+
+async def test_a_full_store_takes_no_more_models(live: Live) -> None:
+    model_of(live, "bulky", file_bytes=2_000_000_000)
+    refused = await live.ask("!train python-docs")
+    assert "take 2,000.0 MB, and 2,000 MB is the most" in refused
+    assert "`!model delete NAME`" in refused
+
+
+async def test_those_who_may_end_a_training_that_waits(live: Live) -> None:
+    for number, place in enumerate((LAB, CELLAR), 1):
+        await live.follow(train_job(job_id=f"t-{number}", place=lab(place, "ben")), card=True)
+    card = await live.until(lambda: live.showing("job t-1"), "the card")
+    assert "isn't yours" in await live.ask("!finish t-1", person="cleo", channel="library")
+    # Neither a moderator who can't see the channel nor another server learns that there is one.
+    for where in ({"person": "dora"}, {"person": "ben", "channel": "atrium"}):
+        assert "There is no training" in await live.ask("!cancel t-2", **where)
+    for unknown in ("t-12", "nonsense"):
+        assert "There is no training" in await live.ask(f"!finish {unknown}")
+
+    async def offered(command: str, person: str, typed: str = "", where: int = LAB) -> list[str]:
+        found = await live.acts.autocomplete(USER_IDS[person], where, command, "job", typed, {})
+        return [choice["value"] for choice in found]
+
+    assert await offered("cancel", "ben") == ["t-1", "t-2"]
+    assert await offered("finish", "dora") == ["t-1"]
+    assert (
+        await offered("finish", "cleo", where=CHANNEL_IDS["library"]) == await offered("cancel", "ben", "zebra") == []
+    )
+    for person, label, words in (
+        ("cleo", "Cancel", "can't send messages"),  # she may only read there
+        ("ben", "Finish now", "hasn't started"),
+        ("cleo", "Samples", "no samples yet"),
+        ("dora", "Cancel", "Cancelled"),
+    ):
+        live.press(person, card, label)
+        await live.until(lambda person=person, words=words: live.whispered(person, words), words)  # type: ignore[misc]
+    await live.until(lambda: "Nothing was kept" in text_of(card), "the end on the card")
+    assert "already ended" in await live.ask("!cancel t-1", person="ben")
+    live.slash("ben", "cancel", "cellar", job="t-2")
+    await live.until(lambda: live.whispered("ben", "Cancelled before it started.", channel="cellar"), "the answer")
