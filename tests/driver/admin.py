@@ -1,4 +1,4 @@
-"""What is changed about the servers themselves: permissions, roles, members, servers, channels and threads.
+"""What is changed about the servers themselves: the bot's permissions, servers and channels.
 
 On Discord a server's admins do this in its settings; here a test does it.
 """
@@ -13,7 +13,7 @@ from simcord.enums import ChannelType, OverwriteType
 from galvanic.errors import UserError
 from playground.control import Act
 from playground.people import MAX_NAME
-from playground.places import ANNEX_ID, BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS, private_to, settle_guild
+from playground.places import ANNEX_ID, BOT_ID, CHANNEL_IDS, GUILD_ID, settle_guild
 from playground.resolve import Resolver, lookup
 from playground.world import World
 from tests.driver.history import small_talk
@@ -32,52 +32,38 @@ class Admin:
         self._world = world
         self._resolver = resolver
         self.guild_keys = {GUILD_ID: "playground", ANNEX_ID: "annex"}
-        # The exceptions that were made with a channel, to go back to.
         self._first = {
-            channel.id: {entry.target_id: entry for entry in channel.overwrites} for channel in world.channels.values()
+            channel.id: entry
+            for channel in world.channels.values()
+            for entry in channel.overwrites
+            if entry.target_id == BOT_ID
         }
+        """The bot's permissions that were made with a channel, to go back to."""
 
     def acts(self) -> list[tuple[str, str, Act]]:
         return [
             ("POST", "permissions", self.permissions),
-            ("POST", "members/roles", self.grant_role),
             ("POST", "servers", self.create_server),
             ("POST", "channels", self.create_channel),
-            ("POST", "private-threads", self.create_private_thread),
             ("DELETE", "channels/{channel}", self.delete_channel),
         ]
 
     async def permissions(self, body: Body) -> Any:
-        """Allow or deny a member, a role or the bot something in a channel; nothing: as it was at first."""
-        world = self._world
-        channel = world.get_channel(self._resolver.channel(body["channel"], BOT_ID))
+        """Deny the bot something in a channel; nothing: as it was at first."""
+        channel = self._world.get_channel(self._resolver.channel(body["channel"], BOT_ID))
         if channel.guild_id is None:
             raise UserError("Direct messages have no permissions.")
-        roles = {role.name: role.id for role in world.guilds[channel.guild_id].roles.values()}
-        target_id = lookup(str(body["target"]), {**roles, **USER_IDS, "bot": BOT_ID}, "member or role")
-        allowed, denied = _permissions(body["allow"]), _permissions(body["deny"])
-        first = self._first.get(channel.id, {}).get(target_id)
-        channel.overwrites = [entry for entry in channel.overwrites if entry.target_id != target_id]
-        if allowed or denied:
-            kind = OverwriteType.ROLE if target_id in roles.values() else OverwriteType.MEMBER
-            kept = first.allow & ~denied if first else 0
-            channel.overwrites.append(Overwrite(target_id, kind, allow=allowed | kept, deny=denied))
+        denied, first = _permissions(body["deny"]), self._first.get(channel.id)
+        channel.overwrites = [entry for entry in channel.overwrites if entry.target_id != BOT_ID]
+        if denied:
+            allowed = first.allow & ~denied if first else 0
+            channel.overwrites.append(Overwrite(BOT_ID, OverwriteType.MEMBER, allow=allowed, deny=denied))
         elif first:
             channel.overwrites.append(first)
-        world.announce_channel_update(channel.id)
+        self._world.announce_channel_update(channel.id)
         return {}
 
-    # ------------------------------------------------------------- roles, members
-
-    async def grant_role(self, body: Body) -> Any:
-        """Give a member a role, or take it away."""
-        guild_id, user_id = self._guild_id(body), self._resolver.user(body["person"])
-        role_id = self._resolver.role(guild_id, body["role"])
-        change = self._world.add_member_role if body["held"] else self._world.remove_member_role
-        change(guild_id, user_id, role_id)
-        return {}
-
-    # ------------------------------------------------- servers, channels, threads
+    # ------------------------------------------------------- servers, channels
 
     async def create_server(self, body: Body) -> Any:
         """Make a server with a text channel, and the bot in it.
@@ -98,27 +84,14 @@ class Admin:
         return {"id": str(guild.id)}
 
     async def create_channel(self, body: Body) -> Any:
-        """Make a text channel, seen by all or by the owner, the bot and `only` these people.
-
-        It begins with `history` messages of small talk.
-        """
+        """Make a text channel, which begins with `history` messages of small talk."""
         history = int(body.get("history", 0))
         if not 0 <= history <= _MAX_HISTORY:
             raise UserError(f"A channel begins with at most {_MAX_HISTORY:,} messages.")
-        guild_id, only = self._guild_id(body), [self._resolver.user(name) for name in body.get("only", [])]
         self._check_channel(body["name"])
-        overwrites = private_to(guild_id, only) if only else []
-        channel = self._world.create_channel(guild_id, body["name"], overwrites=overwrites)
+        channel = self._world.create_channel(self._guild_id(body), body["name"])
         self._world.add_old_messages(channel.id, small_talk(history))
-        self._first[channel.id] = {entry.target_id: entry for entry in channel.overwrites}
         return {"id": str(channel.id)}
-
-    async def create_private_thread(self, body: Body) -> Any:
-        """Start a thread that only its members see, and those who manage threads."""
-        owner_id = self._resolver.user(body["as"])
-        parent_id = self._resolver.channel(body["channel"], owner_id)
-        thread = self._world.create_thread(parent_id, body["name"], owner_id, type=ChannelType.PRIVATE_THREAD)
-        return {"id": str(thread.id)}
 
     async def delete_channel(self, body: Body) -> Any:
         """Delete a channel that was made here, or a thread, with all of its messages."""
@@ -133,7 +106,6 @@ class Admin:
         for thread in [channel for channel in self._world.channels.values() if channel.parent_id == channel_id]:
             self.remove(thread.id)
         self._world.delete_channel(channel_id)
-        self._first.pop(channel_id, None)
 
     def _check_channel(self, name: str) -> None:
         """Here a name is enough to find a channel, whatever its server."""

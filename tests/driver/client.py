@@ -276,18 +276,7 @@ class PlaygroundClient:
 
     def deny_bot(self, *permissions: str, channel: str | None = None) -> None:
         """Take permissions (`send_messages`, `embed_links`, ...) from the bot in a channel; none gives back all."""
-        self.set_permissions("bot", deny=permissions, channel=channel)
-
-    def set_permissions(
-        self, target: str, *, allow: Iterable[str] = (), deny: Iterable[str] = (), channel: str | None = None
-    ) -> None:
-        """Allow or deny a person, a role or the `bot` something in a channel; nothing: as it was at first."""
-        body = {"channel": channel or self.channel, "target": target, "allow": list(allow), "deny": list(deny)}
-        self._call("POST", "/control/permissions", body)
-
-    def set_role(self, person: str, role: str, *, held: bool) -> None:
-        """Give a member a role, by name or id, or take it away."""
-        self._call("POST", "/control/members/roles", {"person": person, "role": role, "held": held})
+        self._call("POST", "/control/permissions", {"channel": channel or self.channel, "deny": list(permissions)})
 
     def create_server(self, name: str, *, channel: str, owner: str | None = None, members: Iterable[str] = ()) -> str:
         """Make a server that the bot is in; its id. It is gone after a restart of the playground.
@@ -301,28 +290,19 @@ class PlaygroundClient:
         body = {"name": name, "channel": channel, "owner": owner or self.person, "members": list(members)}
         return str(self._call("POST", "/control/servers", body)["id"])
 
-    def create_channel(self, name: str, *, only: Iterable[str] = (), guild: str | None = None, history: int = 0) -> str:
-        """Make a text channel that all see, or the owner, the bot and these people only; its id.
-
-        Args:
-            name: of the channel; no other may have it.
-            only: who sees it.
-            guild: key or id of the server.
-            history: so many messages of small talk, or a few more, that it begins with.
-        """
-        body = {"guild": guild, "name": name, "only": list(only), "history": history}
+    def create_channel(self, name: str, *, history: int = 0) -> str:
+        """Make a text channel, which begins with so many messages of small talk; its id. No other may have its name."""
+        body = {"name": name, "history": history}
         return str(self._call("POST", "/control/channels", body, extra_s=history / 2_000)["id"])
 
     def delete_channel(self, channel: str) -> None:
         """Delete a channel that was made by `create_channel`, or a thread."""
         self._call("DELETE", f"/control/channels/{urllib.parse.quote(channel)}")
 
-    def create_thread(
-        self, name: str, *, message_id: str | None = None, private: bool = False, **where: str | None
-    ) -> str:
+    def create_thread(self, name: str, *, message_id: str | None = None, **where: str | None) -> str:
         """Start a thread, from a message or of its own; its id."""
         body = {**self._place(**where), "name": name, "message_id": message_id}
-        return str(self._call("POST", f"/control/{'private-threads' if private else 'threads'}", body)["id"])
+        return str(self._call("POST", "/control/threads", body)["id"])
 
 
 def attachment(name: str, data: bytes) -> dict[str, str]:

@@ -88,9 +88,9 @@ def test_history_is_paged_as_discord_pages_it(server: Server) -> None:
     assert page(f"after={ids[-1]}") == []
     for wrong in ("0", "101", "x"):
         assert call(server, "GET", f"{path}?limit={wrong}")[0] == 400
-    server.client.set_permissions("bot", deny=["read_message_history"], channel=made)
+    server.client.deny_bot("read_message_history", channel=made)
     assert page("limit=3") == []
-    server.client.set_permissions("bot", deny=["view_channel"], channel=made)
+    server.client.deny_bot("view_channel", channel=made)
     assert call(server, "GET", path)[0] == 403
     server.client.delete_channel(made)
 
