@@ -3,7 +3,8 @@
 import re
 from collections.abc import Container
 
-EMOJI = re.compile(r"(<a?:[A-Za-z0-9_]{1,32}:[0-9]{17,20}>)")
+# No id follows, with which the `:name:` that is written in its place could become another emoji.
+EMOJI = re.compile(r"(<a?:[A-Za-z0-9_]{1,32}:[0-9]{17,20}>)(?![0-9]{17,20}>)")
 _LONGEST = 57
 
 

@@ -228,11 +228,11 @@ def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
         return Seed(ids)
     # Every character and custom emoji of a vocabulary's text is a symbol of it.
     unknown = sorted(set(EMOJI.sub("", seed)) - set(vocabulary.symbols))
-    named = " ".join(char if char.isprintable() else f"U+{ord(char):04X}" for char in unknown[:10])
+    shown = " ".join(char if char.isprintable() else f"U+{ord(char):04X}" for char in unknown[:10])
     more = " and others" if len(unknown) > 10 else ""
     if not (ids >= 0).any():
         raise UserError(
-            f"The model knows none of the characters of your words: {named}{more}.",
+            f"The model knows none of the characters of your words: {shown}{more}.",
             "Write in the script of the text that it learned from.",
         )
-    return Seed(ids[ids >= 0], (f"The model has never seen these characters and skipped them: {named}{more}",))
+    return Seed(ids[ids >= 0], (f"The model has never seen these characters and skipped them: {shown}{more}",))

@@ -55,6 +55,8 @@ def test_only_the_most_frequent_are_symbols(recipe: str) -> None:
     many = [f"<:e{number}:{10**17 + number}>" for number in range(MOST_EMOJI + 5)]
     prepared = prepare("\n".join([*many, *many[5:]]), recipe)
     assert {symbol for symbol in prepared.vocabulary.symbols if EMOJI.fullmatch(symbol)} == set(many[5:])
+    nested = "<a<:rare:11111111111111111>22222222222222222>"  # with `:rare:` within, it would be an emoji itself
+    assert "".join(prepare("\n".join([nested, *many, *many[5:]]), recipe).parts()).startswith(nested)
     assert "".join(prepared.parts()).splitlines()[:6] == [":e0:", ":e1:", ":e2:", ":e3:", ":e4:", many[5]]
 
 
