@@ -14,7 +14,7 @@ from bot.types import Context
 from bot.words import replace_surrogates
 from galvanic.errors import UserError
 
-_ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[:])")
+_ESCAPED = re.compile(r"\\([^A-Za-z0-9\s])")
 
 log = structlog.get_logger()
 

@@ -36,7 +36,7 @@ def test_a_mention_without_its_words_is_to_the_bot_only_in_a_chat() -> None:
 
 
 def test_the_words_of_a_card_are_those_that_were_written() -> None:
-    seed, text = "the *sea* [x] <@1>", " was_calm_ ~~and~~ `deep` # 1\n> so\n- far"
+    seed, text = "the *sea* [x] <@1>", " was_calm_ ~~and~~ `deep` # 1\n> so\n- far\n1. [a](b)\n+ c"
     answer = Generated(seed=seed, text=text, temperature=0.8, random_seed=7, seconds=0.2)
     embed = generated(generate_job(job_id="b-1"), answer)
     card: Any = SimpleNamespace(content="", embeds=[embed], author=SimpleNamespace(bot=True))
