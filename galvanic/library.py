@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, RecipeName, StopAt, TrainOptions, checked
-from galvanic.read.chat import ChatOptions
+from galvanic.read.chat import ChatOptions, refuse_for_text
 from galvanic.read.formats import read_paths
 from galvanic.read.text import of_memory
 from galvanic.request import WriteRequest
@@ -126,7 +126,7 @@ def load(path: str | Path) -> Model:
 
 
 def train(
-    text: str | Path | Sequence[Path],
+    text: str | Path | Sequence[str | Path],
     *,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
@@ -190,11 +190,12 @@ def train(
 
 
 def _find_text(
-    text: str | Path | Sequence[Path], name: str | None, workdir: Path, options: ChatOptions
+    text: str | Path | Sequence[str | Path], name: str | None, workdir: Path, options: ChatOptions
 ) -> tuple[str | Path, CorpusInfo]:
     if isinstance(text, str) and (len(text) > _LONGEST_NAME or "\n" in text):
+        refuse_for_text(options)
         return text, of_memory(text).info(name or "text", name or "text", "file")
-    paths = [Path(text)] if isinstance(text, str | Path) else list(text)
+    paths = [Path(path) for path in ([text] if isinstance(text, str | Path) else text)]
     if not paths or not all(path.exists() for path in paths):
         raise UserError(f"There is no text file {text}.", "Give the path of a file, or a text of several lines.")
     source, info, _ = read_paths(paths, workdir, options)

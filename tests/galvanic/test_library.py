@@ -16,7 +16,7 @@ FIXTURE = Path(__file__).parents[1] / "fixtures" / "models" / "char.safetensors"
 
 def test_a_model_is_trained_saved_loaded_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (book := tmp_path / "book.txt").write_text(babble(2_000))
-    model = galvanic.train(book, epochs=1, units=8, random_seed=1)
+    model = galvanic.train([str(book)], epochs=1, units=8, random_seed=1)
     assert model.result is not None
     assert model.result.epochs == 1
     assert "epoch 1" in capsys.readouterr().err
@@ -45,6 +45,8 @@ def test_a_model_shows_itself_in_a_notebook() -> None:
     ("call", "problem"),
     [
         (lambda: galvanic.train("no-such-file.txt"), "no text file"),
+        (lambda: galvanic.train(["no-such-file.txt", Path(__file__)]), "no text file"),
+        (lambda: galvanic.train(SENTENCE * 99 + "\n", only=["Ada"]), "`--only` is for chats"),
         (lambda: galvanic.train(SENTENCE * 99 + "\n", units=1), "`units`: must be greater"),
         (lambda: galvanic.load("no-such-model"), "no model"),
     ],
