@@ -17,7 +17,7 @@ E = TypeVar("E", Generated, Compared, Surprised)
 
 def continuation_of(text: str) -> dict[str, Any]:
     """Return `seed` and `shown` of a job that continues `text`; the answer shows only a short tail of it."""
-    seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
+    seed = tail(text.replace(MASK, ""), CONTINUE_FROM)  # no model knows the mask
     return {"seed": seed, "shown": len(tail(seed, CONTINUED_SHOWN))}
 
 
