@@ -19,7 +19,6 @@ class CatalogueEntry(BaseModel):
     Attributes:
         name: the name to type.
         gutenberg_number: the book's number at Project Gutenberg; 0: the text comes with Python.
-        year: of first publication.
         note: what to expect of the text.
         verse: line ends are meant, so lines must not be joined.
         language: code of ISO 639-1.
@@ -31,7 +30,6 @@ class CatalogueEntry(BaseModel):
     title: str = Field(min_length=1, max_length=100)
     author: str = Field(max_length=100, pattern=r"\S")
     gutenberg_number: int = Field(ge=0)
-    year: int | None = None
     note: str = Field("", max_length=100)
     verse: bool = False
     language: str = Field("en", pattern=r"^[a-z]{2}$")
