@@ -42,15 +42,6 @@ class Corpus:
     text: str = field(repr=False)
 
 
-def check_size(n_bytes: int, settings: Settings) -> None:
-    """Check the size of a file or a text, in bytes or characters. Raises UserError: over `CORPUS_MAX_MB` millions."""
-    if n_bytes > size_limit(settings):
-        raise UserError(
-            f"The file is too large: {n_bytes / MEGABYTE:.1f} MB, and the limit is {settings.corpus_max_mb:g} MB.",
-            "Send a part of it, or ask the bot's operator to raise CORPUS_MAX_MB.",
-        )
-
-
 def from_entry(data: bytes, entry: CatalogueEntry) -> Corpus:
     """Read a book of the catalogue. Raises UserError: not a text, or too short."""
     text = read(io.BytesIO(data), f"{entry.name}.txt")
@@ -70,8 +61,13 @@ def from_file(path: Path, settings: Settings) -> Corpus:
     text = read_files(Files(files_at([path])), ChatOptions())
     if isinstance(text, Chat):
         raise UserError(f"`{path.stem}` is a chat.", "Name it after `/train`, which shows it first.")
-    check_size(text.chars, settings)
-    return checked(text, text.info(path.stem, path.stem, "corpora-dir", LICENCES["corpora-dir"]))
+    corpus = checked(text, text.info(path.stem, path.stem, "corpora-dir", LICENCES["corpora-dir"]))
+    if (size := len(corpus.text.encode("utf-8", "replace"))) > size_limit(settings):
+        raise UserError(
+            f"The text is too long: {size / MEGABYTE:.1f} MB, and the limit is {settings.corpus_max_mb:g} MB.",
+            "Name a shorter one, or ask the bot's operator to raise CORPUS_MAX_MB.",
+        )
+    return corpus
 
 
 def checked(text: Text, info: CorpusInfo) -> Corpus:

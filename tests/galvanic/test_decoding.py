@@ -4,7 +4,6 @@ import gzip
 import io
 import random
 import zipfile
-from typing import Any
 
 import pytest
 from hypothesis import assume, given, strategies as st
@@ -12,8 +11,6 @@ from hypothesis import assume, given, strategies as st
 from galvanic.errors import UserError
 from galvanic.read.text import decode_text
 from galvanic.source import CHUNK
-from shared.corpora.corpus import check_size
-from shared.settings import Settings
 
 # No NUL and no carriage return, which are changed on purpose; no controls, which are refused when many.
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1).filter(str.strip)
@@ -134,16 +131,6 @@ def test_any_bytes_give_a_text_or_a_plain_refusal(data: bytes) -> None:
         return
     assert text.strip()
     assert not set(text) & {"\0", "\r"}
-
-
-def settings(**values: Any) -> Settings:
-    return Settings(_env_file=None, **values)
-
-
-def test_the_size_is_checked_in_megabytes_of_a_million() -> None:
-    check_size(1_500_000, settings(corpus_max_mb=1.5))
-    with pytest.raises(UserError, match=r"2\.5 MB, and the limit is 1\.5 MB"):
-        check_size(2_500_000, settings(corpus_max_mb=1.5))
 
 
 @pytest.mark.parametrize("odd", ["", "a"])

@@ -316,7 +316,7 @@ async def test_an_unknown_name_is_shown_up_to_a_length(make_settings: MakeSettin
 async def test_a_bad_file_in_the_folder_is_refused(make_settings: MakeSettings, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("too short")
     (tmp_path / "paper.txt").write_bytes(b"%PDF-1.7 not a text")
-    (tmp_path / "large.txt").write_bytes(b"words " * 200_000)
+    (tmp_path / "large.txt").write_text("🌊 words " * 110_000, "utf-8")  # fewer than a million characters
     settings = make_settings(corpora_dir=tmp_path, corpus_max_mb=1)
     for name, reason in (("short", "too short: 9"), ("paper", "a damaged PDF"), ("large", r"1\.2 MB")):
         with pytest.raises(UserError, match=reason):
