@@ -4,7 +4,7 @@ A model file keeps windows of `WINDOW_SYMBOLS` of its text. With `char` they giv
 """
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from galvanic.copying import copied_share
 from galvanic.errors import UserError
@@ -17,14 +17,13 @@ _TRIES = 6
 
 
 def pick_passages(
-    model: TextModel, written: int, used: Collection[int], blocked: Callable[[str], bool], until: float
-) -> tuple[int, str, list[str]]:
+    model: TextModel, written: int, blocked: Callable[[str], bool], until: float
+) -> tuple[str, list[str]]:
     """Pick a real passage, and let the model write others, `written` in number.
 
-    Returns the number of the real passage's window, the real passage, and the others. The number is none of `used`. All
-    passages begin with a whole word, are cut alike, and have single spaces or line ends. None is `blocked`, and nothing
-    in the others is copied from a window (`copied_share`). Raises UserError if the model can give none, or can't by the
-    time `until` (`time.monotonic`).
+    Returns the real passage, and the others. All begin with a whole word, are cut alike, and have single spaces or line
+    ends. None is `blocked`, and nothing in the others is copied from a window (`copied_share`). Raises UserError if the
+    model can give none, or can't by the time `until` (`time.monotonic`).
     """
     description, elsewhere = model.description, "Name another model of a book or a file."
     if description.readings or description.corpus.source == "channel":
@@ -32,14 +31,12 @@ def pick_passages(
     if model.recipe == "classic":
         raise UserError("A `classic` model takes the likeliest character, which everybody would see.", elsewhere)
     texts = [model.vocabulary.decode(window) for window in model.windows]
-    for number in random.SystemRandom().sample(range(len(texts)), len(texts)):
-        most = min(MOST, len(_normalised(texts[number])) - LOOK)
-        real = cut(_normalised(texts[number]), most) if most >= LEAST and number not in used else ""
+    for text in map(_normalised, random.SystemRandom().sample(texts, len(texts))):
+        most = min(MOST, len(text) - LOOK)
+        real = cut(text, most) if most >= LEAST else ""
         if len(real) >= LEAST // 2 and not blocked(real):
             break
     else:
-        if used:
-            raise UserError("Every passage that I keep of this text was shown.", "`/quiz start_over:True` begins anew.")
         raise UserError("This model keeps no passage of its text that I could show.", elsewhere)
     others: dict[str, None] = {}
     for _ in range(_TRIES):
@@ -52,7 +49,7 @@ def pick_passages(
             if len(passage) >= LEAST // 2 and not copied and not blocked(passage):
                 others[passage] = None
         if len(others) == written:
-            return number, real, list(others)
+            return real, list(others)
     raise UserError("This model copies its text, repeats itself or writes what is on the blocklist.", elsewhere)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from galvanic import results
 from galvanic.options import MOST_LENGTH
 from galvanic.results import Difficulty
-from shared.jobs import MOST_PASSAGES, MOST_USED, MOST_VARIANTS
+from shared.jobs import MOST_PASSAGES, MOST_VARIANTS
 from shared.models import ModelFacts
 
 MOST_EVENT_BYTES = 8 * 2**20  # as JSON: more than the longest text takes that a job may ask for
@@ -133,12 +133,11 @@ class Pictured(_Event):
 
 
 class Quizzed(_Event):
-    """The passages of a quiz. `real`: which, from 0, is the text's; `window`: its number among those of the model."""
+    """The passages of a quiz. `real`: which, from 0, is the text's."""
 
     kind: Literal["quizzed"] = "quizzed"
     passages: tuple[Words, ...] = Field(min_length=2, max_length=MOST_PASSAGES)
     real: int = Field(ge=0, lt=MOST_PASSAGES)
-    window: int = Field(ge=0, lt=MOST_USED)
 
 
 class Exported(_Event):

@@ -21,7 +21,7 @@ TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
 Scope = Literal["guild", "channel"]
 MOST_VARIANTS = 6  # texts in one comparison: each is a field of the card, readable without scrolling
-MOST_PASSAGES, MOST_USED = 4, 1_000  # in a quiz, one of them the text's; all that a model keeps of its text
+MOST_PASSAGES = 4  # in a quiz, one of them the text's
 MOST_CANDIDATES = 8  # texts of which one is taken: half of what is written in one pass, whatever else waits for it
 SURPRISE_LIMIT = 1_000  # characters: more would not fit one picture
 LOSS_FILE, SURPRISE_FILE, MODEL_FILE = "loss.png", "surprise.png", "model.safetensors"
@@ -224,7 +224,6 @@ class QuizJob(_Job):
     model: ModelRef
     passages: int = Field(ge=2, le=MOST_PASSAGES)  # in all
     seconds: int = Field(ge=15, le=600)  # from the question to the answer
-    used: frozenset[int] = Field(frozenset(), max_length=MOST_USED)  # numbers of the text's passages that were shown
     blocked: tuple[str, ...] = ()
 
 

@@ -158,10 +158,6 @@ QUIZZES = "bot:quizzes"
 # should the bot never come back, after a week.
 quiz = _Key("bot:quiz:{channel_id}")
 
-# Hash: number of a passage of its text that was shown in a quiz -> id of that job. It goes with the model, or a year
-# after its last quiz.
-quizzed = _Key("guild:{guild_id}:quizzed:{model_id}")
-
 # Hash: id of a member -> `right:all` of their guesses in quizzes, of so many members at most. It expires a year after
 # the server's last quiz.
 quiz_scores = _Key("guild:{guild_id}:quiz")

@@ -132,7 +132,7 @@ def examples(
         (PictureJob(job_id="p-1", **at, model=one), Pictured(facts=(("Rights", text),))),
         (
             QuizJob(job_id="q-1", **at, model=one, passages=2, seconds=60),
-            Quizzed(passages=(text, "is calm"), real=0, window=0),
+            Quizzed(passages=(text, "is calm"), real=0),
         ),
         (ExportJob(job_id="x-1", **at, model=one, most_bytes=1_000_000), Exported(size=1)),
         (ImportJob(job_id="i-1", **at, file_name="a.safetensors"), Imported(model=record(imported=True))),

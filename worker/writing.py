@@ -226,10 +226,10 @@ def quiz(job: QuizJob, context: JobContext) -> Quizzed:
     from galvanic.passages import pick_passages
 
     blocked, written = _blocklist(job.blocked).hits, job.passages - 1
-    window, real, others = context.models.use(
+    real, others = context.models.use(
         job.place.guild_id,
         job.model.model_id,
-        lambda model: pick_passages(model, written, job.used, blocked, context.until),
+        lambda model: pick_passages(model, written, blocked, context.until),
     )
     place = secrets.randbelow(job.passages)
-    return Quizzed(passages=(*others[:place], real, *others[place:]), real=place, window=window)
+    return Quizzed(passages=(*others[:place], real, *others[place:]), real=place)

@@ -52,8 +52,6 @@ class Registry:
         self._settings = settings
         self._servers = servers
         self._audience = audience
-        self.removed: list[Callable[[ModelRecord], Awaitable[object]]] = []
-        """Called with each model that is removed; maybe more than once."""
         self.replaced: list[Callable[[int, str, str], Awaitable[object]]] = []
         """Called with a server's id and the ids of a model and of that which took its place; maybe more than once."""
         self.notes = ReadingNotes(connection)
@@ -253,8 +251,6 @@ class Registry:
         """
         own = [keys.guild_models(model.guild_id), *_keys_of(model.model_id), keys.DELETING]
         removed = bool(await redis_call(self._remove(keys=own, args=[model.model_id])))
-        for forget in self.removed:
-            await forget(model)
         log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
         return removed
 

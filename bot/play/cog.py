@@ -27,7 +27,6 @@ class QuizFlags(Options):
     )
     passages: int | None = number("How many passages to show, one of them real", 2, MOST_PASSAGES)
     seconds: int | None = number("Seconds until the answer", 15, 600)
-    start_over: bool = commands.flag(default=False, description="Passages that were shown may come again")
 
 
 @dataclass(eq=False, repr=False)
@@ -39,7 +38,7 @@ class Play(commands.Cog):
 
     @hybrid_command(
         "quiz [MODEL|scores] [--OPTION VALUE ...]",
-        ("quiz", "quiz frankenstein --passages 4 --seconds 30", "quiz scores", "quiz --start-over"),
+        ("quiz", "quiz frankenstein --passages 4 --seconds 30", "quiz scores"),
         about="Real or model? Guess which passage comes from the text",
         heading="Playing",
     )
@@ -55,13 +54,7 @@ class Play(commands.Cog):
             return
 
         async def build(actor: Actor) -> QuizJob:
-            return await self.game.job(
-                actor,
-                flags.model,
-                flags.passages or PASSAGES,
-                flags.seconds or SECONDS,
-                start_over=flags.start_over,
-            )
+            return await self.game.job(actor, flags.model, flags.passages or PASSAGES, flags.seconds or SECONDS)
 
         await self.core.requests.command(ctx, build)
 

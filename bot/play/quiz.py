@@ -35,15 +35,13 @@ MOST_GUESSES, MOST_SCORES = 2_000, 10_000
 _WEEK_S, _YEAR_S = 7 * 86_400, 365 * 86_400
 _UNUSABLE = UserError("This quiz has no answer.", "Its model was deleted, or may no longer be used in this channel.")
 
-# Claims channel and passage for a job. KEYS: the quiz, all of them, the model's passages. ARGV: id, passage, channel,
-# when it ends, how long the first and the last key live, and the quiz's fields.
+# Claims a channel for a job. KEYS: the quiz, all of them. ARGV: id, channel, when it ends, how long it is kept, and the
+# quiz's fields.
 _BEGIN = """
-local runs, shown = redis.call('HGET', KEYS[1], 'id'), redis.call('HGET', KEYS[3], ARGV[2])
-if (runs or ARGV[1]) ~= ARGV[1] or (shown or ARGV[1]) ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'id', ARGV[1], unpack(ARGV, 7))
-redis.call('HSET', KEYS[3], ARGV[2], ARGV[1])
-redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
-return redis.call('EXPIRE', KEYS[1], ARGV[5]) + redis.call('EXPIRE', KEYS[3], ARGV[6])
+if (redis.call('HGET', KEYS[1], 'id') or ARGV[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'id', ARGV[1], unpack(ARGV, 5))
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
+return redis.call('EXPIRE', KEYS[1], ARGV[4])
 """
 # Notes a guess. KEYS: the quiz, all of them. ARGV: id, the member's field, their guess, channel, now, most fields.
 _GUESS = """
@@ -85,27 +83,19 @@ class Quiz:
     def register(self, table: Components, delivery: Delivery) -> None:
         table.add("guess", self._pressed, rf"{JOB}:(?P<letter>[0-3])", how="private")
         delivery.present(QuizJob, self._post)
-        self.registry.removed.append(self._forget_model)
 
     # ------------------------------------------------------------------ the question
 
-    async def job(self, actor: Actor, name: str | None, passages: int, seconds: int, *, start_over: bool) -> QuizJob:
-        """Return the job of a quiz. `start_over`: passages that were shown may come again.
-
-        Raises UserError if there can be none now.
-        """
+    async def job(self, actor: Actor, name: str | None, passages: int, seconds: int) -> QuizJob:
+        """Return the job of a quiz. Raises UserError if there can be none now."""
         if await redis_call(self.core.redis.hexists(keys.quiz(actor.place.channel_id), "id")):
             raise _busy()
         model = await self._model(actor, name)
-        shown = keys.quizzed(actor.guild_id, model.model_id)
-        if start_over:
-            await redis_call(self.core.redis.delete(shown))
         return QuizJob(
             **actor.asks(QuizJob),
             model=model.ref,
             passages=passages,
             seconds=seconds,
-            used=frozenset(map(int, await redis_call(self.core.redis.hkeys(shown)))),
             blocked=(await self.core.servers.get(actor.guild_id)).blocked,
         )
 
@@ -129,8 +119,8 @@ class Quiz:
         fields = ("job", job.model_dump_json(), "drawn", event.model_dump_json(), "real", event.real)
         begun = await redis_call(
             self._begin(
-                keys=[keys.quiz(channel_id), keys.QUIZZES, keys.quizzed(job.place.guild_id, job.model.model_id)],
-                args=[job.job_id, event.window, channel_id, ends, _WEEK_S, _YEAR_S, *fields],
+                keys=[keys.quiz(channel_id), keys.QUIZZES],
+                args=[job.job_id, channel_id, ends, _WEEK_S, *fields],
             )
         )
         if not begun:
@@ -210,9 +200,6 @@ class Quiz:
 
     # ------------------------------------------------------------------ what is kept
 
-    async def _forget_model(self, model: ModelRecord) -> None:
-        await redis_call(self.core.redis.delete(keys.quizzed(model.guild_id, model.model_id)))
-
     async def forget_guild(self, guild_id: int) -> None:
         """Forget a server's scores."""
         await redis_call(self.core.redis.delete(keys.quiz_scores(guild_id)))
@@ -237,10 +224,7 @@ class Quiz:
 
 
 def _busy() -> UserError:
-    return UserError(
-        "A quiz is already running in this channel, or has just shown this passage.",
-        "Guess in it, or try again in a moment.",
-    )
+    return UserError("A quiz is already running in this channel.", "Guess in it, or try again when it is over.")
 
 
 def _over(prefix: str) -> UserError:

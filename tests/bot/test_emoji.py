@@ -78,7 +78,7 @@ async def test_all_other_answers_show_them(live: Live, pog: discord.Emoji) -> No
     answers: list[tuple[Asked, Event]] = [
         (generate_job(place=where, shown=0), generated(seed="", text=text)),
         (job, compared),
-        (quiz, Quizzed(passages=(text, text), real=0, window=1)),
+        (quiz, Quizzed(passages=(text, text), real=0)),
     ]
     before = len(live.world.messages[LAB])
     for asked, event in answers:

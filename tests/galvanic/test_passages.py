@@ -21,20 +21,20 @@ def fixture(recipe: str = "char") -> TextModel:
     return load_model(FIXTURES / f"{recipe}.safetensors")
 
 
-def drawn(model: TextModel, written: int = 3, used: tuple[int, ...] = (), blocked: str = "\0") -> tuple[int, list[str]]:
-    """The number of the window, and all passages, the real one first."""
-    number, real, others = passages.pick_passages(model, written, used, lambda text: blocked in text, math.inf)
-    return number, [real, *others]
+def drawn(model: TextModel, written: int = 3, blocked: str = "\0") -> list[str]:
+    """Return all passages, the real one first."""
+    real, others = passages.pick_passages(model, written, lambda text: blocked in text, math.inf)
+    return [real, *others]
 
 
 @pytest.mark.parametrize("recipe", ["char", "word"])
 def test_they_begin_and_end_alike(recipe: str) -> None:
     model = fixture(recipe)
+    texts = [re.sub(r"\s*\n\s*", "\n", model.vocabulary.decode(window)) for window in model.windows]
     for _ in range(3):
-        number, found = drawn(model)
-        text = re.sub(r"\s*\n\s*", "\n", model.vocabulary.decode(model.windows[number]))
-        assert re.search(rf"\s{re.escape(found[0])}", text), "it begins behind a blank space"
-        assert re.match(r"\W|\Z", text.partition(found[0])[2]), "and ends with a word"
+        found = drawn(model)
+        text = next(text for text in texts if re.search(rf"\s{re.escape(found[0])}", text))
+        assert re.match(r"\W|\Z", text.partition(found[0])[2]), "it ends with a word"
         assert len(set(found)) == 4
         for passage in found:
             assert passage == passage.strip()
@@ -47,16 +47,7 @@ def test_lines_stay_lines() -> None:
     """Else capitals within a line would show which is verse."""
     model = small.model("\nABab ")
     model.windows = model.vocabulary.encode("a b\n\n" + "A b ab\nB a  ab\n" * 6).astype(np.uint8)[None]
-    assert drawn(model, 1)[1][0].startswith("b\nA b ab\nB a ab\nA b ab")
-
-
-def test_a_passage_that_was_shown_does_not_come_again() -> None:
-    model = fixture()
-    number, _ = drawn(model, used=(0, 2))
-    assert number == 1
-    with pytest.raises(UserError, match="Every passage that I keep of this text was shown") as refused:
-        drawn(model, used=(0, 1, 2))
-    assert "start_over:True" in refused.value.remedy
+    assert drawn(model, 1)[0].startswith("b\nA b ab\nB a ab\nA b ab")
 
 
 def test_none_has_a_hit_of_the_blocklist() -> None:
@@ -64,7 +55,7 @@ def test_none_has_a_hit_of_the_blocklist() -> None:
     texts = [model.vocabulary.decode(window) for window in model.windows]
     assert any("harbour" in text for text in texts)
     for _ in range(5):
-        assert not any("harbour" in passage for passage in drawn(model, blocked="harbour")[1])
+        assert not any("harbour" in passage for passage in drawn(model, blocked="harbour"))
     with pytest.raises(UserError, match="keeps no passage"):
         drawn(model, blocked="e")
 
@@ -90,4 +81,4 @@ def test_peoples_messages_and_the_tutorials_loops_are_refused() -> None:
 
 def test_who_waits_too_long_is_told_so() -> None:
     with pytest.raises(UserError, match="wasn't done in time"):
-        passages.pick_passages(fixture(), 1, (), lambda _: False, 0.0)
+        passages.pick_passages(fixture(), 1, lambda _: False, 0.0)

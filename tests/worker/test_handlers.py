@@ -239,9 +239,6 @@ def test_one_passage_is_the_texts_and_it_may_stand_anywhere(client: redis.Redis,
         answer = expect(Quizzed, run(client, quiz(number)))
         assert len(answer.passages) == 4
         assert [any(passage in text for text in texts) for passage in answer.passages].count(True) == 1
-        assert answer.passages[answer.real] in texts[answer.window]
+        assert any(answer.passages[answer.real] in text for text in texts)
         places.add(answer.real)
     assert len(places) > 1
-    answer = expect(Quizzed, run(client, quiz(20, used=[0, 1], passages=2)))
-    assert answer.window == 2
-    require_failure(run(client, quiz(21, used=[0, 1, 2])), "was shown")
