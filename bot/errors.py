@@ -131,8 +131,6 @@ def cause_of(error: BaseException) -> BaseException:
 def _of_command(error: Exception, usage: str) -> UserError | None:
     """Return what was wrong with a command as typed; None: the person did not cause it."""
     match error:
-        case commands.NotOwner():
-            return UserError("Only the bot's operator can do that.", "Ask them, if you need it.")
         case commands.CheckFailure() | app_commands.CheckFailure():
             return UserError("You may not use this command here.", "Ask a server admin.")
         case commands.MissingFlagArgument():
@@ -167,7 +165,7 @@ def flag_name(flag: commands.Flag) -> str:
 
 def nearest_command(typed: str, candidates: Iterable[Command], prefix: str = "") -> str:
     """Suggest the commands whose names or aliases are most like `typed`, but never a command of consent."""
-    shown = [command for command in candidates if not command.hidden and command.qualified_name not in _CONSENT]
+    shown = [command for command in candidates if command.qualified_name not in _CONSENT]
     # An alias beside its command would be the same suggestion twice.
     spelled = [(command.qualified_name, *command.aliases) for command in shown]
     names = [difflib.get_close_matches(typed.lower(), each, n=1, cutoff=0)[0] for each in spelled]

@@ -147,15 +147,6 @@ class Pacing:
             self._closed_until = max(self._closed_until, time.monotonic() + pause_s)
 
 
-async def sync(tree: Tree, connection: redis.asyncio.Redis) -> int:
-    """Send the slash commands and return how many. Raises discord.HTTPException if Discord refuses them."""
-    sent = await tree.sync()
-    with contextlib.suppress(redis.RedisError):  # the next start sends them once more
-        await connection.set(keys.synced_commands(tree.client.application_id), _digest(tree))
-    log.info("commands_synced", count=len(sent))
-    return len(sent)
-
-
 async def sync_if_changed(tree: Tree, connection: redis.asyncio.Redis) -> None:
     """Send the slash commands if they differ from Discord's. A failure is logged: `!x` works without.
 
@@ -163,13 +154,16 @@ async def sync_if_changed(tree: Tree, connection: redis.asyncio.Redis) -> None:
     names are compared with Discord's own list, too: a playground's Discord begins anew with the same Redis.
     """
     try:
+        key, digest = keys.synced_commands(tree.client.application_id), _digest(tree)
         synced = {command.name for command in await tree.fetch_commands()}
         changed = synced != {command.name for command in tree.get_commands()}
         with contextlib.suppress(redis.RedisError):
-            key = keys.synced_commands(tree.client.application_id)
-            changed = changed or await connection.get(key) != _digest(tree).encode()
+            changed = changed or await connection.get(key) != digest.encode()
         if changed:
-            await sync(tree, connection)
+            sent = await tree.sync()
+            log.info("commands_synced", count=len(sent))
+            with contextlib.suppress(redis.RedisError):  # the next start sends them once more
+                await connection.set(key, digest)
     except discord.HTTPException as error:
         log.error("commands_not_synced", status=error.status, code=error.code)
     except TRANSIENT as error:  # the bot goes on with those that Discord has; the next start tries again

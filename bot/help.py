@@ -68,11 +68,11 @@ class Help:
 
 def _place(command: Command) -> int:
     """Return where a command stands on the first page: by its heading."""
-    return get_args(Heading).index(command.extras["heading"]) if not command.hidden else 0
+    return get_args(Heading).index(command.extras["heading"])
 
 
 def for_person(command: Command, user: User) -> bool:
-    return not command.hidden and (not command.extras.get("admin") or is_admin(user))
+    return not command.extras.get("admin") or is_admin(user)
 
 
 def _menu(entries: Sequence[Command], *, start: bool = False) -> discord.ui.View:
@@ -115,7 +115,7 @@ def _about(command: Command) -> str:
 
 
 def _parts(group: commands.Group[Any, ..., Any]) -> list[Command]:
-    return sorted((part for part in group.commands if not part.hidden), key=lambda part: part.name)
+    return sorted(group.commands, key=lambda part: part.name)
 
 
 def page(command: Command, prefix: str, typed: str, *, elsewhere: bool, names: Collection[str]) -> discord.Embed:

@@ -1,4 +1,4 @@
-"""Commands `help`, `status` and `sync`, the answer to a direct message, and the greeting of a new server."""
+"""Commands `help` and `status`, the answer to a direct message, and the greeting of a new server."""
 
 import contextlib
 import importlib.metadata
@@ -15,7 +15,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import gateway, intents
+from bot import intents
 from bot.admin.metrics import ANSWER_SECONDS, memory_of
 from bot.background import DISCORD_ERRORS, redis_call
 from bot.components import button, view
@@ -80,19 +80,6 @@ class General(commands.Cog):
         with contextlib.suppress(*DISCORD_ERRORS):  # it may have to be asked who the owner is
             full = full or await self.core.bot.is_owner(ctx.author)
         await ctx.send(embed=await self._status(full=full), ephemeral=True)
-
-    @commands.command(
-        hidden=True, description="Send Discord my slash commands again", extras={"direct": True, "anywhere": True}
-    )
-    @commands.is_owner()
-    async def sync(self, ctx: Context) -> None:
-        """Send Discord my slash commands, even if they haven't changed.
-
-        For the bot's operator; it happens by itself when they have changed.
-        """
-        async with ctx.typing():
-            count = await gateway.sync(self.core.bot.tree, self.core.redis)
-        await ctx.send(f"Discord has my {count} slash commands now. You may have to restart Discord to see them.")
 
     @commands.Cog.listener()
     async def on_job_delivered(self, job: Job, seconds: float | None) -> None:

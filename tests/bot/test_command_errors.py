@@ -50,7 +50,6 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
         ("!help generat", "no command `generat`", "Did you mean `generate`? `!help`"),
         ("!otpout", "no command `!otpout`", "**\n`!help` lists them all"),
         ("!sinc", "no command `!sinc`", "`!help` lists them all"),
-        ("!sync", "Only the bot's operator", "Ask them"),
         ("!model delete", "`NAME` is missing", "Usage: `!model delete NAME`"),
         ("!model rename", "`OLD` is missing", "as in `!model rename frankenstein-2 victor`"),
         ("!model rename a b c", "!model rename OLD NEW", ""),
@@ -103,7 +102,6 @@ async def test_errors_of_slash_commands_are_for_the_person_alone(live: Live) -> 
     assert live.showing("❌") is None
 
 
-async def test_the_operator_syncs_and_a_thread_is_a_channel(live: Live) -> None:
-    assert "slash commands now" in await live.ask("!sync")
+async def test_a_thread_is_a_channel(live: Live) -> None:
     thread = live.world.create_thread(CHANNEL_IDS["library"], "aside", USER_IDS["ada"])
     assert "no command `!frobnicate`" in await live.ask("!frobnicate", channel=thread.id)
