@@ -153,11 +153,14 @@ class MemberDataService:
     async def forget_requests(self, user_id: int, guild_ids: Collection[int]) -> int:
         """Delete a person's requests in these servers, and others' with that person's words; return how many.
 
-        Their answers go, too, and what other features store of the person. Trainings stay, for their models need them;
-        but not those of the person's words alone, whose samples are theirs. One that runs goes once its end is shown.
+        Their answers go, too, a chat that the person was shown, and what other features store of them. Trainings stay,
+        for their models need them; but not those of the person's words alone, whose samples are theirs. One that runs
+        goes once its end is shown.
         """
         for section in self.sections.values():
             await section.forget_member(user_id, guild_ids)
+        for guild_id in guild_ids:
+            await redis_call(self.core.redis.delete(keys.preview(guild_id, user_id)))
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)

@@ -74,7 +74,7 @@ class ChatFacts(BaseModel, frozen=True):
         is_own: all of it was written by the person who asked, as Discord's data package says.
         channel_id: the channel of the server where it was asked for that it was exported from; 0: it is of elsewhere.
         last_id: the highest id of a message; 0: they have none.
-        author_ids: Discord's ids of people, or 0, if the file doesn't say in which server they wrote.
+        author_ids: of other people, Discord's ids, if the file doesn't say in which server they wrote.
     """
 
     title: str
@@ -127,7 +127,8 @@ def _chat(chat: Chat, request: Request, title: str, folder: Path) -> ChatFacts:
     for number, lines in enumerate(_pages(chat, chosen, authors, request)):
         (folder / f"page-{number:06}").write_bytes(pack_page(lines))
         messages, last_id = messages + len(lines), max(last_id, *(line.message_id for line in lines))
-    may_be_here = not is_own and any(not origin.guild_id and not origin.channel_id for origin in chat.origins)
+    author_ids = {chat.speakers[number].author_id for number in chosen} - {0, request.user_id}
+    may_be_here = any(not origin.guild_id and not origin.channel_id for origin in chat.origins)
     people = [
         Person(number=number, name=chat.speakers[number].name, messages=chat.speakers[number].messages)
         for number in chosen
@@ -143,7 +144,7 @@ def _chat(chat: Chat, request: Request, title: str, folder: Path) -> ChatFacts:
         is_own=is_own,
         channel_id=channel_id,
         last_id=last_id,
-        author_ids=tuple(speaker.author_id for speaker in chat.speakers if may_be_here)[: MOST_ASKED + 1],
+        author_ids=tuple(author_ids)[: MOST_ASKED + 1] if may_be_here else (),
     )
 
 

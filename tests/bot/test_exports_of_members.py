@@ -1,5 +1,7 @@
 """Exports with members' words: who is learned, who is not, and how these take their words back."""
 
+from typing import Any
+
 import pytest
 
 from bot.channels.consent import ConsentAnswer
@@ -85,6 +87,21 @@ async def test_who_agreed_again_is_learned_from_then_on(live: Live) -> None:
     await live.bot.redis.hset(keys.consent(GUILD_ID), str(BEN), yes.model_dump_json())
     preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
     assert "**70 messages** by 2 people" in text_of(preview)
+
+
+async def test_an_export_s_pages_outlast_a_look_for_unused_readings(live: Live) -> None:
+    """It may come at any moment, as before the training is entered."""
+    await agreed(live, "ada")
+    preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
+    submit = live.core.jobs.submit_train
+
+    async def later(*words: Any) -> Any:
+        await live.remaking.forget_unused()
+        return await submit(*words)
+
+    live.patch.setattr(live.core.jobs, "submit_train", later)
+    job = await entered(live, preview)
+    assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, False, False]
 
 
 async def test_who_left_is_not_learned(live: Live) -> None:

@@ -128,6 +128,13 @@ async def test_nobody_else_can_press(live: Live) -> None:
     assert "**102 messages**" in text_of(preview)
 
 
+async def test_forget_me_takes_a_preview(live: Live) -> None:
+    preview = await shown(live)
+    await live.channels.member_data.forget_requests(ADA, [GUILD_ID])
+    live.press("ada", preview, "Train")
+    await live.until(lambda: live.whispered("ada", "This preview is over"), "a refusal")
+
+
 async def test_pressed_twice_it_is_one_training(live: Live) -> None:
     preview = await shown(live)
     live.press("ada", preview, "Train")
@@ -263,9 +270,12 @@ async def test_an_export_without_a_server_may_have_no_other_member_s_words(live:
     refusal = await live.ask("!train", person="ben", files={"lab.csv": table})
     assert "I can't tell who agreed.**\nExport the channel as JSON." in refusal
     assert not [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
+    assert "**40 messages** by 1 person" in await live.ask(
+        "!train --without ada", person="ben", files={"lab.csv": table}
+    )
     preview = await live.answered(live.send("!train", files={"lab.csv": table}))
     assert "**80 messages** by 2 people" in text_of(preview)
-    (key,) = [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
+    key = keys.preview(GUILD_ID, ADA)
     assert str(10**17).encode() not in await live.bot.redis.hget(key, "about"), "nobody's id is kept"
     assert "\n3 says" in await trained(live, preview)
 
