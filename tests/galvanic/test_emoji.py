@@ -39,14 +39,11 @@ def test_an_emoji_is_one_symbol_and_brings_no_characters(recipe: str) -> None:
         assert len(prepared.ids) == len(EMOJI.sub("_", CHAT)) == prepared.learned_chars + prepared.heldout_chars
 
 
-@pytest.mark.parametrize("text", NO_EMOJI)
-def test_what_only_looks_like_an_emoji_is_text(text: str) -> None:
-    prepared = prepare(f"{CHAT}{text}\n", "char")
+def test_what_only_looks_like_an_emoji_is_text_and_classic_drops_all() -> None:
+    text = CHAT + "\n".join(NO_EMOJI)
+    prepared = prepare(text, "char")
     assert [symbol for symbol in prepared.vocabulary.symbols if len(symbol) > 1] == [POG, DANCE]
-    assert "".join(prepared.parts()) == f"{CHAT}{text}\n"
-
-
-def test_classic_drops_them() -> None:
+    assert "".join(prepared.parts()) == text
     assert prepare(CHAT, "classic").vocabulary.symbols == prepare(EMOJI.sub("", CHAT), "classic").vocabulary.symbols
 
 
@@ -85,10 +82,8 @@ def test_a_seed_has_emoji(recipe: str) -> None:
     assert vocabulary.decode(seed.ids).strip() == f"{POG} hello {DANCE}"
     assert not seed.notes
     unknown = RECIPES[recipe].seed(f"hello {OTHER}", vocabulary)
-    assert (vocabulary.decode(unknown.ids), unknown.notes) == (
-        "hello o",
-        ("The model has never seen these characters and skipped them: : g p",),
-    )
+    assert vocabulary.decode(unknown.ids) == "hello o"
+    assert unknown.notes == ("The model has never seen these characters and skipped them: : g p",)
     with pytest.raises(UserError, match="none of the characters"):
         RECIPES[recipe].seed("<:QQ:123456789012345678>", vocabulary)
 

@@ -51,14 +51,11 @@ def test_any_body_comes_out_whole(body: str) -> None:
     assert strip_gutenberg(book(body=body)) == body
 
 
-def test_a_text_without_markers_is_not_touched() -> None:
-    text = "  a diary about Project Gutenberg and its *** stars ***\n\n"
-    assert strip_gutenberg(text) == text
-
-
-def test_with_one_marker_one_side_is_cut() -> None:
+def test_with_one_marker_one_side_is_cut_and_without_one_none() -> None:
     assert strip_gutenberg(f"{HEADER}{START}\n\n{BODY}") == BODY
     assert strip_gutenberg(f"{BODY}\n\n{END}{FOOTER}") == BODY
+    diary = "  a diary about Project Gutenberg and its *** stars ***\n\n"
+    assert strip_gutenberg(diary) == diary
 
 
 def title(text: str) -> str:
@@ -109,6 +106,9 @@ def test_what_people_wrote_about_a_book_remains() -> None:
         (BODY, "something that is not a Project Gutenberg text"),
         ("<!DOCTYPE html>\n<html><body>Too many requests</body></html>", "a web page instead of the book"),
         ("\n<!-- cache -->\n<HTML lang='en'>", "a web page instead of the book"),
+        # Told apart without trying all ways to divide the comments.
+        ("<!---->" * 1_000, "something that is not a Project Gutenberg text"),
+        ("<!---->" * 1_000 + "<html>", "a web page instead of the book"),
     ],
 )
 def test_whether_it_is_the_book(text: str, reason: str) -> None:
@@ -140,8 +140,3 @@ def test_parts_of_any_length_give_the_same_text(lines: list[str], data: st.DataO
     assert found == find_book([text])
     if found is not None:
         assert "".join(found.only(parts)) == text[found.begin : found.end] == text[found.begin : found.end].strip()
-
-
-def test_a_page_of_comments_is_told_apart_without_trying_all_ways_to_divide_it() -> None:
-    assert "not a Project Gutenberg text" in why_not_book("<!---->" * 1_000, 90001, "The Tin Lighthouse", "A. Nobody")
-    assert "a web page" in why_not_book("<!---->" * 1_000 + "<html>", 90001, "The Tin Lighthouse", "A. Nobody")

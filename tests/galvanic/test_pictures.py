@@ -60,18 +60,15 @@ def test_rows_of_right_to_left_scripts_begin_at_the_right() -> None:
     assert is_yellow("ש" * 30 + " abc" + "ש" * 6, 39)
 
 
-def test_what_stands_in_a_right_to_left_row_from_left_to_right_is_read_so() -> None:
-    def shown(text: str) -> str:
-        return "".join(shape for _, _, shape in _left_to_right(text, range(len(text)), COLUMNS))
-
-    assert shown("אב abc (12) גד!") == "!דג (abc (12 בא"
-    assert shown("ab אב (גד) הו, c") == "ab וה (דג) בא, c"
+def shapes(text: str) -> str:
+    return "".join(shape for _, _, shape in _left_to_right(text, range(len(text)), COLUMNS))
 
 
-def test_arabic_letters_have_the_shapes_that_join_them() -> None:
-    shapes = [shape for _, _, shape in _left_to_right("دار بيت", range(7), COLUMNS)]
-    forms = [unicodedata.name(shape).removesuffix(" FORM").rpartition(" ")[2] for shape in reversed(shapes)]
-    assert forms == ["ISOLATED", "ISOLATED", "ISOLATED", "SPACE", "INITIAL", "MEDIAL", "FINAL"]
+def test_rows_of_right_to_left_scripts_are_read_as_written() -> None:
+    assert shapes("אב abc (12) גד!") == "!דג (abc (12 בא"
+    assert shapes("ab אב (גד) הו, c") == "ab וה (דג) בא, c"
+    forms = [unicodedata.name(shape).removesuffix(" FORM").rpartition(" ")[2] for shape in reversed(shapes("دار بيت"))]
+    assert forms == ["ISOLATED", "ISOLATED", "ISOLATED", "SPACE", "INITIAL", "MEDIAL", "FINAL"], "letters join"
 
 
 def test_a_surprise_is_brighter_than_what_was_expected() -> None:
