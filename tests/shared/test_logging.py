@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,14 +73,13 @@ def records(out: io.StringIO) -> list[dict[str, Any]]:
 
 def test_our_record_as_json() -> None:
     out = start()
-    structlog.get_logger("bot.test").info("job sent", queue="train", chars=12)
+    structlog.get_logger("bot.test").info("job sent", queue="train", api_token="short", tokens_per_s=12.5)
     (record,) = records(out)
-    assert record["event"] == "job sent"
-    assert record["level"] == "info"
-    assert record["logger"] == "bot.test"
-    assert record["service"] == "bot"
-    assert (record["queue"], record["chars"]) == ("train", 12)
-    assert record["timestamp"].endswith("Z")
+    assert record.pop("timestamp").endswith("Z")
+    assert record == {
+        **{"event": "job sent", "level": "info", "logger": "bot.test", "service": "bot", "queue": "train"},
+        **{"api_token": REDACTED, "tokens_per_s": 12.5},  # a field named like a secret is not shown
+    }
 
 
 def test_records_of_libraries_take_the_same_way() -> None:
@@ -126,13 +126,6 @@ def test_a_strangers_token_is_recognised(first: str, second: str, third: str) ->
 @given(st.text(BASE64URL, min_size=1, max_size=20))
 def test_a_url_keeps_its_host_but_not_its_password(password: str) -> None:
     assert redactor()(f"at redis://u:{password}@host:6379/0.") == f"at redis://u:{REDACTED}@host:6379/0."
-
-
-def test_a_field_named_like_a_secret_is_not_shown() -> None:
-    out = start()
-    structlog.get_logger().info("x", api_token="short", tokens_per_s=12.5)
-    (record,) = records(out)
-    assert (record["api_token"], record["tokens_per_s"]) == (REDACTED, 12.5)
 
 
 def test_ordinary_text_is_left_alone() -> None:
@@ -211,14 +204,9 @@ async def test_the_context_belongs_to_its_task() -> None:
 
     await asyncio.gather(work("a"), work("b"))
     log.info("outside")
-    found = [(record["event"], record.get("job_id"), record.get("guild_id")) for record in records(out)]
-    assert sorted(found, key=str) == [
-        ("inside", "a", GUILD),
-        ("inside", "b", GUILD),
-        ("outside", None, None),
-        ("theirs", "a", GUILD),
-        ("theirs", "b", GUILD),
-    ]
+    found = Counter((record["event"], record.get("job_id"), record.get("guild_id")) for record in records(out))
+    inside = [(event, job, GUILD) for event in ("inside", "theirs") for job in ("a", "b")]
+    assert found == Counter([*inside, ("outside", None, None)])
 
 
 @pytest.mark.process

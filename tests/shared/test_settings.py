@@ -44,12 +44,6 @@ def test_what_cannot_work_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, na
         assert pydantics not in caught.value.problem
 
 
-def test_what_is_no_list_at_all_is_refused_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GUTENBERG_MIRRORS", "https://one.example")
-    with pytest.raises(SettingsError, match=r'GUTENBERG_MIRRORS cannot be read.*for a list \["a", "b"\]'):
-        read_settings()
-
-
 def test_the_bounds_themselves_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENERATE_TIMEOUT_S", str(ANSWER_WITHIN_S))
     monkeypatch.setenv("COMMAND_PREFIX", "g!")
@@ -57,8 +51,9 @@ def test_the_bounds_themselves_can_be_set(monkeypatch: pytest.MonkeyPatch) -> No
     assert Settings().command_prefix == "g!"
 
 
-def test_a_secret_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+@pytest.mark.parametrize("folder", ["SECRETS_DIR", "CREDENTIALS_DIRECTORY"])
+def test_a_secret_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str) -> None:
+    monkeypatch.setenv(folder, str(tmp_path))
     (tmp_path / "discord_token").write_text("a-token\n", "utf-8")
     (tmp_path / "redis_url").write_text("", "utf-8")  # to be filled in
     (tmp_path / "redis_tls_ca").write_text("of somebody else", "utf-8")
@@ -73,13 +68,11 @@ def test_a_secret_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert read_settings().discord_token != settings.discord_token
 
 
-def test_systemd_hands_secrets_over_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    (tmp_path / "discord_token").write_text("a-token", "utf-8")
-    assert read_settings().discord_token is not None
-
-
-def test_a_secret_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_cannot_be_read_at_all_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GUTENBERG_MIRRORS", "https://one.example")
+    with pytest.raises(SettingsError, match=r'GUTENBERG_MIRRORS cannot be read.*for a list \["a", "b"\]'):
+        read_settings()
+    monkeypatch.delenv("GUTENBERG_MIRRORS")
     monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
     (tmp_path / "discord_token").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="DISCORD_TOKEN cannot be read"):
