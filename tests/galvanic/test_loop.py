@@ -83,6 +83,13 @@ def made(
     return Loop(learner, pace, hooks or Recorder(), learner.heldout, write, folder, begun, checkpoint_s)
 
 
+def stuck() -> Numbers:
+    """A learner whose rate is lowered twice, as nothing gets better."""
+    learner = Numbers(heldout=3.0)
+    learner.plan = PLAN.model_copy(update={"schedule": "plateau"})
+    return learner
+
+
 def asked(answer: Control, after: int) -> Recorder:
     return Recorder(lambda times: answer if times > after else None)
 
@@ -119,16 +126,15 @@ def test_no_progress_stops_early() -> None:
 
 
 def test_where_nothing_gets_better_it_goes_back_and_on_at_a_lower_rate() -> None:
-    stuck, better = Numbers(heldout=3.0), Numbers()
-    for learner in (stuck, better):
-        learner.plan = PLAN.model_copy(update={"schedule": "plateau"})
-    one = made(stuck, epochs=100)
+    one = made(stuck(), epochs=100)
     assert one.run() == "early"
     assert one.record.at.epoch == 16, "one epoch that brought something, and three times five of four steps each"
     assert one.record.at.rate_share == pytest.approx(0.4**2)
     for before, after in ((6, 7), (11, 12)):
         losses = {point.epoch: point.train_loss for point in one.record.curve}
         assert losses[after] > losses[before], "it went back"
+    better = Numbers()
+    better.plan = stuck().plan
     goes_on = made(better, epochs=20)
     assert goes_on.run() == "done"
     assert goes_on.record.at.rate_share == 1
@@ -172,17 +178,24 @@ def test_checkpoints_come_with_time_and_none_of_lost_weights(tmp_path: Path) -> 
     assert all(np.isfinite(array).all() for array in arrays)
 
 
-@pytest.mark.parametrize("after", range(1, 3 * (STEPS + 1)))
-def test_an_interrupted_training_ends_as_an_uninterrupted_one(after: int, tmp_path: Path) -> None:
-    whole, learner = made(Numbers()), Numbers()
-    whole.run()
+@pytest.mark.parametrize(
+    ("learner", "epochs", "after"),
+    [
+        *((Numbers, 3, after) for after in range(1, 3 * (STEPS + 1))),
+        *((stuck, 100, after) for after in (6 * (STEPS + 1) - 1, 6 * (STEPS + 1), 7 * (STEPS + 1), 12 * (STEPS + 1))),
+    ],
+)
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(
+    learner: Callable[[], Numbers], epochs: int, after: int, tmp_path: Path
+) -> None:
+    whole = made(learner(), epochs=epochs)
+    ended = whole.run()
     with pytest.raises(TrainingInterrupted):
-        made(learner, asked("interrupt", after), tmp_path).run()
+        made(learner(), asked("interrupt", after), tmp_path, epochs=epochs).run()
     arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
-    other = Numbers()
-    again = made(other, None, tmp_path, record)
+    again = made(learner(), None, tmp_path, record, epochs=epochs)
     again.restore(arrays)
-    again.run()
+    assert again.run() == ended
     assert again.record.curve == whole.record.curve
     np.testing.assert_array_equal(again.best["number"], whole.best["number"])
 
@@ -226,21 +239,3 @@ def test_weights_lost_in_the_last_step_of_an_epoch_are_found_out() -> None:
     assert len(one.record.curve) == 1
     assert len(learner.rates) == 2 * STEPS
     assert np.isfinite(one.record.curve[0].train_loss)
-
-
-@pytest.mark.parametrize("after", [6 * (STEPS + 1) - 1, 6 * (STEPS + 1), 7 * (STEPS + 1), 12 * (STEPS + 1)])
-def test_an_interrupted_training_goes_on_at_the_rate_that_it_was_lowered_to(after: int, tmp_path: Path) -> None:
-    def stuck(hooks: Recorder | None = None, record: dict[str, Any] | None = None) -> Loop:
-        learner = Numbers(heldout=3.0)
-        learner.plan = PLAN.model_copy(update={"schedule": "plateau"})
-        return made(learner, hooks, tmp_path, record, epochs=100)
-
-    whole = stuck()
-    whole.run()
-    with pytest.raises(TrainingInterrupted):
-        stuck(asked("interrupt", after)).run()
-    arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
-    again = stuck(record=record)
-    again.restore(arrays)
-    assert again.run() == "early"
-    assert again.record.curve == whole.record.curve

@@ -9,7 +9,7 @@ import pytest
 from galvanic.errors import UserError
 from galvanic.source import pieces
 from galvanic.text import RECIPES, CharVocabulary, prepare
-from galvanic.text.body import unwrap, wrapping
+from galvanic.text.body import wrapping
 from galvanic.text.classic import WINDOW, words_only
 from galvanic.text.recipe import adaptive_nats
 from galvanic.text.tokens import stop_words
@@ -20,10 +20,6 @@ PROSE = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(6))
 
 def looks_hard_wrapped(text: str) -> bool:
     return wrapping(pieces(text))[1]
-
-
-def unwrapped(text: str) -> str:
-    return unwrap(text, wrapping([text])[0])
 
 
 def test_stop_words_are_nltks() -> None:

@@ -20,13 +20,8 @@ def test_the_limit_is_the_last_length_accepted() -> None:
     assert unpack(pack("a" * 1000), 1000) == "a" * 1000
     with pytest.raises(UserError, match="longer than this worker accepts"):
         unpack(pack("a" * 1001), 1000)
-
-
-def test_a_bomb_is_not_unpacked() -> None:
-    bomb = zlib.compress(bytes(50_000_000), 9)
-    assert len(bomb) < 100_000
     with pytest.raises(UserError, match="longer"):
-        unpack(bomb, 10_000)
+        unpack(zlib.compress(bytes(50_000_000), 9), 10_000)
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.read import chat as module
-from galvanic.read.chat import (
-    COMMANDS,
-    UNSAFE,
-    WORDLESS,
-    Chat,
-    ChatOptions,
-    Message,
-    Origin,
-    preview,
-)
+from galvanic.read.chat import COMMANDS, UNSAFE, WORDLESS, Chat, ChatOptions, Message, Origin, preview
 
 
 def chat_of(*messages: Message | tuple[str, str] | tuple[str, str, int]) -> Chat:

@@ -164,12 +164,7 @@ def test_emoji_and_mentions_are_not_looked_for_in_what_is_no_message_of_discords
 
 @pytest.mark.parametrize(
     "damaged",
-    [
-        "no object",
-        {"type": "Default"},
-        entry("x") | {"author": [["Ada"]]},
-        entry("x") | {"content": {"text": "x"}},
-    ],
+    ["no object", {"type": "Default"}, entry("x") | {"author": [["Ada"]]}, entry("x") | {"content": {"text": "x"}}],
 )
 def test_json_without_words_or_author_is_counted(damaged: object) -> None:
     read, left_out = messages(export(damaged, entry("hello")))

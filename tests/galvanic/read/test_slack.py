@@ -60,13 +60,7 @@ def test_an_export_is_what_people_wrote_in_its_channels(root: str) -> None:
         "general/2020-01-01.json": [sent("Happy new year"), sent("Hm", "U404")],
     }
     chat = read(archive(days, root=root))
-    assert lines(chat) == [
-        "Ada: Happy new year",
-        "U404: Hm",
-        "Ben Smith: Good day",
-        "Ada: An answer",
-        "cleo: See you",
-    ]
+    assert lines(chat) == ["Ada: Happy new year", "U404: Hm", "Ben Smith: Good day", "Ada: An answer", "cleo: See you"]
     assert chat.left_out == {BOTS: 3, SYSTEM: 1, WORDLESS: 1, OTHER_FILES: 1}
     assert (chat.first, chat.last) == (datetime.date(2020, 1, 1), datetime.date(2020, 1, 3))
 
@@ -100,8 +94,7 @@ def test_the_marks_of_a_message_become_words(text: str, line: str | None) -> Non
 
 
 @pytest.mark.parametrize(
-    "entry",
-    [[], 5, None, "x", sent(5), sent({}), sent("hi", None), sent("hi", ["U1"]), {"type": "message"}],
+    "entry", [[], 5, None, "x", sent(5), sent({}), sent("hi", None), sent("hi", ["U1"]), {"type": "message"}]
 )
 def test_entries_that_are_no_messages_are_counted(entry: Any) -> None:
     chat = read(archive({"general/2020-01-01.json": [entry, sent("after it")], "x/2020-99-99.json": [sent("undated")]}))

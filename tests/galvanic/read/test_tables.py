@@ -77,9 +77,7 @@ def test_fields_may_be_left_out_or_be_of_another_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    "row",
-    [b'"' + b"a" * 200_000 + b'"', b"a,b", b"a,b,c,d", b"a" * 3_000_000],
-    ids=["cell", "few", "many", "line"],
+    "row", [b'"' + b"a" * 200_000 + b'"', b"a,b", b"a,b,c,d", b"a" * 3_000_000], ids=["cell", "few", "many", "line"]
 )
 def test_damaged_rows_are_counted(row: bytes) -> None:
     chat = read(b"who,what it says,n\nAda,before,1\n" + row + b"\nAda,after,1\n")
