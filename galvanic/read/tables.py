@@ -63,19 +63,16 @@ def _csv_rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]
     text_lines = lines(file)
     first_line = next(filter(str.strip, text_lines), "")
     delimiter = max(_DELIMITERS, key=first_line.count)
-    reader = csv.reader(itertools.chain([first_line], text_lines), delimiter=delimiter)
-    header = list[str]()
+    reader = csv.DictReader(itertools.chain([first_line], text_lines), delimiter=delimiter, skipinitialspace=True)
     while True:
         try:
-            cells = next(reader)
-        except StopIteration:
-            return
+            row = next(reader, None)
         except csv.Error:  # a cell of more than 131,072 characters: a quotation mark is missing
             left_out[DAMAGED] += 1
             continue
-        if not header:
-            header = [cell.strip() for cell in cells]
-        elif len(cells) == len(header):
-            yield dict(zip(header, cells, strict=True))
-        elif cells:
+        if row is None:
+            return
+        if None in row or None in row.values():
             left_out[DAMAGED] += 1
+        else:
+            yield row
