@@ -2,14 +2,13 @@
 
 import posixpath
 import urllib.parse
-import zipfile
 from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
 from galvanic.errors import UserError
 from galvanic.read.documents import Document, DocumentFormat, xml_parser
-from galvanic.read.files import opened_zip, read_member
+from galvanic.read.files import Files
 from galvanic.read.pages import page_source, page_text
 
 _CONTAINER = "META-INF/container.xml"
@@ -18,17 +17,17 @@ _NO_CHAPTERS = ("cover", "toc", "title-page", "copyright-page", "index")  # type
 
 
 def _read(data: bytes, name: str) -> Document:
-    archive = opened_zip(data, name)
-    if any(lock in archive.namelist() for lock in _LOCKED):
+    files = Files([(name, data)], open_documents=True)
+    if any(lock in files.paths for lock in _LOCKED):
         raise UserError(f"`{name}` is locked (DRM).", "Give a book without a lock, or its text.")
     try:
-        container = etree.fromstring(read_member(archive, _CONTAINER, name), xml_parser())
+        container = etree.fromstring(files.data(_CONTAINER), xml_parser())
         path = container.xpath("string(//@full-path)")
-        package = etree.fromstring(read_member(archive, path, name), xml_parser())
+        package = etree.fromstring(files.data(path), xml_parser())
     except (KeyError, etree.LxmlError, ValueError) as error:
         raise UserError(f"`{name}` is a damaged EPUB book.", "Download or export it again.") from error
     title, author = (package.findtext(f".//{{*}}{field}", "").strip() for field in ("title", "creator"))
-    text = _text(archive, _chapters(package, posixpath.dirname(path)), name)
+    text = _text(files, _chapters(package, posixpath.dirname(path)), name)
     return Document(text, f"{title}, by {author}" if author else title)
 
 
@@ -50,11 +49,11 @@ def _path(element: etree._Element, folder: str) -> str:
     return posixpath.normpath(posixpath.join(folder, reference))
 
 
-def _text(archive: zipfile.ZipFile, chapters: Iterable[str], name: str) -> Iterator[str]:
+def _text(files: Files, chapters: Iterable[str], name: str) -> Iterator[str]:
     separator = ""
     for chapter in chapters:
         try:
-            source = read_member(archive, chapter, name)
+            source = files.data(chapter)
         except KeyError:  # a chapter that the file lacks
             continue
         if source.strip():

@@ -34,10 +34,11 @@ FileSource = bytes | Path | Callable[[], BinaryIO]  # a file in memory, on the d
 class Files:
     """Files by path; those in archives instead of the archives."""
 
-    def __init__(self, named: Iterable[tuple[str, FileSource]]) -> None:
+    def __init__(self, named: Iterable[tuple[str, FileSource]], *, open_documents: bool = False) -> None:
         """Look into archives. Raises UserError: one is damaged, or there are too many files, or none; OSError.
 
         `named`: files with their names. An archive's is a part of its files' paths, unless it is the only file.
+        `open_documents`: open books and office documents, too.
         """
         self._sources = dict[str, FileSource]()
         self._archives = dict[str, str]()  # their names, for messages, by the paths of the files in them
@@ -46,7 +47,7 @@ class Files:
         sources = list(named)
         for name, source in sources:
             archive = harmless(name)
-            members = _members(archive, source)
+            members = _members(archive, source, open_documents)
             if members is None:
                 self._keep(archive, source)
                 continue
@@ -78,8 +79,9 @@ class Files:
     def open(self, path: str) -> BinaryIO:
         """Open a file to be read once. One in an archive is unpacked first.
 
-        Raises UserError: it is damaged or locked, or too much was unpacked; OSError.
+        Raises KeyError: there is none; UserError: it is damaged or locked, or too much was unpacked; OSError.
         """
+        path = harmless(path)
         self._opened.add(path)
         if path not in self._archives:
             return _opened(self._sources[path])
@@ -102,7 +104,9 @@ class Files:
     def data(self, path: str) -> bytes:
         """Return all bytes of a file that must be read at once. Raises as `open`; UserError: it is too large."""
         with self.open(path) as file:
-            _check_size(file.seek(0, io.SEEK_END), path)
+            if file.seek(0, io.SEEK_END) > UNPACKED_LIMIT:
+                limit = f"{UNPACKED_LIMIT / MEGABYTE:,.0f} MB"
+                raise UserError(f"`{path}` is larger than {limit}.", "Give a part of it.")
             file.seek(0)
             return file.read()
 
@@ -121,32 +125,17 @@ def files_at(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
                 yield name, file
 
 
-def opened_zip(source: FileSource, path: str) -> zipfile.ZipFile:
-    """Open an archive. `path`: its own, for messages. Raises UserError: it is damaged."""
-    try:
-        return zipfile.ZipFile(_opened(source))
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise _damaged(path) from error
-
-
-def read_member(archive: zipfile.ZipFile, member: str, path: str) -> bytes:
-    """Return the bytes of a file in an archive. `path`: the archive's, for messages.
-
-    Raises KeyError: there is none; UserError: it is damaged, locked or too large.
-    """
-    info = archive.getinfo(member)
-    _check_size(info.file_size, path)  # zipfile unpacks no more
-    return b"".join(_parts(functools.partial(_open_member, archive, info, path), path))
-
-
-def _members(path: str, source: FileSource) -> list[tuple[str, FileSource]] | None:
-    """Return the files in an archive by their paths; None: it is no archive, or a document."""
+def _members(path: str, source: FileSource, open_documents: bool) -> list[tuple[str, FileSource]] | None:
+    """Return the files in an archive by their paths; None: it is no archive. Raises UserError: it is damaged."""
     with _opened(source) as file:
         head = file.read(8)
     kind = next((kind for mark, kind in _ARCHIVES.items() if head.startswith(mark)), None)
     if kind == "zip":
-        archive = opened_zip(source, path)
-        if not _OF_DOCUMENTS.isdisjoint(archive.namelist()):
+        try:
+            archive = zipfile.ZipFile(_opened(source))
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+            raise _damaged(path) from error
+        if not open_documents and not _OF_DOCUMENTS.isdisjoint(archive.namelist()):
             return None
         return [
             (member.filename, functools.partial(_open_member, archive, member, path))
@@ -186,11 +175,6 @@ def _opened(source: FileSource) -> BinaryIO:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     return source.open("rb") if isinstance(source, Path) else source()
-
-
-def _check_size(size: int, path: str) -> None:
-    if size > UNPACKED_LIMIT:
-        raise UserError(f"`{path}` is larger than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB.", "Give a part of it.")
 
 
 def _damaged(path: str) -> UserError:

@@ -10,7 +10,7 @@ from lxml import etree
 
 from galvanic.errors import UserError
 from galvanic.read.documents import Document, DocumentFormat, xml_parser
-from galvanic.read.files import opened_zip, read_member
+from galvanic.read.files import Files
 from galvanic.read.pages import Page
 
 _TEXT = "word/document.xml"
@@ -41,14 +41,14 @@ class _Words(Page):
 
 
 def _read(data: bytes, name: str) -> Document:
-    return Document(_text(read_member(opened_zip(data, name), _TEXT, name), name))
+    return Document(_text(Files([(name, data)], open_documents=True), name))
 
 
-def _text(source: bytes, name: str) -> Iterator[str]:
+def _text(files: Files, name: str) -> Iterator[str]:
     words = _Words(name)
     try:
-        yield from words.read(source, xml_parser(words))
-    except (etree.LxmlError, ValueError) as error:
+        yield from words.read(files.data(_TEXT), xml_parser(words))
+    except (KeyError, etree.LxmlError, ValueError) as error:
         raise UserError(f"`{name}` is a damaged Word document.", "Open it in Word and save it again.") from error
 
 
