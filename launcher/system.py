@@ -84,9 +84,9 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
         ),
         _worker(find, GENERATE_QUEUE, stop_wait_s=15),
     ]
-    for number, options in enumerate(worker_options(settings, say), start=1):
+    for number, share in enumerate(shares(settings, say), start=1):
         # A training gives way to whatever else the machine does.
-        parts.append(_worker(find, TRAIN_QUEUE, number, options, stop_wait_s=30, nice=10))
+        parts.append(_worker(find, TRAIN_QUEUE, number, share, stop_wait_s=30, nice=10))
     return Plan(tuple(with_metrics_ports(parts, settings, say)), environment, announce)
 
 
@@ -123,31 +123,36 @@ def _playground(
 
 
 def _worker(
-    find: Find, queue: str, number: int = 1, options: Sequence[str] = (), *, stop_wait_s: int, nice: int = 0
+    find: Find, queue: str, number: int = 1, share: Mapping[str, str] | None = None, *, stop_wait_s: int, nice: int = 0
 ) -> Part:
-    """Plan the worker of this number that serves a queue: `train`, `train-2`, and so on."""
+    """Plan the worker of this number that serves a queue: `train`, `train-2`, and so on. `share`: see `shares`."""
     return Part(
         queue if number == 1 else f"{queue}-{number}",
-        (sys.executable, "-m", "worker", "serve", queue, *options),
+        (sys.executable, "-m", "worker", "serve", queue),
         Stage.WORKERS,
         ready=lambda: len(find(queue)) >= number,
         stop_wait_s=stop_wait_s,
         nice=nice,
+        environment=share or {},
     )
 
 
-def worker_options(settings: Settings, say: Say) -> list[tuple[str, ...]]:
-    """Return each train worker's options: of as many as set, or of one for each GPU. GPUs or cores are shared."""
+def shares(settings: Settings, say: Say) -> list[dict[str, str]]:
+    """Return the environment of each train worker, which gives it a GPU, or a share of the cores.
+
+    There are as many workers as set, or one for each GPU.
+    """
     count = settings.train_workers
     if count == 1 or (count is None and not any(map(shutil.which, _NVIDIA_TOOLS))):
-        return [()]
+        return [{}]
     gpus, cores = _devices()
     count = count or max(1, len(gpus))
     if count == 1:
-        return [()]
-    shares = [("--gpu", gpu) for gpu in gpus] or [("--cores", str(max(1, cores // count)))]
+        return [{}]
     say(f"{count} train workers (GPUs: {len(gpus)}, cores: {cores})")
-    return [shares[number % len(shares)] for number in range(count)]
+    if not gpus:
+        return [{"TF_NUM_INTRAOP_THREADS": str(max(1, cores // count))}] * count
+    return [{"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} for number in range(count)]
 
 
 def _devices() -> tuple[list[str], int]:

@@ -17,7 +17,6 @@ from pathlib import Path
 from galvanic.errors import UserError
 from galvanic.units import count
 
-_CORES_VARIABLE = "TF_NUM_INTRAOP_THREADS"  # read by TensorFlow when it makes the threads that compute
 _NOISE = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|\d+-Core|@.*", re.IGNORECASE)
 _ASK_S = 10
 _FIELDS = ("index", "uuid", "name", "memory.used", "memory.total", "driver_version")
@@ -43,15 +42,10 @@ def on_cpu() -> str:
     return f"{count(cores(), 'core')} of {_processor()}"
 
 
-def limit_cores(most: int) -> None:
-    """Let TensorFlow compute on so many cores only, in this process and in those that it starts."""
-    os.environ[_CORES_VARIABLE] = str(most)
-
-
 def cores() -> int:
-    """Return the number of cores that this process may use; a container's limit counts, and that of `limit_cores`."""
+    """Return the number of cores that this process may use; a container's limit counts, and TensorFlow's own."""
     number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get(_CORES_VARIABLE, "")
+    limit = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     if limit.isdigit() and int(limit):
         number = min(number, int(limit))
     try:
@@ -125,17 +119,6 @@ def chosen(gpus: list[Gpu], setting: str | None) -> list[Gpu]:
     if names[0] in ("", "-1"):
         return []
     return [gpu for gpu in gpus if str(gpu.index) in names or any(gpu.uuid.startswith(name) for name in names if name)]
-
-
-def use_gpu(which: str) -> None:
-    """Let this process and its children see one GPU alone, by number, UUID or its beginning. Raises UserError."""
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    os.environ["CUDA_VISIBLE_DEVICES"] = which
-    if len(visible()) != 1:
-        raise UserError(
-            f"There is no GPU {which!r} here.",
-            "`python -m worker devices` lists those that can be used, and `python -m worker doctor` says more.",
-        )
 
 
 def _megabytes(value: str) -> int:

@@ -1,7 +1,7 @@
 """One worker service: what is set up around Celery's worker.
 
 Celery's own command starts it, `celery -A worker.app worker -Q train -c 1` or `-Q generate`, with nothing but the
-settings; `python -m worker serve QUEUE` is the same with a GPU or a number of cores chosen.
+settings; `python -m worker serve QUEUE` is the same.
 """
 
 import atexit
@@ -63,6 +63,7 @@ def set_up(worker: Any) -> None:
     stop_file = folder / "stop"
     configure_logging(queue, settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # GPUs have the numbers that nvidia-smi shows
     if queue != TRAIN_QUEUE:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # texts are written by the CPU
     os.environ[STOP_FILE_VARIABLE] = str(stop_file)

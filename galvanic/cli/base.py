@@ -94,13 +94,6 @@ def typed_options(model: type[TrainOptions] | type[GenerateOptions], typed: argp
     return {name: value for name, value in values.items() if value is not None}
 
 
-def positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
 def report(as_json: bool, values: dict[str, Any], lines: list[str]) -> None:
     """Print a command's result, as a JSON object or as lines."""
     print(json.dumps(values) if as_json else "\n".join(lines), flush=True)

@@ -259,10 +259,3 @@ def test_devices_are_what_trainings_can_run_on(tmp_path: Path) -> None:
     assert told["gpus"] == []
     assert told["cores"] >= 1
     assert worker("devices", data=tmp_path).stdout.startswith("No GPU that TensorFlow can use; ")
-
-
-@pytest.mark.process
-def test_a_service_on_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    done = started("serve", "train", "--gpu", "7", data=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: There is no GPU '7' here.")

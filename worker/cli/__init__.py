@@ -5,7 +5,7 @@ import asyncio
 import socket
 
 from galvanic.cli import main as run
-from galvanic.cli.base import Cli, positive_int, report
+from galvanic.cli.base import Cli, report
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
 from shared.corpora.sources import UnknownText, names, resolve
@@ -31,8 +31,6 @@ def register(cli: Cli) -> None:
     for name, description in (("worker", summary), ("serve", "The same as `worker`.")):
         serve = cli.add(name, description, _serve, json=False)
         serve.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
-        serve.add_argument("--gpu", metavar="GPU", help="see this one alone: its number or UUID, as `devices` lists it")
-        serve.add_argument("--cores", type=positive_int, metavar="N", help="compute on so many cores (default: all)")
     health = cli.add("health", "End with 0 when a worker of this host serves the queue.", _health, json=False)
     health.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
 
@@ -55,7 +53,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _devices(options: argparse.Namespace) -> int:
-    """List the GPUs that TensorFlow can use, by the numbers that `serve --gpu` takes, or the cores."""
+    """List the GPUs that TensorFlow can use, by the numbers that `CUDA_VISIBLE_DEVICES` takes, or the cores."""
     gpus = hardware.usable_gpus()
     lines = [f"GPU {gpu.index}  {gpu.name}, {gpu.memory_total_mb / 1024:.0f} GB  {gpu.uuid}" for gpu in gpus]
     rows = [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus]
@@ -70,10 +68,6 @@ def _devices(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     """Start a worker. Print what is wrong with the settings; all after that is in the log."""
     settings = read_settings()
-    if options.gpu is not None:
-        hardware.use_gpu(options.gpu)
-    if options.cores is not None:
-        hardware.limit_cores(options.cores)
     from worker.app import app
 
     configure_logging(options.queue, settings)  # for what Celery says before it is a worker
