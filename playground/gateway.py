@@ -25,7 +25,6 @@ from simcord.backend.access import channel_accessible
 from simcord.gateway import FakeGateway
 
 from playground.guard import is_same
-from playground.places import PREMIUM_TIERS
 from playground.world import World
 
 log = structlog.get_logger()
@@ -107,8 +106,7 @@ class Connection:
             },
         )
         for guild in world.guilds.values():
-            payload = serializers.guild_create_payload(world, guild)
-            self.feed("GUILD_CREATE", {**payload, "premium_tier": PREMIUM_TIERS.get(guild.id, 0)})
+            self.feed("GUILD_CREATE", serializers.guild_create_payload(world, guild))
 
 
 class Gateway:

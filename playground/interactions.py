@@ -18,7 +18,7 @@ from simcord.enums import SELECT_TYPES, AppCommandType, ComponentType, Interacti
 from galvanic.errors import UserError
 from playground.gateway import Gateway
 from playground.people import File, People
-from playground.places import DM_PERMISSIONS, file_limit
+from playground.places import DM_PERMISSIONS, FILE_LIMIT
 from playground.resolve import Resolver
 from playground.world import World
 
@@ -48,7 +48,7 @@ class Interactions:
         self, user_id: int, channel_id: int, command: str, options: dict[str, Any], files: dict[str, File]
     ) -> Interaction:
         """Call a slash command. `command`: its name, or a path (`model info`)."""
-        self._people.check_files(channel_id, list(files.values()))
+        self._people.check_files(list(files.values()))
         root, nesting, leaf = self._find(user_id, channel_id, command)
         built, resolved = self._options(channel_id, command, leaf, {**options, **files})
         attached = {"resolved": resolved} if resolved else {}
@@ -173,7 +173,7 @@ class Interactions:
         record, payload = build.base_payload(
             self._world, type=kind, channel_id=channel_id, guild_id=guild_id, user_id=user_id, data=data
         )
-        payload["attachment_size_limit"] = file_limit(guild_id)
+        payload["attachment_size_limit"] = FILE_LIMIT
         if guild_id is None:
             payload["app_permissions"] = str(DM_PERMISSIONS)
         return record, payload

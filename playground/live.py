@@ -19,7 +19,7 @@ from simcord.backend.models import Guild, Message
 from playground.gateway import Gateway, sender
 from playground.interactions import Interactions
 from playground.people import People
-from playground.places import BOT_ID, USER_IDS, file_limit
+from playground.places import BOT_ID, FILE_LIMIT, USER_IDS
 from playground.present import Presenter
 from playground.world import ChangeKind, World
 
@@ -138,7 +138,7 @@ class Live:
             "can_start_threads": not direct
             and not channel.is_thread
             and may(user_id, channel_id, "create_public_threads"),
-            "file_limit": file_limit(channel.guild_id),
+            "file_limit": FILE_LIMIT,
             "commands": self._interactions.commands(user_id, channel_id),
             "message_commands": list(self._interactions.message_commands(user_id, channel_id)),
         }

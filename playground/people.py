@@ -7,7 +7,7 @@ from simcord.backend.access import channel_accessible, message_accessible, react
 from simcord.backend.models import Channel, Message
 
 from galvanic.errors import UserError
-from playground.places import file_limit
+from playground.places import FILE_LIMIT
 from playground.rest import MAX_FILES
 from playground.world import World
 
@@ -55,7 +55,7 @@ class People:
             )
         if not content.strip() and not files:
             raise UserError("The message is empty.", "Type something or attach a file.")
-        self.check_files(channel_id, files)
+        self.check_files(files)
         reference = None
         if reply_to is not None:
             self.visible_message(user_id, channel_id, reply_to)
@@ -88,13 +88,12 @@ class People:
                 raise UserError("This message has a thread already.")
         return world.create_thread(channel_id, name, user_id, message_id=message_id)
 
-    def check_files(self, channel_id: int, files: list[File]) -> None:
+    def check_files(self, files: list[File]) -> None:
         if len(files) > MAX_FILES:
             raise UserError(f"A message carries at most {MAX_FILES} files.")
-        limit = file_limit(self._world.get_channel(channel_id).guild_id)
         for file in files:
-            if len(file.data) > limit:
+            if len(file.data) > FILE_LIMIT:
                 raise UserError(
-                    f"{file.filename} is larger than {limit // 2**20} MiB, the most that Discord takes here.",
-                    "A server that is boosted takes more. A longer text goes into the folder CORPORA_DIR.",
+                    f"{file.filename} is larger than {FILE_LIMIT // 2**20} MiB, the most that Discord takes here.",
+                    "A longer text goes into the folder CORPORA_DIR.",
                 )

@@ -30,8 +30,7 @@ GUILD_NAME = "Galvanic playground"
 DM = "dm"  # name of the channel of direct messages with the bot
 
 _SINCE = "2024-10-19T00:00:00+00:00"
-PREMIUM_TIERS = {ANNEX_ID: 2}
-"""Boost levels by server. A boosted server takes larger files."""
+FILE_LIMIT = 10 * 2**20  # bytes of a file, as in servers without boosts
 
 _EVERYONE = discord.Permissions(
     view_channel=True,
@@ -139,8 +138,3 @@ def old_messages() -> list[OldMessage]:
     lines = [line.partition(": ") for line in _TAVERN.read_text("utf-8").splitlines()]
     spoken = [(USER_IDS[name], content) for name, _, content in lines if name in USER_IDS]
     return [OldMessage(*message, _TAVERN_BEGIN + number * _TAVERN_APART) for number, message in enumerate(spoken)]
-
-
-def file_limit(guild_id: int | None) -> int:
-    """Return the bytes that a file may have in a server, or in direct messages."""
-    return (50 if guild_id in PREMIUM_TIERS else 10) * 2**20

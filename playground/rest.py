@@ -28,7 +28,7 @@ from simcord.http import (
 
 from playground.guard import is_same
 from playground.limits import check_choices, settle_ids
-from playground.places import BOT_ID, PREMIUM_TIERS, USER_IDS
+from playground.places import BOT_ID, USER_IDS
 from playground.world import World
 
 log = structlog.get_logger()
@@ -45,7 +45,6 @@ _MESSAGES = re.compile(r"/channels/(\d+)/messages")
 _MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
 _THREAD = re.compile(r"/channels/(\d+)")
 _HOOKED = re.compile(r"/webhooks/(\d+)/[^/]+(?:/messages/\d+)?")
-_GUILD = re.compile(r"/guilds/(\d+)")
 _GRANTED = {"members": 1 << 15, "message_content": 1 << 19}
 """The application's flag for each intent, of bots in fewer than 100 servers."""
 _OPEN = re.compile(r"/(interactions|webhooks)/\d+/")  # routes whose token stands in the path
@@ -140,8 +139,6 @@ class Rest:
         if path == "/oauth2/applications/@me":
             answer["flags"] = sum(bit for name, bit in _GRANTED.items() if getattr(self._world.granted, name))
             answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
-        if method == "GET" and (guild := _GUILD.fullmatch(path)) is not None:
-            answer["premium_tier"] = PREMIUM_TIERS.get(int(guild[1]), 0)
         if path.endswith("/callback"):
             self._world.answered[int(path.split("/")[2])].set()
         if sent is not None and fields.get("nonce") is not None:

@@ -18,7 +18,7 @@ from playground.rest import Rest
 from playground.world import World
 
 HOST = "127.0.0.1"
-_MAX_REQUEST = 140 * 2**20  # a body may hold ten files of 10 MiB, or two of the largest, in base64
+_MAX_REQUEST = 140 * 2**20  # a body may hold ten files of 10 MiB, in base64
 
 
 def open_port(port: int) -> socket.socket:

@@ -20,7 +20,7 @@ from simcord.backend.errors import BackendError
 from simcord.backend.models import Interaction, Message, Webhook
 
 from playground.limits import check_message
-from playground.places import CHANNEL_IDS, OldMessage, file_limit, old_messages, settle
+from playground.places import CHANNEL_IDS, FILE_LIMIT, OldMessage, old_messages, settle
 
 log = structlog.get_logger()
 
@@ -37,15 +37,11 @@ class RealClock(Clock):
 
 
 class LocalCdn(CdnStore):
-    """Attachments under the playground's own URL.
+    """Attachments under the playground's own URL, `base_url`, which has no slash at its end."""
 
-    `base_url`: that URL, without a slash at the end. `limit_of`: the bytes that a file in a channel may have.
-    """
-
-    def __init__(self, base_url: str, limit_of: Callable[[int], int]) -> None:
+    def __init__(self, base_url: str) -> None:
         super().__init__()
         self.base_url = base_url
-        self._limit_of = limit_of
         self.key = secrets.token_urlsafe(16)
         """Stands in each file's address, as Discord's signature does: whoever has the address may load the file."""
         self.files: dict[int, tuple[str, bytes]] = {}
@@ -55,7 +51,7 @@ class LocalCdn(CdnStore):
         self, attachment_id: int, channel_id: int, filename: str, data: bytes, description: str | None
     ) -> dict[str, Any]:
         """Keep a file; describe it as Discord does, with an image's size in pixels. Raises BackendError: too large."""
-        if len(data) > self._limit_of(channel_id):
+        if len(data) > FILE_LIMIT:
             raise BackendError(413, 40005, "Request entity too large")
         # Discord does the same: a name never holds a path.
         name = filename.replace("\\", "/").rsplit("/", 1)[-1] or "file"
@@ -91,7 +87,7 @@ class World(Backend):
 
     def __init__(self, base_url: str) -> None:
         super().__init__(clock=RealClock())
-        self.cdn: LocalCdn = LocalCdn(base_url, lambda channel_id: file_limit(self.get_channel(channel_id).guild_id))
+        self.cdn: LocalCdn = LocalCdn(base_url)
         # simcord keeps both logs whole, with the bodies of requests.
         self.http_requests = deque(maxlen=200)  # type: ignore[assignment]
         self.transcript = deque(maxlen=200)  # type: ignore[assignment]

@@ -72,7 +72,7 @@ export class Composer {
   addFiles(list) {
     const limit = this.app.channel().file_limit;
     for (const file of list) {
-      if (file.size > limit) this.app.fail(`${file.name} is larger than ${bytes(limit)}, the most that Discord takes here. A server that is boosted takes more. A longer text goes into the folder CORPORA_DIR.`);
+      if (file.size > limit) this.app.fail(`${file.name} is larger than ${bytes(limit)}, the most that Discord takes here. A longer text goes into the folder CORPORA_DIR.`);
       else this.files.push(file);
     }
     this.drawChips();

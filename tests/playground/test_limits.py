@@ -103,8 +103,7 @@ def test_tavern_has_enough_to_learn_from_of_each_person_alone(server: Server) ->
     assert min(chars.values()) > 1.2 * LEAST_CHARS
 
 
-def test_file_limit_is_the_servers_own(server: Server) -> None:
+def test_files_have_a_limit(server: Server) -> None:
     big = {"big.bin": bytes(11 * 2**20)}
-    assert server.client.send(files=big, channel="atrium", person="ben")["attachments"][0]["size"] == 11 * 2**20
     with pytest.raises(Exception, match=r"larger than 10 MiB, .* Discord takes here.*CORPORA_DIR"):
         server.client.send(files=big)

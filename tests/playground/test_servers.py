@@ -15,8 +15,8 @@ def ask(client: PlaygroundClient, text: str, **options: str) -> str:
 
 def test_channel_decides_the_server(bot: PlaygroundClient) -> None:
     assert ask(bot, "!where") == ("Galvanic playground: ['cellar', 'lab', 'library', 'tavern'] [] True 10")
-    assert ask(bot, "!where", channel="atrium") == "The Annex: ['atrium'] ['Guests'] False 50"
-    assert ask(bot, "!where", channel="atrium", person="ben") == "The Annex: ['atrium'] [] True 50"
+    assert ask(bot, "!where", channel="atrium") == "The Annex: ['atrium'] ['Guests'] False 10"
+    assert ask(bot, "!where", channel="atrium", person="ben") == "The Annex: ['atrium'] [] True 10"
 
 
 def test_slash_command_is_called_where_it_is(bot: PlaygroundClient) -> None:
