@@ -71,7 +71,7 @@ class Presence(Service):
 
     async def _beat(self) -> None:
         await presence.beat_async(self._redis, presence.BOT, str(self._client.user))
-        # A Redis that lost its data meanwhile has no number, and the next start would refuse what was written since.
+        # A Redis that lost its data meanwhile has no number.
         await redis_call(self._redis.set(keys.VERSION, DATA_VERSION, nx=True))
 
     # ------------------------------------------------------------------ the data's version
@@ -82,16 +82,7 @@ class Presence(Service):
         Raises OtherVersion.
         """
         try:
-            number = await redis_call(self._redis.get(keys.VERSION))
-            if number is None and await self._has_data():
-                require_version(b"")
             written = self._redis.set(keys.VERSION, DATA_VERSION, nx=True, get=True)
             require_version(await redis_call(written))
         except RedisError as error:
             log.warning("version_not_checked", error=type(error).__name__)
-
-    async def _has_data(self) -> bool:
-        for family in (keys.model("*"), keys.guild_settings("*"), keys.guild_models("*"), keys.job("*")):
-            async for _ in self._redis.scan_iter(match=family, count=1_000):
-                return True
-        return False

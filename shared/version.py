@@ -11,7 +11,7 @@ class OtherVersion(UserError):
 
 
 def require_version(number: bytes | None) -> None:
-    """Check the number that Redis holds: None if it is empty, b"" if its data has no number. Raises OtherVersion."""
+    """Check the number that Redis holds; None: it is empty. Raises OtherVersion."""
     if number is not None and number != b"%d" % DATA_VERSION:
         held = number.decode() if number.isdigit() and len(number) < 10 else "unknown"
         raise OtherVersion(

@@ -19,19 +19,16 @@ from bot.__main__ import _serve
 from bot.app import Galvanic
 from bot.gateway import Identifies
 from launcher.system import find_since
-from playground.places import GUILD_ID
 from shared import keys
 from shared.connect import connect
 from shared.presence import TROUBLE
 from shared.settings import Settings
-from shared.version import DATA_VERSION, OtherVersion
+from shared.version import DATA_VERSION
 from tests.bot.live import Live
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
 from tests.driver.faults import Fault
-from tests.factories import record
 from tests.launcher.running import wait_until
-from tests.registered import register
 from tests.s3 import free_port
 
 pytestmark = pytest.mark.process
@@ -133,18 +130,6 @@ def test_discord_is_asked_to_greet_the_bot_less_than_a_thousand_times_a_day() ->
     assert max(sum(1 for at in sent if 0 <= at - begin < 86_400) for begin in sent[::50]) < MOST_IDENTIFIES
     assert min(later - earlier for earlier, later in pairwise(sent)) >= gateway.IDENTIFY_EVERY_S
     assert sent[20] - sent[0] < 200, "a few outages in a row delay nothing"
-
-
-async def test_data_without_a_number_is_refused(live: Live) -> None:
-    await live.bot.presence.stop()  # which write it
-    await live.bot.redis.delete(keys.VERSION)
-    await live.bot.presence.require_version()
-    assert await live.bot.redis.get(keys.VERSION) == b"%d" % DATA_VERSION, "an empty Redis gets the number"
-    await live.bot.redis.delete(keys.VERSION)
-    register(connect(live.bot.settings), record(guild_id=GUILD_ID))
-    with pytest.raises(OtherVersion, match="number unknown"):
-        await live.bot.presence.require_version()
-    assert not await live.bot.redis.exists(keys.VERSION)
 
 
 async def test_a_redis_that_lost_its_data_gets_the_number_again(live: Live) -> None:
