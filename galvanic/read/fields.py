@@ -1,11 +1,22 @@
-"""The fields of JSON objects and tables: found by name, and read whatever they hold."""
+"""The fields of JSON objects and tables, found by name and read whatever they hold, and the dates of chats."""
 
 import re
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
-_DATE = re.compile(r"(\d{1,4})[/.-] ?(\d{1,2})[/.-] ?(\d{1,4})(?:,? \d\d?:\d\d\s([AP]M)\b)?")
+Order = tuple[int, int, int]
+_DAY_FIRST, _MONTH_FIRST, _YEAR_FIRST = (2, 1, 0), (2, 0, 1), (0, 1, 2)
+"""The places of year, month and day in a date."""
+_ORDERS = (_DAY_FIRST, _MONTH_FIRST, _YEAR_FIRST, (0, 2, 1))
+_BETWEEN = r"(?:[^\w\n:,]{1,3}|[年月년월] ?)"
+DATE = rf"(\d{{1,4}}){_BETWEEN}(\d{{1,2}}){_BETWEEN}(\d{{1,4}})"
+_DATE = re.compile(DATE)
+_AMERICAN = re.compile(r"\W*[1-9]\d?/[1-9]\d?/\d+,? \d.*\d\s[AP]M\b")
+_YEARS = range(1988, datetime.now(UTC).year + 2)  # IRC is the oldest of the chats
+_TWO_DIGITS = range(9, 100)  # years since 2009, when WhatsApp began
+_LONGEST_TIME = 100  # characters
+_BUDDHIST = range(2400, 2700)  # years of Thailand, which are 543 ahead
 
 
 def field(row: Mapping[str, Any], name: str) -> Any:
@@ -32,18 +43,28 @@ def text_of(value: object) -> str:
     return str(value) if type(value) in (str, int) else ""  # a bool is an int, too
 
 
-def day_of(value: object) -> date | None:
-    """Return the day of a time, as ISO or a language writes it in numbers; None: it is none.
+def day_of(value: object, order: Order | None = None) -> date | None:
+    """Return the first day in a time that is written in numbers, in ISO's form or a language's; None: there is none.
 
-    The month comes before the day only where AM or PM follows.
+    `order`: that of the chat, by `date_order`; None: what is usual in such a time.
     """
-    if (match := _DATE.match(text_of(value))) is None:
+    text = text_of(value)[:_LONGEST_TIME]
+    if (match := _DATE.search(text)) is None:
         return None
-    first, middle, last = map(int, match.group(1, 2, 3))
+    if order is None:
+        order = _YEAR_FIRST if len(match[1]) > 2 else _MONTH_FIRST if _AMERICAN.match(text) else _DAY_FIRST
+    year, month, day = (int(match[place + 1]) for place in order)
+    year += 2000 if year in _TWO_DIGITS else -543 if year in _BUDDHIST else 0
     try:
-        if first > 31:
-            return date(first, middle, last)
-        year = last + 2_000 if last < 100 else last
-        return date(year, first, middle) if match[4] else date(year, middle, first)
+        return date(year, month, day) if year in _YEARS else None
     except ValueError:
         return None
+
+
+def date_order(times: Sequence[str]) -> Order:
+    """Return the places of year, month and day that give the most dates. If several do, the day comes first.
+
+    The month does in American times (`2/28/24, 9:30 PM`).
+    """
+    orders = (_MONTH_FIRST, *_ORDERS) if any(map(_AMERICAN.match, times)) else _ORDERS
+    return max(orders, key=lambda order: sum(day_of(time, order) is not None for time in times))

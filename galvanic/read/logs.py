@@ -62,7 +62,7 @@ def _irc_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     for line in lines(file):
         plain = _COLOURS.sub("", line)
         if (match := _said(plain)) is not None:
-            day = day_of((match["stamp"] or "").lstrip("[(")) or day
+            day = day_of(match["stamp"]) or day
             yield Message(match["nick"], match["text"] or "", day)
         elif plain.strip():
             day = _opening_day(plain) or day

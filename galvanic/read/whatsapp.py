@@ -4,34 +4,25 @@ Each message begins with a header, whose date and time are written as in the pho
 in that language, too. They begin with U+200E on iOS, or stand in `<>`; a few others are listed for some languages.
 """
 
-import functools
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from typing import BinaryIO
 
 from galvanic.read.chat import SYSTEM, WORDLESS, ChatFormat, Message
+from galvanic.read.fields import DATE, date_order, day_of
 from galvanic.read.lines import beginning, first_headers, log_entries
 
 _HIDDEN = "[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*+"
-_BETWEEN = r"(?:[^\w\n:,]{1,3}|[年月])"
-_DATE = rf"(\d{{1,4}}){_BETWEEN}(\d{{1,2}}){_BETWEEN}(\d{{1,4}})"
 _TIME = r"\d{1,2}(?:[:.]|\s?h\s?)\d\d(?:(?:[:.]|\s?min\s?)\d\d)?"
 _BESIDE = r"[^\d\[\]:\n]"  # between date and time, and behind: commas, `klo`, `a. m.`, `下午`
 _HEADER = re.compile(
-    rf"{_HIDDEN}\[?{_HIDDEN}(?P<time_first>{_TIME}{_BESIDE}{{1,20}}?)??{_DATE}"
+    rf"{_HIDDEN}\[?{_HIDDEN}(?P<time_first>{_TIME}{_BESIDE}{{1,20}}?)??{DATE}"
     rf"(?(time_first)|{_BESIDE}{{1,20}}?{_TIME}){_BESIDE}{{0,12}}?(?:\]|\s[-–](?=\s))\s*"
 )
 _QUOTED = '["“„«「][^:\n"“”»」]*["“”»」]'  # a notice may quote a colon: `Ada created group "Plans: Friday"`
 _NAMED = re.compile(rf'{_HIDDEN}(?:~\s?)?(?P<name>(?:[^:\n\u202c"“„«「]|{_QUOTED}){{1,100}}+)\u202c?:(?![^\s\u200e])')
 _FEW = 10  # messages that may all have different names
-
-_AMERICAN = re.compile(r"\W*[1-9]\d?/[1-9]\d?/\d+, \d.*\d\s[AP]M\b")
-_DAY_FIRST, _MONTH_FIRST, *_YEAR_FIRST = (2, 1, 0), (2, 0, 1), (0, 1, 2), (0, 2, 1)
-"""The places of year, month and day in a date."""
-_FIRST_YEAR = 2009  # of WhatsApp
-_BUDDHIST = 543  # Thai years are so many ahead
 
 _NO_WORDS = r"""
 (?:image|video(?: note)?|audio|gif|sticker|document|contact card|media) omitted|null
@@ -72,7 +63,8 @@ def recognises(head: str) -> bool:
 
 def messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     """Yield a chat's messages. WhatsApp's own words are left out, and counted."""
-    order = _order(beginning(file))
+    headers = map(_HEADER.match, beginning(file).splitlines())
+    order = date_order([header[0] for header in headers if header is not None])
     for header, text in log_entries(file, _HEADER, left_out):
         if (speaker := _NAMED.match(text)) is None:
             left_out[SYSTEM] += 1
@@ -81,35 +73,10 @@ def messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
         if reason:
             left_out[reason] += 1
         else:
-            yield Message(speaker["name"], words, _day(header.groups()[1:], order))
+            yield Message(speaker["name"], words, day_of(header[0], order))
 
 
 WHATSAPP = ChatFormat("a WhatsApp chat", recognises, messages)
-
-
-def _order(head: str) -> tuple[int, ...]:
-    """Return the places of year, month and day that give the most dates. If several do, the day comes first.
-
-    The month does before American times (`9:30 PM`).
-    """
-    headers = [match for line in head.splitlines() if (match := _HEADER.match(line)) is not None]
-    american = any(_AMERICAN.match(header[0]) for header in headers)
-    orders = (_MONTH_FIRST, _DAY_FIRST) if american else (_DAY_FIRST, _MONTH_FIRST)
-    dates = [header.groups()[1:] for header in headers]
-    return max(*orders, *_YEAR_FIRST, key=lambda order: sum(_day(numbers, order) is not None for numbers in dates))
-
-
-@functools.lru_cache(10_000)
-def _day(numbers: tuple[str, ...], order: tuple[int, ...]) -> date | None:
-    """Return a date, or None: it is none of WhatsApp's time, or of a calendar that isn't known here."""
-    year, month, day = (int(numbers[place]) for place in order)
-    year += 2000 if year < 100 else -_BUDDHIST if year > 2400 else 0
-    if not _FIRST_YEAR <= year <= datetime.now(UTC).year + 1:
-        return None
-    try:
-        return date(year, month, day)
-    except ValueError:
-        return None
 
 
 def _words(text: str) -> tuple[str, str]:
