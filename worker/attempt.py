@@ -14,6 +14,7 @@ from galvanic import model_file
 from galvanic.checkpoint import when_there_is_room
 from galvanic.errors import UserError
 from galvanic.files import write_text
+from galvanic.read.language import language_of
 from galvanic.results import TrainingCancelled, TrainingInterrupted, TrainResult
 from galvanic.verdict import verdict
 from shared import keys
@@ -104,7 +105,7 @@ class Attempt:
             )
             result = self._train(parent, start)
         self._hooks.require_wanted()  # the last samples took a while
-        finished = _finished(job, parent, result, model_id, files.model.stat().st_size)
+        finished = _finished(self._job, parent, result, model_id, files.model.stat().st_size)
         self._patiently(lambda: write_text(files.finished, finished.model_dump_json()))
         self._deliver(finished)
 
@@ -136,7 +137,7 @@ class Attempt:
         self._job_events.publish(Started(worker=socket.gethostname(), resumed=resumed))
 
     def _prepare(self) -> None:
-        """Write the job's text into its folder; can be repeated.
+        """Write the job's text into its folder, and find out its language; can be repeated.
 
         Raises UserError when Redis no longer has the text, or it is too long; OSError when it cannot be written.
         """
@@ -147,6 +148,9 @@ class Attempt:
         if packed is None:
             raise UserError("The text of this training has expired.", "Run the command again.")
         write_text(files.text, unpack(packed, unpacked_limit(self._settings)))
+        if not job.corpus.language:
+            corpus = job.corpus.model_copy(update={"language": language_of(files.text)})
+            self._job = job.model_copy(update={"corpus": corpus})
 
     def _train(self, parent: ModelFacts | None, parent_file: Path | None) -> TrainResult:
         """Train, from the checkpoint if this version can read it. Raises as `galvanic.training.train`."""

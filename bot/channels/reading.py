@@ -31,7 +31,6 @@ from bot.jobs.client import ChannelText
 from bot.models.readings import ReadingNote, ReadingNotes
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
-from galvanic.read.language import language_of
 from galvanic.read.text import slugify
 from galvanic.units import count
 from shared.corpora.corpus import LEAST_CHARS, pack
@@ -249,12 +248,11 @@ class ChannelReadings(Service):
                 raise await self._too_short(job, reading, text)
             packed = await asyncio.to_thread(pack, text.text)
             note = ReadingNote(**dict(reading), guild_id=job.place.guild_id, read_at=time.time())
-            language = await asyncio.to_thread(language_of, text.text)
             title = job.corpus.title + (" (its newest part)" if left_out else "")
             pipe.multi()
             self.notes.write(pipe, note, text.members)
             self.pages.drop(reading.reading_id, pipe)
-            return ChannelText(with_text(job, text.text, title=title, language=language), packed, text.authors)
+            return ChannelText(with_text(job, text.text, title=title), packed, text.authors)
 
         if not await self.core.jobs.text_read(job, prepare):
             return False

@@ -31,7 +31,7 @@ from galvanic.options import STARTS
 from galvanic.read.chat import refuse_for_text
 from shared.corpora.catalogue import CatalogueEntry, catalogue
 from shared.corpora.corpus import Corpus
-from shared.corpora.sources import in_folder, names as text_names, resolve
+from shared.corpora.sources import UnknownText, names as text_names
 from shared.models import ModelRecord
 
 
@@ -144,16 +144,13 @@ class Training(commands.Cog):
 
     async def _content(self, actor: Actor, files: Sequence[discord.Attachment], flags: TrainFlags) -> Corpus | ReadChat:
         """Read attached files, or the text of a name. Raises UserError: there is none, or it can't be learned."""
-        chat_options, settings = train_options.of_chat(flags), self.core.settings
+        chat_options = train_options.of_chat(flags)
         if files:
             return await self.uploads.read(actor, files, chat_options)
         assert flags.source is not None
-        if (path := await asyncio.to_thread(in_folder, flags.source, settings)) is not None:
-            return await self.uploads.read(actor, path, chat_options)
-        refuse_for_text(chat_options)
         try:
-            return await resolve(flags.source, settings)
-        except UserError as error:
+            return await self.uploads.named(actor, flags.source, chat_options)
+        except UnknownText as error:
             if (name := await self.sources.meant(actor, flags.source)) is None:
                 raise
             prefix = await self.core.servers.prefix(actor.guild_id)

@@ -18,7 +18,9 @@ from bot.train.uploads import Uploads
 async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     registry = models.registry
     cards = TrainingCards(core=core, registry=registry, audience=models.audience, reading=channels.readings.card)
-    trainings = Trainings(core=core, registry=registry, cards=cards, readings=channels.readings)
+    uploads = Uploads(core)
+    await asyncio.to_thread(uploads.clear)
+    trainings = Trainings(core=core, registry=registry, cards=cards, readings=channels.readings, uploads=uploads)
     remaking = Remaking(
         core=core,
         registry=registry,
@@ -29,8 +31,6 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     )
     learning = Learning(core=core, registry=registry, remaking=remaking)
     control = Jobs(core=core, cards=cards)
-    uploads = Uploads(core)
-    await asyncio.to_thread(uploads.clear)
     previews = Previews(core=core, trainings=trainings, sources=channels.sources)
     training = Training(core=core, trainings=trainings, sources=channels.sources, uploads=uploads, previews=previews)
     trainings.register(core.components)

@@ -249,7 +249,7 @@ def _corpus(about: Preview, pages: Sequence[bytes]) -> Corpus:
     """Return the text that was chosen. Raises UserError: it is too short."""
     text = of_memory("".join(f"{line}\n" for _, line in _texts(about, agreed_lines(pages, None))))
     title = about.chat.title
-    return checked(text, text.info(title, title, "upload", LICENCES["upload"], hard_wrapped=False))
+    return checked(text, text.info(title, title, "upload", LICENCES["upload"], hard_wrapped=False, language=""))
 
 
 def _embed(about: Preview, messages: int, people: int, lines: Collection[str]) -> discord.Embed:

@@ -18,13 +18,14 @@ from bot.servers import access
 from bot.servers.access import Actor
 from bot.train import options as train_options
 from bot.train.card import TrainingCards
+from bot.train.uploads import Uploads
 from bot.types import Send
 from bot.words import as_typed
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
+from galvanic.read.chat import ChatOptions
 from galvanic.units import MEGABYTE, count
 from shared.corpora.corpus import Corpus
-from shared.corpora.sources import resolve
 from shared.jobs import ChannelReading, Place, TrainJob
 from shared.logging import job_context
 from shared.models import ModelRecord
@@ -83,6 +84,7 @@ class Trainings:
     registry: Registry
     cards: TrainingCards
     readings: ChannelReadings
+    uploads: Uploads
 
     async def begin(self, actor: Actor, prepare: Callable[[], Awaitable[TrainRequest | None]], send: Send) -> bool:
         """Check who may, get the text, send the training on its way, and post its card with `send`.
@@ -143,7 +145,7 @@ class Trainings:
         """
 
         async def prepare() -> TrainRequest:
-            corpus = await self.text_again(parent)
+            corpus = await self.text_again(actor, parent)
             return TrainRequest(corpus, await self._with_name(actor, parent, options), parent)
 
         if newer or (parent.corpus is not None and parent.corpus.source == "channel"):
@@ -193,10 +195,10 @@ class Trainings:
 
         async def prepare() -> TrainRequest:
             try:
-                corpus = await resolve("frankenstein", self.core.settings)
+                corpus = await self._named(press.actor, "frankenstein")
             except UserError as error:
                 log.info("book_not_fetched", reason=error.problem)
-                corpus = await resolve("python-docs", self.core.settings)
+                corpus = await self._named(press.actor, "python-docs")
             return TrainRequest(corpus, TrainOptions(minutes=min(DEMO_MINUTES, self.core.settings.train_max_minutes)))
 
         await self.begin(press.actor, prepare, press.send)
@@ -270,11 +272,11 @@ class Trainings:
                 raise await self._no_slot(model.guild_id, entry)
             self.core.delivery.follow(job, None)
 
-    async def text_again(self, model: ModelRecord) -> Corpus:
+    async def text_again(self, actor: Actor, model: ModelRecord) -> Corpus:
         """Return the text that a model learned, which was no channel's.
 
         An attached text is kept for a while. One of the catalogue is fetched again, and may have changed since.
-        Raises UserError: it is not known or no longer kept, and how to name or attach it; or as `resolve`.
+        Raises UserError: it is not known or no longer kept, and how to name or attach it; or as `_named`.
         """
         info, command = model.corpus, f"{await self.core.servers.prefix(model.guild_id)}train"
         if info is None:
@@ -287,12 +289,19 @@ class Trainings:
         if text is not None:
             return Corpus(info, text)
         if info.source in PUBLIC_SOURCES:
-            return await resolve(info.name, self.core.settings)
+            return await self._named(actor, info.name)
         raise UserError(
             f"I no longer have the file that `{model.name}` learned from: I keep a server's newest files, for 24 "
             "hours.",
             f"Attach it again, with `{command} --from {model.name}`.",
         )
+
+    async def _named(self, actor: Actor, name: str) -> Corpus:
+        """Return the text of a name. Raises as `Uploads.named`; UserError: it is a chat, which is to be shown first."""
+        content = await self.uploads.named(actor, name, ChatOptions())
+        if not isinstance(content, Corpus):
+            raise UserError(f"`{name}` is a chat now.", "Name it after `train`, which shows it first.")
+        return content
 
     # ------------------------------------------------------------------ entering
 

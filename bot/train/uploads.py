@@ -19,10 +19,11 @@ from bot.core import Core
 from bot.options import decoding
 from bot.servers.access import Actor
 from galvanic.errors import UserError
-from galvanic.read.chat import ChatOptions
+from galvanic.read.chat import ChatOptions, refuse_for_text
 from galvanic.units import MEGABYTE
 from shared.corpora.corpus import Corpus, size_limit
 from shared.corpora.reader import COMMAND_LINE, PAGES, TEXT, TIME_S, Answer, ChatFacts, Request
+from shared.corpora.sources import in_folder, resolve
 
 MOST_BYTES = 100 * MEGABYTE  # of all files of one command, as they are attached
 _AT_ONCE = 2  # files of so many people are read; others wait
@@ -54,6 +55,14 @@ class Uploads:
         """Make the folder, without what a bot that was killed has left in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    async def named(self, actor: Actor, name: str, options: ChatOptions) -> Corpus | ReadChat:
+        """Return the text of a name, or the chat. Raises as `read` and `resolve`; UserError: `options` for no chat."""
+        settings = self.core.settings
+        if (path := await asyncio.to_thread(in_folder, name, settings)) is not None:
+            return await self.read(actor, path, options)
+        refuse_for_text(options)
+        return await resolve(name, settings)
 
     async def read(
         self, actor: Actor, files: Sequence[discord.Attachment] | Path, options: ChatOptions

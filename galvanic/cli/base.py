@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from galvanic.errors import UserError
-from galvanic.options import DRAWN, CorpusInfo, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
+from galvanic.options import DRAWN, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
 from galvanic.read.chat import ChatOptions, refuse_for_text
 from galvanic.read.formats import FileText, read_paths
 
 Run = Callable[[argparse.Namespace], int]
 
 
-def _no_text(name: str) -> tuple[str, CorpusInfo]:
+def _no_text(name: str) -> FileText:
     raise UserError(f"There is no text file {name}.", "Give the path of a file.")
 
 
@@ -23,7 +23,7 @@ class Cli:
     """The commands of the command line. Plugins add commands, texts that have a name, and limits."""
 
     def __init__(self, program: str) -> None:
-        self.named: Callable[[str], tuple[str, CorpusInfo]] = _no_text  # finds a text by its name
+        self.named: Callable[[str], FileText] = _no_text  # finds a text by its name
         self.limits: Callable[[], TrainLimits] = TrainLimits
         self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text, by default
         self._parser = argparse.ArgumentParser(prog=program, description="Learns to write from any text.")
@@ -56,7 +56,7 @@ class Cli:
         if len(paths) > 1 or Path(name).suffix or len(Path(name).parts) > 1:
             raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
         refuse_for_text(options or ChatOptions())
-        return FileText(*self.named(name))
+        return self.named(name)
 
 
 def add_options(

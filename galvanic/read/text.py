@@ -45,11 +45,17 @@ class Text:
     title: str = ""
 
     def info(
-        self, name: str, title: str, source: TextSource, licence: str = "", hard_wrapped: bool | None = None
+        self,
+        name: str,
+        title: str,
+        source: TextSource,
+        licence: str = "",
+        hard_wrapped: bool | None = None,
+        language: str | None = None,
     ) -> CorpusInfo:
         """Return the facts about the text. `title`, `licence`: if neither the file nor Project Gutenberg names one.
 
-        Raises UserError: its file can't be read.
+        `language`: its code; None: find it out. Raises UserError: its file can't be read.
         """
         title = self.title or title
         if self.book is not None:
@@ -63,7 +69,7 @@ class Text:
             licence=licence,
             hard_wrapped=hard_wrapped,
             left_out=self.left_out,
-            language=language_of(self.body),
+            language=language_of(self.body) if language is None else language,
         )
 
 

@@ -3,13 +3,9 @@
 import io
 import zlib
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
-from galvanic.read.chat import Chat, ChatOptions
-from galvanic.read.files import UNPACKED_LIMIT, Files, files_at
-from galvanic.read.formats import read_files
 from galvanic.read.text import Text, read
 from galvanic.units import MEGABYTE, count
 from shared.corpora.catalogue import CatalogueEntry
@@ -46,28 +42,8 @@ def from_entry(data: bytes, entry: CatalogueEntry) -> Corpus:
     """Read a book of the catalogue. Raises UserError: not a text, or too short."""
     text = read(io.BytesIO(data), f"{entry.name}.txt")
     text = replace(text, book=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
-    info = text.info(entry.name, entry.full_title, "catalogue", entry.licence, hard_wrapped=not entry.verse)
+    info = text.info(entry.name, entry.full_title, "catalogue", entry.licence, not entry.verse, entry.language)
     return checked(text, info)
-
-
-def from_file(path: Path, settings: Settings) -> Corpus:
-    """Read a file of `CORPORA_DIR`, of any format but chats. The file's name is its title, unless it is a book's.
-
-    Raises UserError: damaged, empty, no text, too short or too long, or a chat; OSError.
-    """
-    if path.stat().st_size > UNPACKED_LIMIT:
-        most = f"{UNPACKED_LIMIT / MEGABYTE:.0f} MB"
-        raise UserError(f"`{path.stem}` has more than {most}.", "Train on it with `galvanic train`.")
-    text = read_files(Files(files_at([path])), ChatOptions())
-    if isinstance(text, Chat):
-        raise UserError(f"`{path.stem}` is a chat.", "Name it after `/train`, which shows it first.")
-    corpus = checked(text, text.info(path.stem, path.stem, "corpora-dir", LICENCES["corpora-dir"]))
-    if (size := len(corpus.text.encode("utf-8", "replace"))) > size_limit(settings):
-        raise UserError(
-            f"The text is too long: {size / MEGABYTE:.1f} MB, and the limit is {settings.corpus_max_mb:g} MB.",
-            "Name a shorter one, or ask the bot's operator to raise CORPUS_MAX_MB.",
-        )
-    return corpus
 
 
 def checked(text: Text, info: CorpusInfo) -> Corpus:

@@ -13,7 +13,7 @@ from galvanic.errors import UserError
 from galvanic.files import replacing
 from galvanic.read.text import of_memory, slugify
 from shared.corpora.catalogue import OWN_LIST, PYTHON_DOCS, CatalogueEntry, catalogue, find
-from shared.corpora.corpus import Corpus, checked, from_entry, from_file
+from shared.corpora.corpus import Corpus, checked, from_entry
 from shared.corpora.fetch import FetchError, fetch_book
 from shared.settings import Settings
 
@@ -30,27 +30,25 @@ class UnknownText(UserError):
 
 
 def names(settings: Settings) -> list[str]:
-    """Return every name that `resolve` knows, sorted. Reads the folder `CORPORA_DIR`."""
+    """Return every name that `in_folder` or `resolve` knows, sorted. Reads the folder `CORPORA_DIR`."""
     return sorted({entry.name for entry in catalogue(settings.corpora_dir)} | set(_folder(settings)))
 
 
 def in_folder(name: str, settings: Settings) -> Path | None:
-    """Return the file of `CORPORA_DIR` that a name stands for."""
+    """Return the file of `CORPORA_DIR` that a name stands for; it goes before a text of the catalogue."""
     return _folder(settings).get(_key(name))
 
 
 async def resolve(name: str, settings: Settings) -> Corpus:
-    """Return a text from `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
+    """Return a text of the catalogue, from the cache, Python itself or Project Gutenberg.
 
     Case and spaces of `name` and a final `.txt` do not matter. Raises UnknownText: no such name (with the nearest
-    ones); UserError: the book cannot be fetched, or the file is no good.
+    ones); UserError: the book cannot be fetched.
     """
     if "://" in name:
         remedy = "Download the file and attach it, or name a text that `/catalogue` lists."
         raise UnknownText("I don't fetch links.", remedy)
     key = _key(name)
-    if (path := (await asyncio.to_thread(_folder, settings)).get(key)) is not None:
-        return await asyncio.to_thread(_from_folder, path, key, settings)
     entry = find(key, settings.corpora_dir)
     if entry is None:
         raise await asyncio.to_thread(_unknown, name, key, settings)
@@ -102,15 +100,6 @@ def _folder(settings: Settings) -> dict[str, Path]:
     return {_key(path.stem): path for path in sorted(texts, reverse=True)}  # of two with one name the first counts
 
 
-def _from_folder(path: Path, key: str, settings: Settings) -> Corpus:
-    try:
-        return from_file(path, settings)
-    except OSError as error:
-        raise UserError(
-            f"The file of `{key}` cannot be read: {error.strerror}.", "Ask the bot's operator to look at CORPORA_DIR."
-        ) from error
-
-
 def _unknown(name: str, key: str, settings: Settings) -> UnknownText:
     near = difflib.get_close_matches(key, names(settings), n=3, cutoff=0.5)
     shown = name.strip() if len(name.strip()) <= 50 else name.strip()[:49] + "…"
@@ -133,7 +122,9 @@ def _python_docs(entry: CatalogueEntry) -> Corpus:
 
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     text = of_memory("\n\n".join(_prose(topics[topic] for topic in sorted(topics))))
-    info = text.info(entry.name, f"{entry.title} (Python {version})", "python-docs", entry.licence)
+    info = text.info(
+        entry.name, f"{entry.title} (Python {version})", "python-docs", entry.licence, language=entry.language
+    )
     return checked(text, info)
 
 

@@ -1,9 +1,10 @@
 """The bot on a local Discord over sockets, in this process: no worker, but all that people type and all it answers."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import discord
 import pytest
@@ -19,9 +20,11 @@ from bot.jobs.client import JobClient
 from bot.models.audience import Audience
 from bot.models.readings import ReadingNotes
 from bot.models.registry import Registry
+from bot.servers.access import Actor
 from bot.servers.settings import GuildSettingsStore
 from bot.train import card as live_card
 from bot.train.start import Trainings
+from bot.train.uploads import Uploads
 from playground.places import BOT_ID
 from playground.server import Playground, open_port
 from shared.connect import connect, connect_async
@@ -91,9 +94,13 @@ def notes(client: redis.asyncio.Redis) -> ReadingNotes:
 @pytest.fixture
 def text_again(queue: JobClient, settings: Settings) -> TextAgain:
     """The text that a model learned from, as for `train more`."""
-    needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "jobs": queue}
-    trainings = Trainings(cast(Core, SimpleNamespace(**needed)), None, None, None)  # type: ignore[arg-type]
-    return trainings.text_again
+    bot = SimpleNamespace(get_guild=lambda _: None)
+    servers = GuildSettingsStore(settings, queue._redis)
+    core = cast(Core, SimpleNamespace(settings=settings, servers=servers, jobs=queue, bot=bot))
+    uploads = Uploads(core)
+    uploads.clear()
+    actor = Actor(cast(Any, SimpleNamespace(id=5)), None, 1, 1)
+    return functools.partial(Trainings(core, None, None, None, uploads).text_again, actor)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ EPOCHS = 20
 def corpus(text: str, **fields: Any) -> CorpusInfo:
     """The description of a text made in a test."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return CorpusInfo(name="made-up", title="Made up", source="file", chars=len(text), sha256=digest, **fields)
+    facts = {"title": "Made up", "source": "file", "language": "en", **fields}
+    return CorpusInfo(name="made-up", chars=len(text), sha256=digest, **facts)
 
 
 def babble(characters: int, seed: int = 0) -> str:

@@ -7,8 +7,8 @@ import socket
 from galvanic.cli import main as run
 from galvanic.cli.base import Cli, report
 from galvanic.errors import UserError
-from galvanic.options import CorpusInfo
-from shared.corpora.sources import UnknownText, names, resolve
+from galvanic.read.formats import FileText, read_paths
+from shared.corpora.sources import UnknownText, in_folder, names, resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.presence import health_command
@@ -35,15 +35,17 @@ def register(cli: Cli) -> None:
     health.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
 
 
-def _named(name: str) -> tuple[str, CorpusInfo]:
-    """Return a text of the catalogue. Raises UserError: there is none, or it can't be had."""
+def _named(name: str) -> FileText:
+    """Return a text of `CORPORA_DIR` or the catalogue. Raises UserError: there is none, or it can't be had."""
     settings = get_settings()
+    if (path := in_folder(name, settings)) is not None:
+        return read_paths([path])
     try:
         corpus = asyncio.run(resolve(name, settings))
     except UnknownText as error:
         remedy = f"Give the path of a text file, or one of these names: {', '.join(names(settings))}."
         raise UserError(error.problem, remedy) from error
-    return corpus.text, corpus.info
+    return FileText(corpus.text, corpus.info)
 
 
 def _doctor(options: argparse.Namespace) -> int:
