@@ -8,6 +8,7 @@ import functools
 import io
 import itertools
 import tempfile
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -244,7 +245,8 @@ class Chat:
 
 
 def _key(name: str) -> str:
-    return _shown_name(name).casefold().removeprefix("@")
+    """Return what stands for a name when people are chosen, however it is capitalised or written in Unicode."""
+    return unicodedata.normalize("NFKC", _shown_name(name)).casefold().removeprefix("@")
 
 
 def _shown_name(name: str) -> str:

@@ -11,7 +11,6 @@ The rules, in order (their reasons: docs/decisions/021-encodings.md):
 
 import codecs
 import functools
-import re
 
 import charset_normalizer
 
@@ -26,9 +25,6 @@ _NOT_LATIN = (
     *("cp932", "euc_jp", "gb18030", "big5", "cp949"),  # Japanese, Chinese, Korean
 )
 _NUL_SHARE = 1 / 1000  # of the characters of a text, at most
-_CONTROL_SHARE = 1 / 20
-# Control characters (C0, DEL and C1) without those that texts have, and IRC's colours.
-_CONTROL = re.compile(r"[\x00\x01\x04-\x08\x0b\x0e\x10-\x15\x17-\x1c\x1e\x7f-\x9f]")
 
 
 @functools.lru_cache(8)  # each format looks at the same beginning
@@ -57,9 +53,9 @@ def head_text(head: bytes) -> str:
 
 
 def is_binary(head: bytes) -> bool:
-    """Return whether a file is no text: more than a thousandth is NULs, or a twentieth other control characters."""
+    """Return whether a file is no text, by the NULs at its beginning."""
     text = head.decode(encoding_of(head), "replace")
-    return text.count("\0") > len(text) * _NUL_SHARE or len(_CONTROL.findall(text)) > len(text) * _CONTROL_SHARE
+    return text.count("\0") > len(text) * _NUL_SHARE
 
 
 def _bad_bytes(error: UnicodeError) -> tuple[str, int]:

@@ -90,8 +90,8 @@ def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) 
     """
     if (chat := _read_chat(files, options)) is not None:
         if not chat.speakers:
-            reasons = " ".join(left_out_lines(chat.left_out.most_common()))
-            raise UserError(f"There is no message to learn in {chat.format}.", reasons)
+            remedy = " ".join([*left_out_lines(chat.left_out.most_common()), "Export it again, or give another one."])
+            raise UserError(f"There is no message to learn in {chat.format}.", remedy)
         return chat
     refuse_for_text(options)
     texts = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path), path)]

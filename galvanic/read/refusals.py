@@ -1,6 +1,6 @@
 """Refuse documents that are no text, and texts made for programs, since a model would learn their syntax.
 
-Pictures, sounds and programs need no signature here: `galvanic.read.text` refuses a file with many NULs and controls.
+Pictures, sounds and programs need no signature here: `galvanic.read.encodings` knows them by their NULs.
 """
 
 import re

@@ -73,6 +73,7 @@ PEOPLE = (("Ada", "by Ada", 5), ("Ben", "by Ben", 7), ("ADA", "by another Ada", 
     [
         ([], [], ["by Ada", "by Ben", "by another Ada", "by Cleo"]),
         (["ada"], [], ["by Ada", "by another Ada"]),
+        (["\uff21da"], [], ["by Ada", "by another Ada"]),
         (["5"], [], ["by Ada"]),
         ([" @ben ", "@cleo"], [], ["by Ben", "by Cleo"]),
         ([], ["Ada", "7"], ["by Cleo"]),
