@@ -72,13 +72,13 @@ class ChatFormat:
 
     Attributes:
         name: for people, such as "a Telegram export".
-        recognises: whether a file has this format, by the text at its beginning.
+        recognises: returns a true value if a file has this format, by the text at its beginning.
         messages: yields a file's messages, and counts in the second argument what it leaves out. Raises UserError: the
             file is damaged.
     """
 
     name: str
-    recognises: Callable[[str], bool]
+    recognises: Callable[[str], object]
     messages: Callable[[BinaryIO, Counter[str]], Iterator[Message]]
 
 

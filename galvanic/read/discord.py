@@ -1,5 +1,6 @@
 """Read Discord's messages: the files of DiscordChatExporter, and the data package that Discord sends an account."""
 
+import functools
 import json
 import re
 from collections import Counter
@@ -41,9 +42,8 @@ _PACKAGE_MESSAGES = re.compile(r"(?:.*/)?c?\d{16,32}/messages\.(?:json|csv)", re
 
 
 def _json_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
-    origin = None
     for before, entry in entries(file, left_out, "messages"):
-        origin = origin or _origin(before)
+        origin = _origin(before)
         author, content = entry.get("author"), entry.get("content")
         if not isinstance(author, dict) or not isinstance(content, str):
             left_out[DAMAGED] += 1
@@ -56,15 +56,19 @@ def _json_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
             yield Message(_name(author), _raw(content, entry), day, author_id, origin, _id(entry.get("id")))
 
 
+@functools.lru_cache(1)
 def _origin(before: str) -> Origin:
-    """Return the server and channel of an export by the text before its messages. Raises UserError: it is damaged."""
+    """Return the server and channel of an export by the text before its messages.
+
+    Raises UserError: it is damaged, or was joined to another one, whose server and channel it must not be given.
+    """
     try:
         head = json.loads(f"{before}]}}", strict=False)
     except (ValueError, RecursionError):
         head = {}
     guild_id, channel_id = field(head, "guild.id"), field(head, "channel.id")
     if guild_id is None or channel_id is None:
-        raise UserError("That export doesn't say which server it is of.", "Export the channel again.")
+        raise UserError("That export doesn't say which server it is of.", "Give each file as it was exported.")
     return Origin(_id(guild_id), text_of(field(head, "guild.name")), _id(channel_id))
 
 
@@ -99,7 +103,7 @@ def _text_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     for header, text in log_entries(file, _TEXT_HEADER, left_out):
         words = _BLOCK.split(text, maxsplit=1)[0].strip()
         if header["name"] is None:
-            guild = guild or words.partition("\n")[0].removeprefix("Guild: ")
+            guild = words.partition("\n")[0].removeprefix("Guild: ") if words.startswith("Guild: ") else guild
             is_complete = is_complete or words.startswith("Exported ")
         elif _NOTICE.fullmatch(words):
             left_out[SYSTEM] += 1
@@ -162,8 +166,8 @@ def _id(value: object) -> int:
 
 
 DISCORD_EXPORTS = (
-    ChatFormat("a DiscordChatExporter file (JSON)", lambda head: _JSON.match(head) is not None, _json_messages),
-    ChatFormat("a DiscordChatExporter file (CSV)", lambda head: _CSV.match(head) is not None, _csv_messages),
-    ChatFormat("a DiscordChatExporter file (TXT)", lambda head: _TEXT.match(head) is not None, _text_messages),
+    ChatFormat("a DiscordChatExporter file (JSON)", _JSON.match, _json_messages),
+    ChatFormat("a DiscordChatExporter file (CSV)", _CSV.match, _csv_messages),
+    ChatFormat("a DiscordChatExporter file (TXT)", _TEXT.match, _text_messages),
 )
 DISCORD_PACKAGE = FolderFormat("a Discord data package", _is_package, _package_messages, own=True)

@@ -18,11 +18,6 @@ _EXPORT = re.compile(
 _BEFORE_MESSAGES = re.compile(rf"{_CHAT}\Z")
 
 
-def recognises(head: str) -> bool:
-    """Return whether a text is the beginning of an export."""
-    return _EXPORT.match(head) is not None
-
-
 def messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     """Yield the messages that people wrote themselves. Nothing else of an account's export is read."""
     for before, entry in entries(file, left_out, "messages"):
@@ -51,4 +46,4 @@ def _words(part: object) -> str:
     return "<@0>" if part.get("type") in ("mention", "mention_name") else text_of(part.get("text"))
 
 
-TELEGRAM = ChatFormat("a Telegram export", recognises, messages)
+TELEGRAM = ChatFormat("a Telegram export", _EXPORT.match, messages)

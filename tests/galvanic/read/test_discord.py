@@ -186,9 +186,10 @@ def test_nonsense_in_a_message_is_no_id_no_date_and_no_name() -> None:
     ("data", "message"),
     [
         (export(entry("hello")).replace(b'"channel"', b'"chanel"'), "doesn't say which server"),
+        (export(entry("hello")) + export(entry("of another channel")), "doesn't say which server"),
         (export(*[entry("beep", user(5, "Robot", isBot=True))] * 2), rf"\(2\): {BOTS}"),
     ],
-    ids=["no server", "bots"],
+    ids=["no server", "joined", "bots"],
 )
 def test_exports_without_words_are_refused_with_the_reason(data: bytes, message: str) -> None:
     with pytest.raises(UserError, match=message):
@@ -234,6 +235,8 @@ def test_the_text_gives_names_and_the_server_name() -> None:
     assert left_out == {SYSTEM: 1}
     _, cut = messages(TEXT[:-140])
     assert cut == {SYSTEM: 1, DAMAGED: 1}
+    joined, _ = messages(TEXT.replace(b"Annex", b"Other") + TEXT)
+    assert {message.origin for message in joined[3:]} == {origin}
 
 
 @pytest.mark.parametrize(
