@@ -21,8 +21,7 @@ UNPACKED_LIMIT = 200 * MEGABYTE  # of all archives that are given together
 HEAD = 60_000  # bytes at the beginning of a file that decide what it is
 MOST_FILES = 100_000
 _ARCHIVES = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gz", b"\xfd7zXZ\0": "xz"}  # by a file's first bytes
-# A ZIP file with one of these is a document: OpenDocument, EPUB, Word, Excel, PowerPoint.
-_OF_DOCUMENTS = {"mimetype", "META-INF/container.xml", "word/document.xml", "xl/workbook.xml", "ppt/presentation.xml"}
+_OF_DOCUMENTS = {"mimetype", "META-INF/container.xml", "[Content_Types].xml"}  # OpenDocument, EPUB, Microsoft Office
 _ENCRYPTED = 1  # a flag of a file in a ZIP archive
 _AT_ONCE = 2**16  # bytes that are read at once; not less than `HEAD`
 _IN_MEMORY = 2**20  # bytes of an unpacked file; a larger one is on the disk

@@ -8,7 +8,7 @@ from lxml import etree
 
 from galvanic.errors import UserError
 from galvanic.read.documents import Document, DocumentFormat
-from galvanic.read.encodings import head_text
+from galvanic.read.encodings import SAMPLE, encoding_of, head_text
 from galvanic.read.refusals import HTML as _PAGE
 from galvanic.read.text import decode_text
 
@@ -29,7 +29,7 @@ _LEFT_OUT_TYPES = re.compile(
     r"(?<!\S)(?:doc-)?(?:pagebreak|page-list|pagenum|pageno|toc|landmarks|navigation|noprint|imprint|colophon"
     r"|copyright-page|catlinks|interlanguage-link|mw-editsection|printfooter)(?!\S)"
 )
-_NOTE = re.compile(r"[\W\d_]*[^\W\d_]?[\W\d_]*")  # what a link within a text shows that leads to a note, or back
+_NOTE = re.compile(r"[\W\d_]*+(?:[^\W\d_][\W\d_]*+)?")  # what a link within a text shows that leads to a note, or back
 _GAP = re.compile("[ \t\n\r\f\v\0\xa0\u2028\u2029]+")
 # Other encodings are found by the rules of texts. Runs are bounded: a hostile page could repeat the beginning.
 _CHARSET = re.compile(
@@ -64,7 +64,7 @@ class Page:
             yield ""
         parser.close()
         text = "".join(self._text).replace("\xad", "")  # a place where a word may be broken
-        text = _PARAGRAPH.join(text.split(_MAIN)[1::2]) or text
+        text = _PARAGRAPH.join(text.split(_MAIN)[1::2]).strip() or text
         yield _GAP.sub(_between, text).strip()
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
@@ -76,7 +76,7 @@ class Page:
             return
         self._as_written += tag == "pre"
         self._text.append(_BREAK if tag == "br" else _mark(tag))
-        if attributes.get("class") == "stanza":
+        if "stanza" in attributes.get("class", "").split():
             self._text.append(_PARAGRAPH)
         if tag == "a":
             self._link = len(self._text) if "#" in attributes.get("href", "") else None
@@ -99,6 +99,8 @@ class Page:
         """End the page, as lxml asks a target to do."""
 
     def _leaves_out(self, tag: str, attributes: Mapping[str, str]) -> bool:
+        if tag == "footer" and attributes.get("role") == "presentation":  # the end of a letter in a book
+            return False
         if _LEFT_OUT.fullmatch(tag) or "hidden" in attributes or (tag == "code" and self._as_written):
             return True
         types = " ".join(attributes.get(name, "") for name in ("class", "epub:type", "role"))
@@ -138,12 +140,9 @@ def page_source(data: bytes, name: str) -> str:
     Raises UserError: it is empty or no text.
     """
     named = _CHARSET.search(data[:_AT_ONCE])
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        if named is not None:
-            return data.decode(named[1].decode(), "replace").replace("\0", "")
-    return decode_text(data, name)
+    if named is None or encoding_of(data[:SAMPLE]).startswith("utf"):
+        return decode_text(data, name)
+    return data.decode(named[1].decode(), "replace").replace("\0", "")
 
 
 def _read(data: bytes, name: str) -> Document:

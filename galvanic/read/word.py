@@ -1,9 +1,10 @@
 """Read Word documents (.docx) as they are parsed, which python-docx can't do: it would unpack them whole, pictures too.
 
-Text that is proposed in a document's changes is taken; text that is deleted there, text boxes, notes, heads and feet of
-pages are not.
+Text that is proposed in a document's changes is taken; text that is deleted there, notes, heads and feet of pages are
+not.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from lxml import etree
@@ -13,9 +14,9 @@ from galvanic.read.documents import Document, DocumentFormat, xml_parser
 from galvanic.read.files import Files
 from galvanic.read.pages import Page
 
-_TEXT = "word/document.xml"
+_TEXT = re.compile(r"word/document\d*\.xml")  # Word on the web gives it a number
 # Tags that HTML names otherwise, and those that are left out.
-_AS_HTML = {"cr": "br", "tab": "td", "Fallback": "script", "moveFrom": "script", "txbxContent": "script"}
+_AS_HTML = {"cr": "br", "tab": "td", "Fallback": "script", "moveFrom": "script"}
 
 
 class _Words(Page):
@@ -47,7 +48,8 @@ def _read(data: bytes, name: str) -> Document:
 def _text(files: Files, name: str) -> Iterator[str]:
     words = _Words(name)
     try:
-        yield from words.read(files.data(_TEXT), xml_parser(words))
+        path = next(filter(_TEXT.fullmatch, files.paths), "")
+        yield from words.read(files.data(path), xml_parser(words))
     except (KeyError, etree.LxmlError, ValueError) as error:
         raise UserError(f"`{name}` is a damaged Word document.", "Open it in Word and save it again.") from error
 
