@@ -4,7 +4,6 @@ import functools
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
 import discord
@@ -29,7 +28,6 @@ from shared.events import Failed, Pictured
 from shared.jobs import LOSS_FILE, PictureJob
 from shared.models import ModelRecord
 
-ANSWER_WITHIN = timedelta(minutes=15)  # nobody should delete a model by finding an old message
 _NAME = "One of the names that /models lists"
 
 
@@ -246,14 +244,6 @@ class ModelCommands(commands.Cog):
         await send(embed=embed, view=embeds.question_buttons(model.model_id, actor.user.id), **options)
 
     async def _pressed_yes(self, press: Press) -> None:
-        message = press.interaction.message
-        if message is not None and discord.utils.utcnow() - message.created_at > ANSWER_WITHIN:
-            await press.update(view=None)
-            prefix = await self.core.servers.prefix(press.interaction.guild_id)
-            raise UserError(
-                "This question is older than 15 minutes, so nothing was deleted.",
-                f"Ask again: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
-            )
         model = await self.registry.by_id(press.actor.viewer, press["model"])
         sharing.require_owner(model, press.actor, "delete it")
         if not await self.removal.delete(model):

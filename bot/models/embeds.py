@@ -121,7 +121,7 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
         f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
     )
     embed = discord.Embed(title=f"Delete {model.name}?", description=warning, colour=AMBER)
-    return embed.add_field(name="Who can answer", value=f"<@{asker_id}>, within 15 minutes")
+    return embed.add_field(name="Who can answer", value=f"<@{asker_id}>")
 
 
 def question_buttons(model_id: str, user_id: int) -> discord.ui.View:
