@@ -83,7 +83,6 @@ def _add_engine(cli: Cli) -> None:
     evaluate = cli.add("evaluate", score, lambda options: commands.evaluate(options, cli))
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
     evaluate.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
-    evaluate.add_argument("--surprise", action="store_true", help="also the nats of each character")
 
     export = cli.add("export", "Check a model, and write it into another file.", commands.export)
     export.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")

@@ -45,10 +45,6 @@ def evaluate(options: argparse.Namespace, cli: Cli) -> int:
     }
     losses = f"{score.nats_per_char:.4f} nats, {score.bits_per_char:.4f} bits a character"
     lines = [f"{losses} over {count(score.chars, 'character')}", *notes]
-    if options.surprise:
-        costs = list(zip(text, score.nats, strict=True))
-        values["surprise"] = [[char, round(cost, 4)] for char, cost in costs]
-        lines += [f"{cost:8.4f}  {char if char.isprintable() else repr(char)[1:-1]}" for char, cost in costs]
     report(options.json, values, lines)
     return 0
 
