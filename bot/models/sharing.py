@@ -10,10 +10,6 @@ from shared.models import ModelRecord
 SERVER = "server"  # instead of a channel's name: all of them
 MOST_CHANNELS = 50
 Target = discord.abc.GuildChannel
-_NOBODYS = (
-    "A model of messages can be used wherever everybody could have read them. To let others use it, let them read the "
-    "channels that it learned from."
-)
 
 
 def require_owner(model: ModelRecord, actor: Actor, action: str) -> None:
@@ -35,7 +31,11 @@ async def share(
     """
     to = _target(guild, actor, where)
     if model.readings and model.authors != {actor.user.id}:  # those who wrote them chose their readers
-        raise UserError(f"`{model.name}` learned from channels' messages, so nobody can share it.", _NOBODYS)
+        raise UserError(
+            f"`{model.name}` learned from channels' messages, so nobody can share it.",
+            "It can be used wherever everybody could have read them. To let others use it, let them read the channels "
+            "that it learned from.",
+        )
     require_owner(model, actor, "share it")
     if set(model.origins) - {model.channel_id} and not is_admin(actor.user):
         raise UserError(
@@ -70,17 +70,10 @@ async def unshare(registry: Registry, actor: Actor, model: ModelRecord) -> Model
     Raises UserError: this person may not, or it was not shared.
     """
     require_owner(model, actor, "do that")
-    if model.scope == "guild" and model.readings and not model.authors:
-        raise UserError(f"`{model.name}` is not shared.", _NOBODYS)
-    if model.scope == "guild" and not model.authors:
-        raise UserError(
-            f"`{model.name}` learned from a public text, so it belongs to the whole server.",
-            "Only models of uploaded texts can be kept to channels.",
-        )
 
     def unshared(record: ModelRecord) -> ModelRecord:
         if not record.shared_with and not record.for_server:
-            raise UserError(f"`{record.name}` is not shared.", "It can be used only where it was trained.")
+            raise UserError(f"`{record.name}` is not shared.", "`/model info` says where it can be used.")
         return record.model_copy(update={"shared_with": (), "for_server": False})
 
     return await registry.amend(model, unshared, numbered=True)

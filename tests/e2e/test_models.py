@@ -172,7 +172,7 @@ def test_what_cannot_be_shared(system: System) -> None:
     system.add_model("public", current=False)
     system.add_model("hers", scope="channel", current=False)
     assert "the whole server can already use it" in ask(system, "!model share public #library")
-    assert "belongs to the whole server" in ask(system, "!model unshare public")
+    assert "is not shared" in ask(system, "!model unshare public")
     assert "that both of us can see" in ask(system, "!model share hers #nowhere")
     assert "can already be used in" in ask(system, "!model share hers lab")
     assert "isn't your model" in ask(system, "!model share hers #library", person="ben")
