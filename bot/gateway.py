@@ -154,7 +154,9 @@ async def sync_if_changed(tree: Tree, connection: redis.asyncio.Redis) -> None:
     names are compared with Discord's own list, too: a playground's Discord begins anew with the same Redis.
     """
     try:
-        key, digest = keys.synced_commands(tree.client.application_id), _digest(tree)
+        key = keys.synced_commands(tree.client.application_id)
+        payload = json.dumps([command.to_dict(tree) for command in tree.get_commands()], sort_keys=True, default=str)
+        digest = hashlib.sha256(payload.encode()).hexdigest()
         synced = {command.name for command in await tree.fetch_commands()}
         changed = synced != {command.name for command in tree.get_commands()}
         with contextlib.suppress(redis.RedisError):
@@ -168,8 +170,3 @@ async def sync_if_changed(tree: Tree, connection: redis.asyncio.Redis) -> None:
         log.error("commands_not_synced", status=error.status, code=error.code)
     except TRANSIENT as error:  # the bot goes on with those that Discord has; the next start tries again
         log.warning("commands_not_synced", error=type(error).__name__)
-
-
-def _digest(tree: Tree) -> str:
-    payload = [command.to_dict(tree) for command in tree.get_commands()]
-    return hashlib.sha256(json.dumps(payload, sort_keys=True, default=str).encode()).hexdigest()
