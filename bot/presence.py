@@ -71,8 +71,6 @@ class Presence(Service):
 
     async def _beat(self) -> None:
         await presence.beat_async(self._redis, presence.BOT, str(self._client.user))
-        # A Redis that lost its data meanwhile has no number.
-        await redis_call(self._redis.set(keys.VERSION, DATA_VERSION, nx=True))
 
     # ------------------------------------------------------------------ the data's version
 

@@ -19,11 +19,9 @@ from bot.__main__ import _serve
 from bot.app import Galvanic
 from bot.gateway import Identifies
 from launcher.system import find_since
-from shared import keys
 from shared.connect import connect
 from shared.presence import TROUBLE
 from shared.settings import Settings
-from shared.version import DATA_VERSION
 from tests.bot.live import Live
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
@@ -130,9 +128,3 @@ def test_discord_is_asked_to_greet_the_bot_less_than_a_thousand_times_a_day() ->
     assert max(sum(1 for at in sent if 0 <= at - begin < 86_400) for begin in sent[::50]) < MOST_IDENTIFIES
     assert min(later - earlier for earlier, later in pairwise(sent)) >= gateway.IDENTIFY_EVERY_S
     assert sent[20] - sent[0] < 200, "a few outages in a row delay nothing"
-
-
-async def test_a_redis_that_lost_its_data_gets_the_number_again(live: Live) -> None:
-    client = connect(live.bot.settings)
-    client.flushdb()
-    await live.until(lambda: client.get(keys.VERSION) == b"%d" % DATA_VERSION, "the number")
