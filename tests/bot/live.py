@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+import aiohttp
 import discord
 import pytest
 from discord.ext import commands
@@ -258,3 +259,10 @@ def text_of(message: Message) -> str:
         parts += [word for field in embed.get("fields", []) for word in (field["name"], field["value"])]
         parts.append((embed.get("footer") or {}).get("text"))
     return "\n".join(part for part in parts if part)
+
+
+async def read_file(attached: Any) -> bytes:
+    """The bytes of a file that was posted."""
+    url = attached["url"] if isinstance(attached, dict) else attached.url
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.read()

@@ -1,4 +1,4 @@
-"""What a press of a button is told when it cannot even begin."""
+"""What a press of a button is told, and what it asks for."""
 
 import logging
 from typing import Any
@@ -8,9 +8,10 @@ import pytest
 
 from bot.components import view
 from bot.models.embeds import model_buttons
-from playground.places import CHANNEL_IDS, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.declared import custom_ids
-from tests.bot.live import Live, text_of
+from tests.bot.live import Live, read_file, text_of
+from tests.bot.stand_in import StandIn, bens_text
 
 LAB = CHANNEL_IDS["lab"]
 
@@ -71,3 +72,43 @@ async def test_a_form_asks_again_when_it_is_sent(live: Live) -> None:
     await _ben_only_reads(live)
     live.acts.submit_modal(USER_IDS["ben"], opened.id, {"words": "the sea"})
     await live.until(lambda: live.whispered("ben", "You can't send messages in this channel"), "a refusal")
+
+
+async def test_rights_are_asked_for_at_each_press(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker)
+    await live.core.servers.change(GUILD_ID, generate_roles=(5,))
+    live.press("ben", text, "Again")
+    await live.until(lambda: live.whispered("ben", "You can't generate texts"), "a refusal")
+    live.press("ada", text, "Again")
+    await worker.answer(live)
+    await live.until(lambda: live.showing(f"for <@{USER_IDS['ada']}>"), "a text for the server's owner")
+
+
+async def test_a_text_too_long_for_an_embed_is_a_file_with_buttons(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker, " was calm" * 500)
+    assert len(text_of(text)) < 4_096
+    (file,) = text.attachments
+    assert file["filename"] == "tides.txt"
+    assert await read_file(file) == b"the sea" + b" was calm" * 500
+    live.press("ada", text, "Continue")
+    assert (await worker.answer(live))["seed"].endswith(" was calm")
+
+
+async def test_the_form_of_a_models_card_asks_for_words(live: Live, worker: StandIn) -> None:
+    async def fill(words: str, temperature: str) -> None:
+        opened = live.acts.click(USER_IDS["ben"], LAB, card.id, "galvanic:write:m1")
+        form = await live.form(opened)
+        await live.until(lambda: live.bot._connection._view_store._modals, "the form to be known")
+        live.acts.submit_modal(USER_IDS["ben"], form.id, {"words": words, "temperature": temperature})
+
+    sent = await live.bot.get_partial_messageable(LAB).send("a model", view=model_buttons("m1", "write"))
+    card = live.world.messages[LAB][sent.id]
+    await fill("the tide", "1,2")
+    job = await worker.answer(live)
+    assert (job["seed"], job["temperature"], job["place"]["user_id"]) == ("the tide", 1.2, USER_IDS["ben"])
+    text = await live.until(lambda: live.showing("**the tide**"), "the text")
+    assert (text.reference or {})["message_id"] == str(card.id)
+    await fill("", "")
+    assert (await worker.answer(live))["from_line"], "no words: a random line of the text"
+    await fill("the tide", "warm")
+    await live.until(lambda: live.whispered("ben", "`warm` isn't a valid temperature"), "a refusal")

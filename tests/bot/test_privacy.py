@@ -6,7 +6,6 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 import discord
 import pytest
 
@@ -15,7 +14,7 @@ from bot.channels.export import packed
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.settings import Settings
-from tests.bot.live import Live, text_of
+from tests.bot.live import Live, read_file, text_of
 from tests.bot.members import (
     ADA,
     BEN,
@@ -248,7 +247,7 @@ async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) 
     live.slash("ben", "export-data")
     sent = await live.until(lambda: live.whispered("ben", "all that I store"), "the file")
     (attached,) = sent.attachments
-    data = await read(attached)
+    data = await read_file(attached)
     found = json.loads(data)
     (server,) = [one for one in found["servers"] if one["guild_id"] == str(GUILD_ID)]
     assert server["consent"]["state"] == "in"
@@ -258,13 +257,6 @@ async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) 
         assert other not in data.decode()
     live.slash("ben", "export-data")
     await live.until(lambda: live.whispered("ben", "a bit fast"), "the cooldown")
-
-
-async def read(attached: Any) -> bytes:
-    """The bytes of a file that was posted."""
-    url = attached["url"] if isinstance(attached, dict) else attached.url
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return await answer.read()
 
 
 def test_a_large_file_is_compressed_and_one_that_still_is_comes_in_pieces() -> None:

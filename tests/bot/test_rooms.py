@@ -3,11 +3,9 @@
 import discord
 import pytest
 
-from bot.channels.watch import Watch
 from bot.components import JOB, MODEL, USER
 from bot.models import embeds as model_embeds
 from bot.servers import access
-from bot.servers.access import Viewer
 from bot.train.cog_jobs import Jobs
 from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS, USER_IDS, private_to
@@ -22,7 +20,7 @@ from shared.jobs import (
     ImportJob,
     MixPart,
 )
-from tests.bot.channels import model_of, worked_off
+from tests.bot.channels import model_of
 from tests.bot.declared import custom_ids, options_with_choices, slash_commands
 from tests.bot.live import Live, cog, text_of
 from tests.bot.offline import context
@@ -237,20 +235,6 @@ async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live:
         await live.remaking.delete(live.guild, model, "models of channels are kept only for a limited time")
         channel = "lab" if channel_id == LAB else "cellar"
         assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
-
-
-async def test_it_goes_with_a_channel_that_was_deleted_while_the_bot_was_away(live: Live) -> None:
-    gone = 1_297_999_999_999_999_999
-    heard(live, gone)
-    archived = live.world.create_channel(GUILD, "archived").id
-    await live.until(lambda: live.bot.get_channel(archived), "the bot to hear of the channel")
-    live.guild._channels.pop(archived)  # as an archived thread
-    heard(live, archived, model_id="m2", name="kept")
-    await live.consents.allow(GUILD, archived, ADA)
-    await cog(live.bot, Watch).look_for_channels(GUILD)
-    await worked_off(live.core.chores)
-    assert [model.name for model in await live.models.registry.all(GUILD)] == ["kept"]
-    assert await live.models.registry.usable(Viewer(GUILD, [CELLAR])) == []  # while nobody knows who reads it
 
 
 async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_the_text(live: Live) -> None:

@@ -1,12 +1,8 @@
 """What several files' tests do with a system: press, fill in, change settings, and look at what comes of it."""
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from bot.servers.settings import GuildSettings
-from galvanic.errors import UserError
 from shared import keys, presence
 from shared.events import Failed
 from tests import lives
@@ -126,19 +122,6 @@ def on_message(system: System, message: Message, command: str, *words: str, **wh
     return answered(system, before, f"an answer to {command!r}", *words, **where)
 
 
-def submit(system: System, interaction: str, values: Mapping[str, Any], person: str = "ada") -> None:
-    """Send the form that an interaction opens, as soon as a person could: discord.py knows it once Discord has it."""
-
-    def sent() -> bool:
-        time.sleep(0.5)
-        try:
-            return bool(system.client.submit_modal(interaction, values, person=person))
-        except UserError:  # not open yet
-            return False
-
-    system.client.wait_for(sent, ANSWER_S, "the form to open")
-
-
 def answered(system: System, after: str, what: str, *words: str, **where: str) -> Message:
     """Wait for what the bot says, to a press, a form or a slash command, after a message; it has all the words."""
     return system.client.wait_for(lambda: _said(system, after, *words, **where), ANSWER_S, f"{what} {words or ''}")
@@ -178,20 +161,6 @@ def start_worker(system: System, queue: str) -> None:
     system.start_part(queue)
     with system.redis as client:
         system.client.wait_for(lambda: presence.alive(client, queue), ANSWER_S, f"a worker for {queue}")
-
-
-@contextmanager
-def settings_of_the_server(system: System, **changes: Any) -> Iterator[None]:
-    """The server's settings, as its admins would have made them before the bot started; the default ones afterwards."""
-    key = keys.guild_settings(int(system.client.world().guild_id))
-    with system.redis as client:
-        client.set(key, GuildSettings(**changes).model_dump_json(exclude_defaults=True))
-        restart_bot(system)
-        try:
-            yield
-        finally:
-            client.delete(key)
-            restart_bot(system)
 
 
 def end_trainings(system: System) -> None:
