@@ -14,22 +14,22 @@ from simcord.backend.models import Message
 from bot.background import Chores
 from bot.models.readings import ReadingNote
 from galvanic.options import TrainOptions
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS, OldMessage
+from playground.places import GUILD_ID, USER_IDS, OldMessage
 from shared.connect import connect
 from shared.jobs import ReadingRef, TrainJob
 from shared.models import ModelRecord
+from tests.bot.ids import ADA, LAB
 from tests.bot.live import PATIENCE_S, Live
 from tests.driver.faults import OK, Fault
 from tests.factories import channel_corpus, record
 from tests.registered import register
 
-LAB = CHANNEL_IDS["lab"]
 MESSAGES = rf"/channels/{LAB}/messages"
 
 
 async def agreed(live: Live, *people: str, channel_id: int = LAB) -> None:
     """Let an admin allow a channel, and people agree."""
-    await live.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
+    await live.consents.allow(GUILD_ID, channel_id, ADA)
     for person in people:
         await live.consents.agree(GUILD_ID, USER_IDS[person])
 
@@ -158,7 +158,7 @@ async def read(live: Live, *, people: tuple[str, ...] = ("ada", "ben"), typed: s
 
 def model_of(live: Live, name: str, *readings: ReadingRef | ReadingNote, **fields: Any) -> ModelRecord:
     """A finished model of some readings, as a worker enters it; its id is its name."""
-    place = {"guild_id": GUILD_ID, "channel_id": LAB, "owner_id": USER_IDS["ada"]}
+    place = {"guild_id": GUILD_ID, "channel_id": LAB, "owner_id": ADA}
     own = {"model_id": name, "name": name, **place, "options": TrainOptions()}
     refs = tuple(one.ref if isinstance(one, ReadingNote) else one for one in readings)
     if refs:

@@ -12,10 +12,10 @@ from simcord.backend.models import Interaction
 
 from bot.app import Galvanic
 from galvanic.errors import UserError
-from playground.places import CHANNEL_IDS
+from tests.bot.ids import LAB
 from tests.bot.live import Live
 
-_GIVEN: dict[Type, Any] = {Type.string: "the sea", Type.channel: CHANNEL_IDS["lab"]}
+_GIVEN: dict[Type, Any] = {Type.string: "the sea", Type.channel: LAB}
 
 
 def slash_commands(bot: Galvanic) -> dict[str, dict[str, Any]]:

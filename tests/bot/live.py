@@ -25,6 +25,7 @@ from bot.train.remake import Remaking
 from bot.train.start import Trainings
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.jobs import TrainJob
+from tests.bot.ids import LAB
 from tests.driver.control import Driver
 from tests.driver.faults import Fault
 
@@ -204,11 +205,11 @@ class Live:
         """Delete a channel, and tell the bot."""
         self.driver.admin.remove(channel_id)
 
-    async def deny(self, *permissions: str, channel_id: int = CHANNEL_IDS["lab"], who: int = BOT_ID) -> None:
+    async def deny(self, *permissions: str, channel_id: int = LAB, who: int = BOT_ID) -> None:
         """Take permissions in a channel from the bot, or from a person, and wait until the bot knows of it."""
         await self._overwrite(channel_id, who, deny=_bits(permissions))
 
-    async def allow(self, *permissions: str, channel_id: int = CHANNEL_IDS["lab"]) -> None:
+    async def allow(self, *permissions: str, channel_id: int = LAB) -> None:
         """Give the bot permissions in a channel besides those that it has, and wait until it knows of it."""
         overwrites = self.world.get_channel(channel_id).overwrites
         own = next((entry.allow for entry in overwrites if entry.target_id == BOT_ID), 0)

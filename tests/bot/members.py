@@ -1,17 +1,15 @@
 """Members and what is stored of them: readings of their words, and their requests."""
 
 from bot.models.readings import ReadingNote
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID
 from shared import keys
 from shared.lifecycle import enter
 from shared.models import ModelRecord
 from tests import factories
 from tests.bot import channels
+from tests.bot.ids import BEN, DORA, LAB, TAVERN
 from tests.bot.live import Live
 from tests.readings import noted
-
-LAB, TAVERN, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"], CHANNEL_IDS["cellar"]
-ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"))
 
 
 async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: int = GUILD_ID) -> ReadingNote:

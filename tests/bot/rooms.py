@@ -3,10 +3,11 @@
 from typing import Any
 
 from bot.servers.access import Actor
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS, private_to
+from playground.places import GUILD_ID, private_to
 from shared.connect import connect
 from shared.jobs import ReadingRef, TrainJob
 from shared.models import ModelRecord
+from tests.bot.ids import ADA, BEN, CELLAR
 from tests.bot.live import Live
 from tests.bot.offline import context
 from tests.bot.stand_in import lab
@@ -14,8 +15,6 @@ from tests.factories import channel_corpus, record, train_job
 from tests.readings import channel_reading, put_note
 from tests.registered import register
 
-GUILD, ADA, BEN = GUILD_ID, USER_IDS["ada"], USER_IDS["ben"]
-LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 SECRET = "the key is under the third barrel"
 
 
@@ -25,23 +24,23 @@ def ref(source: int = CELLAR, **changes: Any) -> ReadingRef:
 
 def heard(live: Live, source: int = CELLAR, **fields: Any) -> ModelRecord:
     """A model of a channel's messages, as the worker enters it, whose readings are known."""
-    defaults = {"guild_id": GUILD, "channel_id": CELLAR, "owner_id": BEN, "readings": (ref(source),)}
+    defaults = {"guild_id": GUILD_ID, "channel_id": CELLAR, "owner_id": BEN, "readings": (ref(source),)}
     model = record(**{"model_id": "m1", "name": "whispers", "corpus_title": "#cellar", **defaults, **fields})
     client = connect(live.bot.settings)
     for reading in model.readings:
-        put_note(client, reading, GUILD, ADA)
+        put_note(client, reading, GUILD_ID, ADA)
     return register(client, model, current=False)
 
 
 async def standing(live: Live) -> None:
     """The reading of #cellar is known, and nobody has withdrawn anything."""
-    await live.consents.agree(GUILD, ADA)
-    put_note(connect(live.bot.settings), ref(), GUILD, ADA)
+    await live.consents.agree(GUILD_ID, ADA)
+    put_note(connect(live.bot.settings), ref(), GUILD_ID, ADA)
 
 
 async def den(live: Live) -> int:
     """A second channel that Ada and Ben alone see, which the bot knows."""
-    made = live.world.create_channel(GUILD, "den", overwrites=private_to(GUILD, [ADA, BEN]))
+    made = live.world.create_channel(GUILD_ID, "den", overwrites=private_to(GUILD_ID, [ADA, BEN]))
     await live.until(lambda: live.bot.get_channel(made.id), "the bot to hear of the channel")
     return int(made.id)
 

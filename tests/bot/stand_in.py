@@ -7,13 +7,14 @@ from typing import Any
 import redis
 from simcord.backend.models import Message
 
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.events import Event
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Place
 from shared.settings import Settings
 from tests import lives
+from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live
 from tests.factories import generated, record
 from tests.registered import put
@@ -32,8 +33,8 @@ class StandIn:
 
     def add_model(self, **fields: Any) -> None:
         """A model that may be used in #lab, as its current one."""
-        guild, channel = GUILD_ID, CHANNEL_IDS["lab"]
-        model = record(guild_id=guild, channel_id=channel, owner_id=USER_IDS["ada"], **fields)
+        guild, channel = GUILD_ID, LAB
+        model = record(guild_id=guild, channel_id=channel, owner_id=ADA, **fields)
         put(self.redis, model)
         self.redis.hset(keys.guild_models(guild), model.name, model.model_id)
         self.redis.hset(keys.channel(channel), "model", model.model_id)
@@ -83,6 +84,6 @@ async def bens_text(live: Live, worker: StandIn, text: str = TEXT, typed: str = 
     return await live.answered(sent)
 
 
-def lab(channel_id: int = CHANNEL_IDS["lab"], person: str = "ada") -> Place:
+def lab(channel_id: int = LAB, person: str = "ada") -> Place:
     """Where somebody asks for something."""
     return Place(guild_id=GUILD_ID, channel_id=channel_id, user_id=USER_IDS[person])

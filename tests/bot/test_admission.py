@@ -9,15 +9,15 @@ import pytest
 from bot.jobs import admission as admission_module
 from bot.jobs.admission import Admission
 from galvanic.errors import UserError
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
+from playground.places import BOT_ID, GUILD_ID
 from shared.settings import Settings
 from tests.bot.declared import call_each
+from tests.bot.ids import LAB
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn
 from worker.handlers import HANDLERS
 
 A, B = 101, 102
-LAB = CHANNEL_IDS["lab"]
 ONE_SERVERS = int(0.8 * Settings.model_fields["generate_jobs"].default)
 
 

@@ -3,11 +3,12 @@
 import pytest
 import redis
 
-from playground.places import CHANNEL_IDS, GUILD_ID
+from playground.places import GUILD_ID
 from shared.models import ModelRecord
 from tests.bot.channels import names, read, worked_off
+from tests.bot.ids import ADA, ATRIUM, BEN, LAB, TAVERN
 from tests.bot.live import Live, text_of
-from tests.bot.members import ADA, BEN, LAB, TAVERN, model_of, stored
+from tests.bot.members import model_of, stored
 from tests.driver.faults import Fault
 
 pytestmark = pytest.mark.usefixtures("opted_in")
@@ -78,7 +79,7 @@ async def test_members_allow_nothing(live: Live, typed: str) -> None:
     [
         ("!allow-training #nowhere", "can't find a channel"),
         ("!allow-training #tavern maybe", "Usage: `!allow-training"),
-        (f"!allow-training <#{CHANNEL_IDS['atrium']}>", "can't find a channel"),
+        (f"!allow-training <#{ATRIUM}>", "can't find a channel"),
     ],
 )
 async def test_what_cannot_be_allowed_is_explained(live: Live, typed: str, problem: str) -> None:

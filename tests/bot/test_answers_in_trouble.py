@@ -13,9 +13,10 @@ import redis
 from bot import background
 from bot.components import button
 from bot.jobs import delivery
-from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
+from playground.places import BOT_ID
 from shared import keys
 from shared.events import Failed
+from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.driver.faults import Fault
@@ -49,12 +50,12 @@ async def ask(live: Live, worker: StandIn, how: str) -> str:
         await live.core.jobs.delivered("g-1")
         view = discord.ui.View(timeout=None)
         view.add_item(button("again", "g-1", label="Again"))
-        pressed = await live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send("a text", view=view)
-        live.acts.click(USER_IDS["ada"], CHANNEL_IDS["lab"], pressed.id, "galvanic:again:g-1")
+        pressed = await live.bot.get_partial_messageable(LAB).send("a text", view=view)
+        live.acts.click(ADA, LAB, pressed.id, "galvanic:again:g-1")
     elif how == "slash":
         live.slash("ada", "generate", seed="the sea")
     elif how == "mention":
-        worker.redis.hset(keys.channel(CHANNEL_IDS["lab"]), "chat", "1")
+        worker.redis.hset(keys.channel(LAB), "chat", "1")
         live.send(f"<@{BOT_ID}> the sea")
     else:
         live.send("!generate the sea")
@@ -98,9 +99,9 @@ async def test_an_answer_that_discord_does_not_take_now_is_posted_once_and_pings
     live: Live, worker: StandIn, how: str, status: int, late: bool, times: int
 ) -> None:
     """`late`: Discord took it, and its receipt was lost."""
-    before = set(live.world.messages[CHANNEL_IDS["lab"]])
+    before = set(live.world.messages[LAB])
     job_id = await ask(live, worker, how)
-    asked = max(set(live.world.messages[CHANNEL_IDS["lab"]]) - before, default=0)
+    asked = max(set(live.world.messages[LAB]) - before, default=0)
     fault = live.faults.add(Fault("POST", FOLLOWUP if how == "slash" else POST, status, times=times, late=late))
     worker.write(job_id)
     said = await answered(live, worker)
@@ -109,7 +110,7 @@ async def test_an_answer_that_discord_does_not_take_now_is_posted_once_and_pings
     (message,) = live.shown(TEXT)
     assert not message.ping_user_ids
     if how == "slash":
-        assert said == f"For <@{USER_IDS['ada']}>:"
+        assert said == f"For <@{ADA}>:"
     else:
         assert (message.reference or {}).get("message_id") == str(asked)
 
@@ -231,7 +232,7 @@ async def test_why_there_is_no_answer_after_an_outage_of_redis_is_true(
             live.core.delivery.deliver_later(job)
             await live.until(lambda: tried, "the outage")
         else:
-            await live.core.delivery.ask(job, live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send)
+            await live.core.delivery.ask(job, live.bot.get_partial_messageable(LAB).send)
     await live.until(lambda: live.showing(why), "the reason")
     await live.until(lambda: not worker.waiting(), "the end of the job")
     assert len(live.shown("❌")) == 1

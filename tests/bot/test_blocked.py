@@ -1,18 +1,16 @@
 """The server's blocklist, where the bot itself shows words."""
 
-from bot.train import embeds
-from bot.train.state import TrainingState
-from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS
-from shared.blocklist import Blocklist, default_entries
+from playground.places import GUILD_ID, ROLE_IDS
+from shared.blocklist import default_entries
 from shared.connect import connect
 from shared.events import Surprised
 from shared.jobs import GenerateJob, ModelRef, SurpriseJob
+from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn
-from tests.factories import comparison, finished, generate_job, generated, place, record, train_job
+from tests.factories import comparison, generate_job, generated, place, record
 from tests.registered import register
 
-GUILD, LAB = GUILD_ID, CHANNEL_IDS["lab"]
 NOTE = 'The model reads your words as "damn it".'
 
 
@@ -20,7 +18,7 @@ async def test_the_worker_is_told_what_applies(live: Live, worker: StandIn) -> N
     """The default list in a new server, then what its admins keep, though it be nothing."""
     for number, (kept, applies) in enumerate(((None, default_entries()), (("damn",), ("damn",)), ((), ()))):
         if kept is not None:
-            await live.core.servers.change(GUILD, blocklist=kept)
+            await live.core.servers.change(GUILD_ID, blocklist=kept)
         live.send(f"!generate the sea {number}", person=("ada", "ben", "cleo")[number])
         job_id = await worker.asked(live)
         assert (await live.job(job_id, GenerateJob)).blocked == applies
@@ -29,9 +27,9 @@ async def test_the_worker_is_told_what_applies(live: Live, worker: StandIn) -> N
 
 
 async def test_notes_are_covered_too(live: Live) -> None:
-    await live.core.servers.change(GUILD, blocklist=("damn",))
-    register(connect(live.bot.settings), record(guild_id=GUILD))
-    where = place(guild_id=GUILD, channel_id=LAB)
+    await live.core.servers.change(GUILD_ID, blocklist=("damn",))
+    register(connect(live.bot.settings), record(guild_id=GUILD_ID))
+    where = place(guild_id=GUILD_ID, channel_id=LAB)
     job, compared = comparison("second", "", where=where, notes=(NOTE,))
     failed = compared.texts[1].model_copy(update={"problem": "No damn."})
     answers = (
@@ -51,22 +49,15 @@ async def test_notes_are_covered_too(live: Live) -> None:
         assert "your words as" in text_of(message)
 
 
-def test_notes_of_a_training_are_covered_too() -> None:
-    view = TrainingState.of([finished(notes=(NOTE,))])
-    embed = embeds.training(train_job(), view, embeds.CardContext(fit=Blocklist(("damn",)).mask))
-    assert "████ it" in str(embed.to_dict())
-    assert "damn" not in str(embed.to_dict())
-
-
 async def test_no_picture_is_drawn_of_blocked_words(live: Live) -> None:
-    await live.core.servers.change(GUILD, blocklist=("damn",))
+    await live.core.servers.change(GUILD_ID, blocklist=("damn",))
     assert "on this server's blocklist" in await live.ask("!surprise well _damn_ it")
     assert "blocklist" not in await live.ask("!surprise well", person="ben")
 
 
 async def test_who_may_not_write_cannot_silence_a_channel(live: Live) -> None:
     writers = ROLE_IDS["Writers"]
-    await live.core.servers.change(GUILD, generate_roles=(writers,))
+    await live.core.servers.change(GUILD_ID, generate_roles=(writers,))
     await live.core.servers.choose(LAB, "chat", True)
     me = f"<@{live.bot.user.id if live.bot.user else 0}>"
     assert "You can't generate texts" in await live.ask(f"{me} hello", person="cleo")

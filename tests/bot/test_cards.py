@@ -225,7 +225,7 @@ def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned
 def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:
     fit = Blocklist(("whale",)).mask
     live = card(view_of(progress(), Sample(epoch=1, text="a whale")), fit=fit)
-    end = card(view_of(finished(samples=("the whale", "x", "y"))), fit=fit)
+    end = card(view_of(finished(samples=("the whale", "x", "y"), notes=("A whale again.",))), fit=fit)
     all_of_it = embeds.samples(train_job(), view_of(Sample(epoch=1, text="whale!")), fit)
     for embed in (live, end, all_of_it):
         assert "whale" not in str(embed.to_dict())

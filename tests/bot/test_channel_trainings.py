@@ -13,26 +13,21 @@ from bot.train import embeds
 from bot.train.state import TrainingState
 from bot.write.changes import hotter
 from galvanic.errors import UserError
-from playground.places import GUILD_ID, USER_IDS
+from playground.places import GUILD_ID
 from shared import keys
 from shared.corpora.corpus import pack
 from shared.events import Cancelled, Event, Failed, Generated, Interrupted, Sample, Started
 from shared.jobs import TrainJob
-from shared.settings import Settings
 from tests import factories
-from tests.bot.channels import LAB, members_of, model_of, note_of, queued, read, talked
+from tests.bot.channels import members_of, model_of, note_of, queued, read, talked
+from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live
 from tests.bot.offline import TextAgain
 from tests.bot.stand_in import StandIn
 from tests.factories import CHANNEL, channel_corpus, generate_job, progress, record, train_job
 from tests.readings import channel_reading, noted
 
-ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
-
-
-@pytest.fixture
-def settings(opted_in: None) -> Settings:
-    return Settings()
+pytestmark = pytest.mark.usefixtures("opted_in")
 
 
 # ---------------------------------------------------------------------- the text

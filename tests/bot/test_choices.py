@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from bot.options import autocomplete as module
 from bot.options.autocomplete import choices, in_time
 from bot.words import MOST
-from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.channels import Away
+from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live
 
 LONG = "x" * 100
@@ -45,7 +45,7 @@ async def test_an_outage_offers_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def offered(live: Live, command: str, option: str, typed: str = "") -> list[str]:
-    found = await live.acts.autocomplete(USER_IDS["ada"], CHANNEL_IDS["lab"], command, option, typed, {})
+    found = await live.acts.autocomplete(ADA, LAB, command, option, typed, {})
     return [choice["value"] for choice in found]
 
 

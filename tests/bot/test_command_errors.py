@@ -3,8 +3,8 @@
 import pytest
 
 from bot.words import code
-from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.channels import Away, model_of
+from tests.bot.ids import ADA, LIBRARY
 from tests.bot.live import Live
 
 
@@ -103,5 +103,5 @@ async def test_errors_of_slash_commands_are_for_the_person_alone(live: Live) -> 
 
 
 async def test_a_thread_is_a_channel(live: Live) -> None:
-    thread = live.world.create_thread(CHANNEL_IDS["library"], "aside", USER_IDS["ada"])
+    thread = live.world.create_thread(LIBRARY, "aside", ADA)
     assert "no command `!frobnicate`" in await live.ask("!frobnicate", channel=thread.id)

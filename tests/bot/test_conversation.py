@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,21 +11,22 @@ from simcord.backend import serializers
 from simcord.backend.models import Message
 
 from bot.channels.export import export
+from bot.options import decoding
 from bot.write.conversation import ME, MOST_CHARS, MOST_TURNS, STRANGER
+from bot.write.embeds import generated
 from galvanic.read.pseudonyms import NAMES
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
+from playground.places import BOT_ID, GUILD_ID
 from shared import keys
 from shared.connect import connect
 from shared.jobs import GenerateJob
 from shared.settings import Settings
 from tests import factories
+from tests.bot.ids import ADA, BEN, CLEO, LAB
 from tests.bot.live import Live
-from tests.bot.members import ADA, BEN, CLEO
 from tests.bot.stand_in import StandIn, bens_text
 from tests.readings import noted
 from tests.registered import register
 
-LAB = CHANNEL_IDS["lab"]
 MENTION = f"<@{BOT_ID}>"
 FETCHED = re.compile(r"/channels/\d+/messages/\d+")
 
@@ -238,3 +240,32 @@ async def test_each_persons_words_are_held_as_theirs(live: Live, worker: StandIn
         assert (str(BEN) in json.dumps(told)) is (who == BEN)
     assert await live.channels.member_data.forget_requests(ADA, [GUILD_ID]) == 2
     assert not await live.bot.redis.exists(keys.job(job.job_id), keys.job_events(job.job_id))
+
+
+def message_of(content: str, mentions: tuple[int, ...] = ()) -> Any:
+    return SimpleNamespace(content=content, mentions=[SimpleNamespace(id=one) for one in mentions], reference=None)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("<@77> hello  there", "hello there"),
+        ("<@!77>", ""),
+        ("what now, <@77>?", "what now, ?"),
+        ("<@78> hello", None),
+        ("hello", None),
+    ],
+)
+def test_words_to_the_bot(content: str, words: str | None) -> None:
+    assert decoding.to_bot(message_of(content), 77) == words
+
+
+def test_a_mention_without_its_words_is_to_the_bot_only_in_a_chat() -> None:
+    assert decoding.to_bot(message_of("hello", (77,)), 77) is None
+
+
+def test_the_words_of_a_card_are_those_that_were_written() -> None:
+    seed, text = "the *sea* [x] <@1>", " was_calm_ ~~and~~ `deep` # 1\n> so\n- far\n1. [a](b)\n+ c"
+    embed = generated(factories.generate_job(job_id="b-1"), factories.generated(seed=seed, text=text))
+    card: Any = SimpleNamespace(content="", embeds=[embed], author=SimpleNamespace(bot=True))
+    assert decoding.message_text(card) == seed + text

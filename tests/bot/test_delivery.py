@@ -7,17 +7,17 @@ from unittest.mock import AsyncMock
 import pytest
 
 from bot.jobs import sweep
-from playground.places import CHANNEL_IDS, GUILD_ID
+from playground.places import GUILD_ID
 from shared import keys
 from shared.events import Failed, Generated, Imported, Pictured
 from shared.jobs import GENERATE_QUEUE, Job
 from tests import lives
+from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.factories import generate_job, record
 from worker.events import Superseded
 
-LAB = CHANNEL_IDS["lab"]
 pytestmark = pytest.mark.usefixtures("worker")
 
 

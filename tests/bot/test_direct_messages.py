@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from playground.places import USER_IDS
+from tests.bot.ids import BEN
 from tests.bot.live import Live
 
 
@@ -65,7 +65,7 @@ async def test_every_command_gives_one_answer_there(live: Live) -> None:
 
 
 async def test_slash_commands_are_offered_there_only_if_they_work_there(live: Live) -> None:
-    offered = {entry["name"].split()[0] for entry in live.acts.commands(USER_IDS["ben"], live.dm())}
+    offered = {entry["name"].split()[0] for entry in live.acts.commands(BEN, live.dm())}
     assert offered == direct(live)
     for name in sorted(offered):
         record = live.slash("ben", name, live.dm())

@@ -10,13 +10,11 @@ from structlog.testing import capture_logs
 
 from bot import background, errors, gateway
 from bot.gateway import sync_if_changed
-from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.settings import Settings
 from tests.bot.live import Live
 from tests.driver.faults import Fault
 
-ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"
 
 

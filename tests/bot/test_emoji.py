@@ -11,17 +11,17 @@ from bot.train.state import TrainingState
 from bot.words import plain, quote, shorten
 from bot.write import embeds as write_embeds
 from galvanic.emoji import EMOJI
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
+from playground.places import BOT_ID, GUILD_ID
 from shared.connect import connect
 from shared.events import Compared, ComparedText, Event, Quizzed, Sample
 from shared.jobs import Asked, ModelRef, QuizJob
 from tests.bot import previews
+from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, bens_text
 from tests.factories import comparison, finished, generate_job, generated, place, record, train_job
 from tests.registered import register
 
-LAB = CHANNEL_IDS["lab"]
 GONE, GONE_SEEN = "<:gone_:123456789012345678>", r"\:gone\_:"
 HOSTILE = st.lists(
     st.sampled_from([GONE, "<a:x:12345678901234567>", "<@1>", "@everyone", *"<:>*_`# \n\\1.a", "](", "<:a:1>", ":a:"]),

@@ -12,7 +12,8 @@ from discord.ext import commands
 from bot import help as pages
 from bot.app import Galvanic
 from bot.help import for_person
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID, USER_IDS
+from tests.bot.ids import ADA, CLEO, LAB
 from tests.bot.live import Live
 from tests.bot.offline import context
 
@@ -44,6 +45,8 @@ async def test_every_option_is_described_within_discords_limit(live: Live) -> No
     ]
     assert options
     assert [option["name"] for option in options if not 1 <= len(option["description"]) <= 100] == []
+    assert [option["name"] for option in options if not re.fullmatch(r"[a-z_0-9-]{1,32}", option["name"])] == []
+    assert max(len(command.to_dict(live.bot.tree).get("options", ())) for command in live.bot.tree.get_commands()) <= 25
 
 
 def named_bare(live: Live) -> re.Pattern[str]:
@@ -89,7 +92,7 @@ async def page_of(live: Live, name: str | None, user: Any, guild_id: int | None 
 
 
 async def test_pages_fit_into_discords_limits(live: Live) -> None:
-    ada = await live.guild.fetch_member(USER_IDS["ada"])
+    ada = await live.guild.fetch_member(ADA)
     for name in (None, *(command.qualified_name for command in leaves(live.bot))):
         shown = await page_of(live, name, ada)
         embed = shown["embed"]
@@ -105,7 +108,7 @@ async def test_pages_fit_into_discords_limits(live: Live) -> None:
 
 
 async def test_commands_are_named_with_their_prefix(live: Live) -> None:
-    ada = await live.guild.fetch_member(USER_IDS["ada"])
+    ada = await live.guild.fetch_member(ADA)
     for command in leaves(live.bot):
         assert not named_bare(live).search((await page_of(live, command.qualified_name, ada))["embed"].description)
     assert "`!optout` takes it back" in (await page_of(live, "optin", ada))["embed"].description
@@ -133,14 +136,13 @@ async def test_members_are_not_offered_what_is_for_admins(live: Live) -> None:
 
 
 async def test_the_menu_opens_a_page_for_the_person_alone(live: Live) -> None:
-    lab = CHANNEL_IDS["lab"]
     live.send("!help")
     shown = await live.until(lambda: live.showing("learns to write"), "help")
-    cleo = USER_IDS["cleo"]  # who may not write there
-    live.acts.select(cleo, lab, shown.id, "galvanic:help", ["train"])
+    # Cleo may not write there.
+    live.acts.select(CLEO, LAB, shown.id, "galvanic:help", ["train"])
     page = await live.until(lambda: live.whispered("cleo", "--epochs"), "the page")
     assert live.whispered("ada", "--epochs") is None
-    live.acts.select(cleo, lab, page.id, "galvanic:help", ["*"])
+    live.acts.select(CLEO, LAB, page.id, "galvanic:help", ["*"])
     await live.until(lambda: "learns to write" in str(page.embeds), "the first page in its place")
 
 

@@ -3,26 +3,21 @@
 import pytest
 
 from bot.servers.access import Viewer
-from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import ANNEX_ID, GUILD_ID
 from shared.connect import connect
 from shared.events import Imported
 from shared.jobs import ImportJob
 from shared.models import ModelRecord, Ownership
-from shared.settings import Settings
+from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live
 from tests.bot.stand_in import lab
 from tests.factories import record
 from tests.readings import noted
 from tests.registered import register
 
-ADA = USER_IDS["ada"]
-LAB = CHANNEL_IDS["lab"]
+pytestmark = pytest.mark.usefixtures("opted_in")
+
 JOB = ImportJob(job_id="i-1", place=lab(), file_name="a.safetensors")
-
-
-@pytest.fixture
-def settings(opted_in: None) -> Settings:
-    return Settings()
 
 
 async def imported(live: Live, *readings: str) -> ModelRecord | None:

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from bot import __main__ as main, gateway, words
 from bot.app import Galvanic
-from playground.places import BOT_ID, CHANNEL_IDS
+from playground.places import BOT_ID
 from shared.settings import Settings
+from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
@@ -35,7 +36,7 @@ async def test_a_mention_is_read_and_a_prefix_is_not(live: Live) -> None:
     assert "As a slash command: /train" in answered
     assert "@Galvanic train frankenstein --minutes 20" in answered, "what can be typed"
     assert "!train" not in answered
-    told = [one for one in live.world.messages[CHANNEL_IDS["lab"]].values() if one.id > typed.id]
+    told = [one for one in live.world.messages[LAB].values() if one.id > typed.id]
     assert len([one for one in told if one.author_id == BOT_ID]) == 1
 
 
@@ -93,17 +94,16 @@ async def test_the_status_says_what_does_not_work(live: Live, person: str) -> No
 
 async def test_a_channel_is_not_learned_from_and_nobody_is_asked_to_agree(live: Live) -> None:
     live.bot.settings.channel_training = "opt-in"
-    lab = CHANNEL_IDS["lab"]
     for command, options in (
-        ("train", {"source": f"<#{lab}>"}),
-        ("allow-training", {"channel": str(lab)}),
+        ("train", {"source": f"<#{LAB}>"}),
+        ("allow-training", {"channel": str(LAB)}),
         ("optin", {}),
     ):
         live.slash("ada", command, **cast(dict[str, Any], options))
         told = await live.until(lambda: live.whispered("ada", "I can't learn from channels"), command)
         assert "Discord doesn't let me read messages" in text_of(told)
         assert OPERATOR in text_of(told)
-        live.world.delete_message(lab, told.id)
+        live.world.delete_message(LAB, told.id)
 
 
 # ---------------------------------------------------------------------- connecting

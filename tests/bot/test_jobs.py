@@ -2,16 +2,15 @@
 
 import pytest
 
-from playground.places import CHANNEL_IDS, USER_IDS
+from playground.places import USER_IDS
 from shared import keys
 from shared.events import Failed
 from shared.jobs import ExportJob
 from tests.bot.channels import model_of
+from tests.bot.ids import BEN, CELLAR, LAB, LIBRARY
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
 from tests.factories import corpus, progress, train_job
-
-LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 
 
 async def entered(live: Live, number: int, person: str = "ada", channel_id: int = LAB) -> str:
@@ -62,7 +61,7 @@ async def test_the_one_that_runs_is_finished(live: Live) -> None:
 async def test_the_channels_model_is_exported(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     assert "There is no model here yet" in await live.ask("!model export")
-    await live.models.registry.use(LAB, model_of(live, "bens", owner_id=USER_IDS["ben"]))
+    await live.models.registry.use(LAB, model_of(live, "bens", owner_id=BEN))
     assert "isn't your model" in await live.ask("!model export", person="cleo")
     live.send("!model export", person="ben")
     job = await live.job(await worker.asked(live), ExportJob)
@@ -129,9 +128,7 @@ async def test_those_who_may_end_a_training_that_waits(live: Live) -> None:
 
     assert await offered("cancel", "ben") == ["t-1", "t-2"]
     assert await offered("finish", "dora") == ["t-1"]
-    assert (
-        await offered("finish", "cleo", where=CHANNEL_IDS["library"]) == await offered("cancel", "ben", "zebra") == []
-    )
+    assert await offered("finish", "cleo", where=LIBRARY) == await offered("cancel", "ben", "zebra") == []
     for person, label, words in (
         ("cleo", "Cancel", "can't send messages"),  # she may only read there
         ("ben", "Finish now", "hasn't started"),

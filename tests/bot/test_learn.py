@@ -7,25 +7,20 @@ from typing import Any
 import pytest
 
 from bot.train.learn import Schedule
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID
 from shared import keys
 from shared.models import ModelRecord
-from shared.settings import Settings
 from tests.bot.channels import look, model_of, talked, text_of as words_of
+from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live, text_of
 from tests.bot.test_remake import queued
 from tests.readings import noted
 
-ADA, BEN = USER_IDS["ada"], USER_IDS["ben"]
-LAB, LIBRARY = CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
+pytestmark = pytest.mark.usefixtures("opted_in")
+
 DAY_S = 86_400.0
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC).timestamp()
 TOLD = "A model keeps learning from this channel"
-
-
-@pytest.fixture
-def settings(opted_in: None) -> Settings:
-    return Settings()
 
 
 async def learned(live: Live, name: str = "sea", **fields: Any) -> ModelRecord:

@@ -9,12 +9,11 @@ import pytest
 from bot.app import Galvanic
 from bot.channels import watch
 from bot.channels.watch import Watch
-from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import ANNEX_ID, GUILD_ID
 from shared import keys
 from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests.bot.channels import (
-    LAB,
     Away,
     members_of,
     model_of,
@@ -28,12 +27,10 @@ from tests.bot.channels import (
     until,
     worked_off,
 )
+from tests.bot.ids import ADA, ATRIUM, BEN, CLEO, LAB, LIBRARY
 from tests.bot.live import Live, cog
 from tests.driver.faults import Fault
 from tests.readings import noted, reading_ref
-
-ATRIUM = CHANNEL_IDS["atrium"]
-ADA, BEN, CLEO = USER_IDS["ada"], USER_IDS["ben"], USER_IDS["cleo"]
 
 
 @pytest.fixture
@@ -275,7 +272,6 @@ async def test_what_was_deleted_or_forbidden_meanwhile_is_found_at_a_start(live:
     assert await names(live) == []
 
 
-LIBRARY = CHANNEL_IDS["library"]
 GONE = 1_297_999_999_999_999_999
 
 

@@ -10,28 +10,23 @@ from bot.models.transfer import require_export
 from bot.servers.access import Viewer
 from galvanic.errors import UserError
 from galvanic.options import STARTER
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import BOT_ID, GUILD_ID
 from shared import keys
 from shared.events import Generated, Imported, Sample
 from shared.jobs import GenerateJob, ImportJob, ModelRef, ReadingRef
 from shared.lifecycle import enter
 from shared.models import ModelRecord
-from shared.settings import Settings
 from tests import factories
 from tests.bot.channels import agreed, lines_of, look, members_of, model_of, names, queued, talk, talked, until
+from tests.bot.ids import ADA, BEN, CELLAR, CLEO, LAB
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import who
 from tests.bot.stand_in import StandIn, lab
 from tests.readings import channel_reading, noted
 
-ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
-LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
+pytestmark = pytest.mark.usefixtures("opted_in")
+
 HERE = Viewer(GUILD_ID, [LAB])
-
-
-@pytest.fixture
-def settings(opted_in: None) -> Settings:
-    return Settings()
 
 
 async def bens(live: Live, name: str = "bens-own", *, channel_id: int = LAB, **fields: Any) -> ModelRecord:

@@ -10,9 +10,10 @@ from redis.exceptions import ConnectionError as AwayError
 
 from bot.servers.access import Access, TooSoon
 from bot.servers.settings import GuildSettingsStore
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
+from playground.places import BOT_ID, GUILD_ID
 from shared import keys
 from shared.settings import Settings
+from tests.bot.ids import LAB, LIBRARY
 from tests.bot.live import Live
 from tests.bot.stand_in import StandIn, bens_text
 
@@ -89,7 +90,6 @@ async def test_who_asks_too_fast_is_told_when_to_ask_again(live: Live, worker: S
 
 
 MENTION = f"<@{BOT_ID}>"
-LAB = CHANNEL_IDS["lab"]
 
 
 async def told(live: Live, channel: int, words: str) -> int:
@@ -115,6 +115,6 @@ async def test_in_direct_messages(live: Live) -> None:
 
 
 async def test_another_person_is_told_as_well(live: Live) -> None:
-    await live.core.servers.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
+    await live.core.servers.change(GUILD_ID, channels=(LIBRARY,))
     assert await told(live, LAB, "not allowed") == 1
     assert "not allowed" in await live.ask(f"{MENTION} hello", person="cleo")

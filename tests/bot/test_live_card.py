@@ -5,17 +5,17 @@ from simcord.backend.models import Channel
 
 from bot.jobs import delivery
 from bot.train import card as live_card
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID
 from shared import keys
 from shared.events import Cancelled, Event, Failed, Finished
 from shared.settings import Settings
+from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
 from tests.driver.faults import Fault
 from tests.factories import corpus, finished, progress, record, train_job
 from worker.events import JobEvents
 
-ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
 EDIT = r"/channels/\d+/messages/\d+"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import bot
-from playground.places import CHANNEL_IDS, USER_IDS
+from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live
 from tests.bot.stand_in import StandIn
 
@@ -22,7 +22,6 @@ def shown(body: Any) -> list[dict[str, Any]]:
 
 
 async def test_every_request_mentions_nobody(live: Live) -> None:
-    lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
     for typed in (f"!{HOSTILE}", f"!frobnicate {HOSTILE}", f"!help {HOSTILE}", f"!train {HOSTILE}", "!status"):
         live.send(typed)
     live.send("hello", person="ben", channel=live.dm())
@@ -31,11 +30,11 @@ async def test_every_request_mentions_nobody(live: Live) -> None:
     live.slash("ada", "settings")
     live.send("!settings")
     message = await live.until(lambda: live.showing("Settings of"), "the panel")
-    live.acts.click(ada, lab, message.id, "galvanic:settings:reset")
+    live.acts.click(ADA, LAB, message.id, "galvanic:settings:reset")
     await live.until(lambda: "Reset all" in str(message.embeds), "the question")
-    live.acts.click(ada, lab, message.id, "galvanic:settings:show")
+    live.acts.click(ADA, LAB, message.id, "galvanic:settings:show")
     await live.until(lambda: "Settings of" in str(message.embeds), "the panel again")
-    live.acts.click(USER_IDS["ben"], lab, message.id, "galvanic:settings:reset")
+    live.acts.click(BEN, LAB, message.id, "galvanic:settings:reset")
     await live.handled()
 
     def seen() -> list[tuple[str, dict[str, Any]]]:

@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 from bot.channels.export import export
 from bot.components import button, view
 from bot.write.cog import Writing
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
 from shared.events import Failed
 from shared.jobs import GenerateJob, SurpriseJob
+from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live, cog, custom_id, text_of
-from tests.bot.members import ADA, BEN, LAB
 from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
 from tests.factories import generate_job, generated, train_job
 
@@ -231,26 +231,20 @@ async def requests(live: Live, who: int) -> list[dict[str, Any]]:
 
 
 async def test_a_surprise_takes_nobody_elses_message(live: Live, worker: StandIn) -> None:
-    said = live.send("the tide watches", person="ben")
-    assert "somebody else" in await live.ask("!surprise", reply_to=said)
+    assert "somebody else" in await live.ask("!surprise", reply_to=live.send("the tide watches", person="ben"))
+    listing = live.world.create_message(LAB, BOT_ID, "1. the tide watches")
+    hook = live.world.create_message(LAB, BOT_ID, "the gulls", webhook_id=5)
+    for quotes_others in (listing, hook):
+        assert "can't tell whose words" in await live.ask("!surprise", reply_to=quotes_others)
+    written = await bens_text(live, worker)
+    await live.channels.member_data.forget_requests(BEN, [GUILD_ID])
+    assert "I no longer have this text" in await live.ask("!surprise", reply_to=written)
     assert not worker.waiting()
     assert not await requests(live, ADA)
-
-
-async def test_a_surprise_takes_ones_own_message(live: Live, worker: StandIn) -> None:
     live.send("!surprise", reply_to=live.send("the tide watches"))
     await worker.asked(live)
     (kept,) = await requests(live, ADA)
-    assert kept["text"] == "the tide watches"
-
-
-async def test_a_surprise_takes_no_message_that_quotes_others(live: Live, worker: StandIn) -> None:
-    listing = live.world.create_message(CHANNEL_IDS["lab"], BOT_ID, "1. the tide watches")
-    assert "can't tell whose words" in await live.ask("!surprise", reply_to=listing)
-    hook = live.world.create_message(CHANNEL_IDS["lab"], BOT_ID, "the gulls", webhook_id=5)
-    assert "can't tell whose words" in await live.ask("!surprise", reply_to=hook)
-    assert not worker.waiting()
-    assert not await requests(live, ADA)
+    assert kept["text"] == "the tide watches", "one's own is taken"
 
 
 @pytest.mark.parametrize("how", ["Continue", "Hotter", "!surprise"])
@@ -270,10 +264,3 @@ async def test_words_under_a_text_stay_those_of_whoever_typed_them(live: Live, w
     assert str(ADA) not in json.dumps(mine)
     assert await live.channels.member_data.forget_requests(BEN, [GUILD_ID]) == 2
     assert not await live.bot.redis.exists(keys.job(job_id))
-
-
-async def test_a_surprise_of_a_text_that_was_forgotten_is_refused(live: Live, worker: StandIn) -> None:
-    written = await bens_text(live, worker)
-    await live.channels.member_data.forget_requests(BEN, [GUILD_ID])
-    assert "I no longer have this text" in await live.ask("!surprise", reply_to=written)
-    assert not worker.waiting()

@@ -16,6 +16,7 @@ from shared import keys
 from shared.jobs import AUTHOR_BYTES, TrainJob
 from shared.settings import Settings
 from tests.bot.channels import until, worked_off
+from tests.bot.ids import ADA
 from tests.bot.live import Live
 from tests.galvanic.test_cleaning import EMBEDDED
 
@@ -106,7 +107,7 @@ async def test_a_worker_reads_only_what_was_agreed(
     channel_id = seeded(live, messages)
     await live.until(lambda: bot.get_channel(channel_id), "the channel to be known")
     await bot.redis.delete(keys.consent(GUILD_ID))  # what the last example left
-    await live.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
+    await live.consents.allow(GUILD_ID, channel_id, ADA)
     for person in agreed:
         await live.consents.agree(GUILD_ID, USER_IDS[person])
     job = await learned(live, channel_id)

@@ -1,22 +1,26 @@
-"""Options as people type them, and what `train` makes of its own."""
+"""Options as people type them or fill them in, and what `train` makes of its own."""
 
-import re
 from typing import Any
 
 import pytest
 from discord.ext import commands
+from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from bot.errors import flag_name
+from bot.options.checks import shares
 from bot.options.options import Options
 from bot.train import options as train_options
-from bot.train.cog import Training
 from bot.train.options import TrainFlags
-from bot.write.cog import GenerateFlags, Writing
+from bot.write.cog import GenerateFlags
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from shared.corpora.catalogue import catalogue
+from shared.jobs import GenerateJob
 from shared.settings import Settings
+from tests.bot.ids import ADA, LAB
+from tests.bot.live import Live
+from tests.bot.stand_in import StandIn
 from tests.bot.typed import typed
 from tests.factories import record
 
@@ -112,23 +116,6 @@ def test_a_number_that_is_none_is_named(line: str) -> None:
 def test_an_option_without_a_value_is_an_error() -> None:
     with pytest.raises(commands.MissingFlagArgument):
         TrainFlags.parse_flags("x --epochs")
-
-
-@pytest.mark.parametrize("command", [Training.train, Writing.generate])
-def test_slash_commands_stay_within_discords_limits(command: commands.HybridCommand) -> None:
-    assert command.app_command is not None
-    parameters = command.app_command.parameters
-    assert len(parameters) <= 25
-    for parameter in parameters:
-        assert 1 <= len(str(parameter.description)) <= 100
-        assert re.fullmatch(r"[a-z_0-9]{1,32}", parameter.display_name)
-
-
-def test_what_is_chosen_among_few_is_offered_by_discord() -> None:
-    assert Training.train.app_command is not None
-    offered = {parameter.display_name: parameter.choices for parameter in Training.train.app_command.parameters}
-    assert [choice.value for choice in offered["recipe"]] == ["char", "word", "classic"]
-    assert "from" in offered
 
 
 async def options(line: str, parent: Any = None) -> TrainOptions:
@@ -230,3 +217,80 @@ async def test_another_text_is_learned_in_the_usual_way() -> None:
 
 def test_no_text_of_the_catalogue_is_called_more() -> None:
     assert train_options.MORE not in {entry.name for entry in catalogue()}
+
+
+# ---------------------------------------------------------------------- shares, and fields of slash commands
+
+
+@pytest.mark.parametrize("typed", ["a:0.7,b:0.3", "a:0.7, b:0.3", " A : 0.7 ,B:0.3 "])
+def test_names_and_shares(typed: str) -> None:
+    assert shares(typed) == {"a": 0.7, "b": 0.3}
+
+
+def test_without_shares_the_shares_are_equal() -> None:
+    assert shares("a, b,c") == {"a": 1.0, "b": 1.0, "c": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("a", "names only one"),
+        (",".join("abcdefghi"), "names 9; it takes 2 to 8"),
+        ("a,", "names only one"),
+        (":1,b", "`:1` in `--mix` isn't a model with a usable share"),
+        ("a:1,b", "`b` has no share"),
+        ("a:0,b:1", "`a:0` in `--mix` isn't a model with a usable share"),
+        ("a:1,b:-1", "`b:-1` in `--mix`"),
+        ("a:1,b:nan", "usable share"),
+        ("a:1,b:1e9", "usable share"),
+        ("a:1,b:1001", "usable share"),
+        ("a:1,b:", "usable share"),
+        ("a:1,b:1 the monster", "`b:1 the monster` in `--mix`"),
+        ("a,A", "names `a` twice"),
+    ],
+)
+def test_the_part_that_is_wrong_is_named(typed: str, problem: str) -> None:
+    with pytest.raises(UserError, match=problem) as caught:
+        shares(typed)
+    assert caught.value.remedy
+
+
+@given(st.text(max_size=60))
+def test_nothing_that_can_be_typed_breaks_it(typed: str) -> None:
+    try:
+        weights = shares(typed)
+    except UserError:
+        return
+    assert len(weights) >= 2
+    assert all(name and 0 < weight <= 1_000 for name, weight in weights.items())
+
+
+def offered(live: Live, command: str) -> dict[str, dict[str, Any]]:
+    entry = next(one for one in live.acts.commands(ADA, LAB) if one["name"] == command)
+    return {option["name"]: option for option in entry["options"]}
+
+
+async def test_every_option_is_a_field_with_its_limits(live: Live) -> None:
+    train, generate = offered(live, "train"), offered(live, "generate")
+    assert set(train) == {"file", *TrainFlags.get_flags()}
+    assert set(generate) == set(GenerateFlags.get_flags())
+    assert [choice["value"] for choice in train["recipe"]["choices"]] == ["char", "word", "classic"]
+    assert train["minutes"]["min_value"] == 0.1
+    assert train["epochs"]["min_value"] == 1
+    assert (generate["temperature"]["min_value"], generate["temperature"]["max_value"]) == (0.0, 2.0)
+    length = offered(live, "compare")["length"]
+    assert (length["min_value"], length["max_value"]) == (1, 800)
+
+
+@pytest.mark.parametrize(("option", "value"), [("epochs", "many"), ("minutes", "x"), ("recipe", "soup")])
+async def test_what_a_field_does_not_take_is_said_plainly(live: Live, option: str, value: str) -> None:
+    with pytest.raises(UserError, match=f"{option} can't be that") as caught:
+        live.slash("ada", "train", **{option: value})
+    assert caught.value.remedy
+    assert "canonical" not in str(caught.value)
+
+
+async def test_what_fields_have_is_what_is_asked_for(live: Live, worker: StandIn) -> None:
+    live.slash("ada", "generate", seed="the sea", length="40", top_k="5", guard=False)
+    job = await live.job(await worker.asked(live), GenerateJob)
+    assert (job.seed, job.length, job.top_k, job.guard) == ("the sea", 40, 5, False)

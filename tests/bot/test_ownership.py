@@ -143,17 +143,6 @@ def test_which_messages_are_learned_is_known_before_a_worker_has_them() -> None:
     assert child.readings == (reading.ref, OWN), "its own first"
 
 
-async def test_nobody_uses_an_imported_model_before_the_bot_has_looked_at_it(
-    registry: Registry, sync: redis.Redis
-) -> None:
-    job = import_job()
-    model = register(sync, ModelRecord.of(record(file_readings=("r-own",)).facts, Ownership.of(job)))
-    viewer = Viewer(GUILD, [CHANNEL], USER)
-    assert await registry.usable(viewer) == []
-    checked = await registry.amend(model, lambda one: one.model_copy(update={"checked": True}))
-    assert await registry.usable(viewer) == [checked]
-
-
 async def test_a_job_that_makes_no_model_leaves_nothing_of_it(queue: JobClient, sync: redis.Redis) -> None:
     for number, takes_back in enumerate((True, False)):
         job = train_job(job_id=f"t-{number}")

@@ -1,15 +1,123 @@
-"""What the bot may not do in a channel is named, and nothing else, where it can be said."""
+"""What the bot or a person may not do in a channel is told, and nothing breaks; what a press of a button asks for."""
+
+import logging
+from typing import Any
 
 import discord
 import pytest
 
+from bot.components import view
+from bot.models.embeds import model_buttons
 from bot.servers import access
 from galvanic.errors import UserError
-from playground.places import BOT_ID
-from tests.bot.live import Live, text_of
-from tests.bot.members import LAB
+from playground.places import BOT_ID, GUILD_ID, USER_IDS
+from tests.bot.declared import custom_ids
+from tests.bot.ids import ADA, BEN, LAB
+from tests.bot.live import Live, read_file, text_of
+from tests.bot.stand_in import StandIn, bens_text
 
 pytestmark = pytest.mark.usefixtures("worker")
+
+
+async def test_where_the_bot_may_not_write_a_press_is_told_so_and_nothing_breaks(
+    live: Live, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = await live.bot.get_partial_messageable(LAB).send("a model", view=model_buttons("m1", "use"))
+    await live.deny("embed_links")
+    with caplog.at_level(logging.ERROR):
+        live.acts.click(ADA, LAB, message.id, "galvanic:use:m1")
+        await live.until(lambda: live.whispered("ada", "I'm missing permissions"), "a refusal")
+        await live.handled()
+    assert not caplog.records
+
+
+FOR_READERS = {"samples"}
+"""What shows something to whoever presses it, and to nobody else. All others need the right to write."""
+
+
+async def test_a_control_needs_the_right_to_write_unless_it_is_known_not_to(live: Live) -> None:
+    readers = {name for name, action in live.core.components.actions.items() if action.who == "readers"}
+    assert readers == FOR_READERS
+
+
+async def _press(live: Live, custom_id: str, person: str, channel_id: int = LAB) -> None:
+    control: Any = discord.ui.Button(custom_id=custom_id, label="x")
+    message = await live.bot.get_partial_messageable(channel_id).send("controls", view=view(control))
+    live.acts.click(USER_IDS[person], channel_id, message.id, custom_id)
+
+
+async def _ben_only_reads(live: Live) -> None:
+    await live.deny("send_messages", "send_messages_in_threads", who=BEN)
+
+
+async def test_who_may_only_read_a_channel_does_nothing_there_by_a_control(live: Live) -> None:
+    """What only they see is shown to them."""
+    await _ben_only_reads(live)
+    ids, actions = custom_ids(live.bot), live.core.components.actions
+    for name in FOR_READERS:
+        await _press(live, ids[name], "ben")
+        await live.until(lambda: live.whispered("ben", "There is no training"), "the button's own answer")
+    writers = [name for name, action in actions.items() if action.who == "writers"]
+    for name in writers:
+        await _press(live, ids[name], "ben")
+
+    def refusals() -> int:
+        seen = live.people.visible_messages(BEN, LAB)
+        return sum("You can't send messages in this channel" in text_of(message) for message in seen)
+
+    await live.until(lambda: refusals() == len(writers), "a refusal of each")
+
+
+async def test_a_form_asks_again_when_it_is_sent(live: Live) -> None:
+    await _press(live, "galvanic:write:m1", "ben")
+    (opened,) = await live.until(lambda: [one for one in live.world.interactions.values() if one.modal], "the form")
+    await live.until(lambda: live.bot._connection._view_store._modals, "the form to be known")
+    await _ben_only_reads(live)
+    live.acts.submit_modal(BEN, opened.id, {"words": "the sea"})
+    await live.until(lambda: live.whispered("ben", "You can't send messages in this channel"), "a refusal")
+
+
+async def test_rights_are_asked_for_at_each_press(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker)
+    await live.core.servers.change(GUILD_ID, generate_roles=(5,))
+    live.press("ben", text, "Again")
+    await live.until(lambda: live.whispered("ben", "You can't generate texts"), "a refusal")
+    live.press("ada", text, "Again")
+    await worker.answer(live)
+    await live.until(lambda: live.showing(f"for <@{ADA}>"), "a text for the server's owner")
+
+
+async def test_a_text_too_long_for_an_embed_is_a_file_with_buttons(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker, " was calm" * 500)
+    assert len(text_of(text)) < 4_096
+    (file,) = text.attachments
+    assert file["filename"] == "tides.txt"
+    assert await read_file(file) == b"the sea" + b" was calm" * 500
+    live.press("ada", text, "Continue")
+    assert (await worker.answer(live))["seed"].endswith(" was calm")
+
+
+async def test_the_form_of_a_models_card_asks_for_words(live: Live, worker: StandIn) -> None:
+    async def fill(words: str, temperature: str) -> None:
+        opened = live.acts.click(BEN, LAB, card.id, "galvanic:write:m1")
+        form = await live.form(opened)
+        await live.until(lambda: live.bot._connection._view_store._modals, "the form to be known")
+        live.acts.submit_modal(BEN, form.id, {"words": words, "temperature": temperature})
+
+    sent = await live.bot.get_partial_messageable(LAB).send("a model", view=model_buttons("m1", "write"))
+    card = live.world.messages[LAB][sent.id]
+    await fill("the tide", "1,2")
+    job = await worker.answer(live)
+    assert (job["seed"], job["temperature"], job["place"]["user_id"]) == ("the tide", 1.2, BEN)
+    text = await live.until(lambda: live.showing("**the tide**"), "the text")
+    assert (text.reference or {})["message_id"] == str(card.id)
+    await fill("", "")
+    assert (await worker.answer(live))["from_line"], "no words: a random line of the text"
+    await fill("the tide", "warm")
+    await live.until(lambda: live.whispered("ben", "`warm` isn't a valid temperature"), "a refusal")
+
+
+# ---------------------------------------------------------------------- the bot's own permissions
 
 
 @pytest.mark.parametrize("typed", ["!help", "!models", "!generate the sea", "!model use nosuch", f"<@{BOT_ID}> hello"])

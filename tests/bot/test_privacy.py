@@ -11,24 +11,12 @@ import pytest
 
 from bot.channels.embeds import consent_buttons, forget_buttons
 from bot.channels.export import packed
-from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import ANNEX_ID, GUILD_ID
 from shared import keys
 from shared.settings import Settings
+from tests.bot.ids import ADA, BEN, CELLAR, CLEO, DORA, LAB, LIBRARY, TAVERN
 from tests.bot.live import Live, read_file, text_of
-from tests.bot.members import (
-    ADA,
-    BEN,
-    CELLAR,
-    DORA,
-    LAB,
-    TAVERN,
-    answer_of,
-    asked_for,
-    ben_and_dora,
-    has_withdrawn,
-    model_of,
-    stored,
-)
+from tests.bot.members import answer_of, asked_for, ben_and_dora, has_withdrawn, model_of, stored
 from tests.driver.faults import Fault
 
 
@@ -138,7 +126,7 @@ async def test_while_it_is_off_nobody_is_asked_and_everybody_can_leave(live: Liv
 async def test_optout_works_without_direct_messages_and_where_the_bot_is_not_wanted(live: Live) -> None:
     live.close_dms("ben")
     note = await stored(live, BEN)
-    await live.core.servers.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
+    await live.core.servers.change(GUILD_ID, channels=(LIBRARY,))
     assert "not allowed in this channel" in await live.ask("!models", person="ben")
     said = await live.ask("!optout", person="ben")
     assert "Done." in said
@@ -227,7 +215,7 @@ async def test_models_are_told_only_to_those_whose_words_they_learned(live: Live
 
 async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:
     assert "I store nothing about you" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
-    await asked_for(live, "g-1", USER_IDS["cleo"], "a seed of cleo")
+    await asked_for(live, "g-1", CLEO, "a seed of cleo")
     assert "about you in Galvanic playground" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
 
 

@@ -8,9 +8,10 @@ import pytest
 from bot.channels.consent import Mode
 from bot.channels.sources import Source, Sources
 from galvanic.read.pseudonyms import NAMES, pseudonyms
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import BOT_ID, GUILD_ID
 from shared.settings import Settings
-from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, members_of, queued, talked, until
+from tests.bot.channels import Pages, agreed, being_read, lines_of, members_of, queued, talked, until
+from tests.bot.ids import ADA, BEN, LAB, LIBRARY
 from tests.bot.live import Live, text_of
 
 
@@ -50,11 +51,11 @@ async def test_commands_bots_and_system_messages_are_no_speech(live: Live) -> No
 
 async def test_public_threads_are_part_of_it_and_private_ones_are_not(live: Live) -> None:
     await talked(live, 120, "ada", "ben")
-    public = live.world.create_thread(LAB, "in the open", USER_IDS["ada"])
-    archived = live.world.create_thread(LAB, "of last year", USER_IDS["ada"])
-    private = live.world.create_thread(LAB, "behind doors", USER_IDS["ada"], type=12)
+    public = live.world.create_thread(LAB, "in the open", ADA)
+    archived = live.world.create_thread(LAB, "of last year", ADA)
+    private = live.world.create_thread(LAB, "behind doors", ADA, type=12)
     for thread, words in ((public, "open"), (archived, "archived"), (private, "secret")):
-        live.world.create_message(thread.id, USER_IDS["ada"], f"this was said in the {words} thread")
+        live.world.create_message(thread.id, ADA, f"this was said in the {words} thread")
     assert archived.thread_metadata is not None
     archived.thread_metadata.archived = True
     lines = await lines_of(live, live.send("!train #lab"))
@@ -67,19 +68,19 @@ async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = await pages.begin()
-        await live.channels.withdrawals.withdraw(GUILD_ID, USER_IDS["ben"], why="test")
+        await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="test")
         lines = await lines_of(live, sent)
     assert len(lines) == 300
     assert not [line for line in lines if "ben" in line]
-    assert await members_of(live, await queued(live, sent.id)) == {USER_IDS["ada"]}, "nor in its note"
+    assert await members_of(live, await queued(live, sent.id)) == {ADA}, "nor in its note"
 
 
 async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: Live) -> None:
     ids = await talked(live, 300, "ada", "ben")
-    await live.channels.withdrawals.withdraw(GUILD_ID, USER_IDS["ben"], why="test")
+    await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="test")
     live.send("ben says this in between, and it is nobody's to learn", person="ben")
     await asyncio.sleep(0.002)  # an id has milliseconds
-    await live.consents.agree(GUILD_ID, USER_IDS["ben"])
+    await live.consents.agree(GUILD_ID, BEN)
     await asyncio.sleep(0.002)
     live.world.edit_message(LAB, ids[1], {"content": "ben says this of old in other words"})
     live.send("ben says this after all", person="ben")
@@ -89,11 +90,11 @@ async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: 
 
 async def test_who_has_left_the_server_is_not_in_it(live: Live) -> None:
     await talked(live, 300, "ada", "ben")
-    live.world.remove_member(GUILD_ID, USER_IDS["ben"])
+    live.world.remove_member(GUILD_ID, BEN)
     lines = await lines_of(live, live.send("!train #lab"))
     assert len(lines) == 100
     consents = await live.consents.of(GUILD_ID)
-    assert not consents.includes(USER_IDS["ben"], 1), "whoever left has withdrawn"
+    assert not consents.includes(BEN, 1), "whoever left has withdrawn"
 
 
 async def test_speakers_have_invented_names(live: Live) -> None:
@@ -110,7 +111,7 @@ async def test_speakers_have_invented_names(live: Live) -> None:
     [
         ("!train #nowhere", "can't find a channel"),
         ("!train <#1>", "can't find a channel"),
-        (f"!train <#{CHANNEL_IDS['library']}>", "haven't allowed"),
+        (f"!train <#{LIBRARY}>", "haven't allowed"),
         ("!train #lab --recipe word --from nothing", "No model called"),
         ("!train frankenstein --speakers", "is for chats"),
         ("!train lab", "If you mean the channel, write `!train #lab`"),

@@ -6,10 +6,11 @@ import pytest
 
 from bot.channels import reading
 from bot.channels.pages import PAGES_TTL_S
-from playground.places import GUILD_ID, USER_IDS
+from playground.places import GUILD_ID
 from shared.events import Event
 from shared.settings import Settings
-from tests.bot.channels import LAB, MESSAGES, Pages, being_read, lines_of, look, next_run, queued, talked, until
+from tests.bot.channels import MESSAGES, Pages, being_read, lines_of, look, next_run, queued, talked, until
+from tests.bot.ids import ADA, BEN, CLEO, LAB
 from tests.bot.live import Live, text_of
 from tests.driver.faults import Fault
 
@@ -93,9 +94,9 @@ async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:
         live.send("!train #lab", person="ben")
         card = await live.until(lambda: live.showing("Reading"), "the card")
         (button,) = [item for row in card.components for item in row["components"]]
-        live.acts.click(USER_IDS["cleo"], LAB, card.id, button["custom_id"])
+        live.acts.click(CLEO, LAB, card.id, button["custom_id"])
         await live.until(lambda: live.whispered("cleo", "isn't yours"), "a refusal")
-        live.acts.click(USER_IDS["ben"], LAB, card.id, button["custom_id"])
+        live.acts.click(BEN, LAB, card.id, button["custom_id"])
         await live.until(lambda: live.showing("Cancelled"), "the end")
         await nothing_kept(live)
 
@@ -116,7 +117,7 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         await pages.begin()
-        await live.consents.disallow(GUILD_ID, LAB, USER_IDS["ada"])
+        await live.consents.disallow(GUILD_ID, LAB, ADA)
         card = await live.until(lambda: live.showing("Could not learn"), "the end")
     assert "haven't allowed" in text_of(card)
     await nothing_kept(live)

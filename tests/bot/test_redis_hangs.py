@@ -13,11 +13,10 @@ from bot import responder
 from bot.components import view
 from bot.servers import settings
 from playground import interactions
-from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.declared import call_each, custom_ids
+from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live
 
-LAB, BEN = CHANNEL_IDS["lab"], USER_IDS["ben"]
 """Ben is no admin: of him it has to be asked where he may use the bot."""
 
 
@@ -62,7 +61,7 @@ async def test_every_control_is_answered(hanging: Hanging) -> None:
     for name, custom_id in custom_ids(live.bot).items():
         controls = view(discord.ui.Button(custom_id=custom_id, label="x"))
         message = await live.bot.get_partial_messageable(LAB).send("controls", view=controls)
-        who = USER_IDS["ada"] if name.startswith("settings") else BEN
+        who = ADA if name.startswith("settings") else BEN
         pressed[name] = live.acts.click(who, LAB, message.id, custom_id)
     outcomes = {name: await hanging.outcome(asked) for name, asked in pressed.items()}
     assert [name for name, outcome in outcomes.items() if outcome == "failed"] == []

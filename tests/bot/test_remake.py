@@ -8,18 +8,17 @@ import pytest
 from bot.models.readings import ReadingNote
 from bot.servers.access import Viewer
 from galvanic.options import STARTER, TrainOptions
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID
 from shared import keys
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from tests import factories
 from tests.bot.channels import agreed, look, model_of, names, queued as waiting, talked, text_of
+from tests.bot.ids import ADA, BEN, CLEO, LAB, LIBRARY, TAVERN
 from tests.bot.live import Live
 from tests.bot.stand_in import lab
 from tests.readings import channel_reading, noted
 
-ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
-LAB, TAVERN, LIBRARY = (CHANNEL_IDS[name] for name in ("lab", "tavern", "library"))
 HOUR_S, DAY_S = 3_600, 86_400
 WITHIN_S = 24 * HOUR_S
 

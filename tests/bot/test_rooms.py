@@ -8,7 +8,7 @@ from bot.models import embeds as model_embeds
 from bot.servers import access
 from bot.train.cog_jobs import Jobs
 from galvanic.errors import UserError
-from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS, USER_IDS, private_to
+from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS, private_to
 from shared import keys
 from shared.connect import connect
 from shared.events import Event, Failed, Imported, Interrupted, Sample
@@ -22,9 +22,10 @@ from shared.jobs import (
 )
 from tests.bot.channels import model_of
 from tests.bot.declared import custom_ids, options_with_choices, slash_commands
+from tests.bot.ids import ADA, BEN, CELLAR, CLEO, DORA, LAB, TAVERN
 from tests.bot.live import Live, cog, text_of
 from tests.bot.offline import context
-from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing, who
+from tests.bot.rooms import SECRET, begun, den, heard, opened, ref, standing, who
 from tests.bot.stand_in import StandIn, lab
 from tests.factories import corpus, examples, finished, generate_job, generated, place, progress, record, train_job
 from tests.readings import channel_reading
@@ -153,7 +154,7 @@ async def test_it_is_known_only_where_all_could_have_read_its_channel(live: Live
     inside = live.world.create_thread(CELLAR, "racks", ADA).id
     aside = live.world.create_thread(CELLAR, "aside", ADA, type=12).id
     corner = live.world.create_thread(LAB, "corner", ADA, type=12).id
-    made = live.world.create_channel(GUILD, "hall", overwrites=private_to(GUILD, [ADA, BEN, USER_IDS["dora"]])).id
+    made = live.world.create_channel(GUILD_ID, "hall", overwrites=private_to(GUILD_ID, [ADA, BEN, DORA])).id
     room = await den(live)
     for channel in (CELLAR, LAB):  # the bot reads private threads that nobody called it into
         await live.allow("manage_threads", channel_id=channel)
@@ -162,11 +163,11 @@ async def test_it_is_known_only_where_all_could_have_read_its_channel(live: Live
     async def is_known(channel: int, name: str = "whispers") -> bool:
         return "No model called" not in await live.ask(f"!model info {name}", channel=channel)
 
-    where = (CELLAR, inside, room, aside, LAB, CHANNEL_IDS["tavern"], corner, made)
+    where = (CELLAR, inside, room, aside, LAB, TAVERN, corner, made)
     assert [await is_known(channel) for channel in where] == [True] * 4 + [False] * 4
     heard(live, aside, model_id="m2", name="asides")  # a private thread is heard only in itself
     assert [await is_known(channel, "asides") for channel in where] == [False] * 3 + [True] + [False] * 4
-    heard(live, model_id="m3", name="both", readings=(ref(), ref(CHANNEL_IDS["tavern"])))
+    heard(live, model_id="m3", name="both", readings=(ref(), ref(TAVERN)))
     assert await is_known(CELLAR, "both"), "what all can read takes nothing away"
 
 
@@ -177,11 +178,11 @@ async def test_a_demoted_admin_exports_nothing_more(live: Live) -> None:
     worker, refused = StandIn(live.bot.settings), "Only members with Manage Server"
     asked = {"person": "ben", "channel": "cellar"}
     assert refused in await live.ask("!model export whispers", **asked), "though he is its owner"
-    live.world.add_member_role(GUILD, BEN, ROLE_IDS["Stewards"])
+    live.world.add_member_role(GUILD_ID, BEN, ROLE_IDS["Stewards"])
     live.send("!model export whispers", **asked)
     worker.tell(await worker.asked(live), Failed(problem="enough"))
     await live.until(lambda: not worker.waiting(), "the end of the job")
-    live.world.remove_member_role(GUILD, BEN, ROLE_IDS["Stewards"])
+    live.world.remove_member_role(GUILD_ID, BEN, ROLE_IDS["Stewards"])
     assert refused in await live.ask("!model export whispers", **asked)
     assert refused in str(await refusals(live, "cellar", ["galvanic:export:m1"]))
     assert not worker.waiting()
@@ -217,13 +218,13 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
     live.remove_channel(where)
     await live.until(lambda: live.bot.get_channel(where) is None, "the bot to hear of it")
     worker = connect(live.bot.settings)
-    await live.until(lambda: worker.hkeys(keys.guild_models(GUILD)) == [b"others"], "the models to go")
+    await live.until(lambda: worker.hkeys(keys.guild_models(GUILD_ID)) == [b"others"], "the models to go")
     assert worker.get(keys.job_control("t-77")) == b"cancel"
 
 
 async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it(live: Live) -> None:
     heard(live)
-    await live.consents.allow(GUILD, CELLAR, ADA)
+    await live.consents.allow(GUILD_ID, CELLAR, ADA)
     said = await live.ask(f"!allow-training {CELLAR} off", channel="lab")
     assert "whispers" not in said
     assert "I deleted 1 model" in said
@@ -247,7 +248,7 @@ async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_t
     await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
     await opened(live, where)
     await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
-    model = record(guild_id=GUILD, name="whispers", readings=(ref(),))
+    model = record(guild_id=GUILD_ID, name="whispers", readings=(ref(),))
     log.publish(finished(model=model, samples=(SECRET,) * 3))
     card = await live.until(lambda: live.showing("`whispers` is trained", channel=where), "the end")
     assert SECRET not in text_of(card)
@@ -261,7 +262,7 @@ async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
     await begun(live, where)
     log = worker.begin()
     await live.deny("send_messages", "view_channel", channel_id=where)
-    model = record(guild_id=GUILD, name="whispers", readings=(ref(),))
+    model = record(guild_id=GUILD_ID, name="whispers", readings=(ref(),))
     log.publish(finished(model=model, samples=(SECRET,) * 3))
     await live.until(lambda: not worker.waiting(), "the end of the job")
     (message,) = live.shown("whispers", channel=live.dm("ben"))
@@ -275,14 +276,14 @@ async def test_samples_are_shown_where_all_could_have_read_the_text(live: Live) 
     StandIn(live.bot.settings).begin().publish(Sample(epoch=1, text=SECRET))
     ben = (await who(live, "ben")).user
     for here in ([where], [CELLAR]):
-        embed = await cog(live.bot, Jobs).samples("t-77", GUILD, ben, here)
+        embed = await cog(live.bot, Jobs).samples("t-77", GUILD_ID, ben, here)
         assert SECRET in str(embed.description)
     for here in ([LAB], [], [1]):
         with pytest.raises(UserError, match="can't show these samples here"):
-            await cog(live.bot, Jobs).samples("t-77", GUILD, ben, here)
+            await cog(live.bot, Jobs).samples("t-77", GUILD_ID, ben, here)
     dora = (await who(live, "dora", "lab")).user
     with pytest.raises(UserError, match="There is no training"):
-        await cog(live.bot, Jobs).samples("t-77", GUILD, dora, [LAB])
+        await cog(live.bot, Jobs).samples("t-77", GUILD_ID, dora, [LAB])
 
 
 async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live) -> None:
@@ -298,7 +299,7 @@ async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live
     await live.models.registry.notes.mark(ref().reading_id, "withdrawn")
     await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
     with pytest.raises(UserError, match="has since withdrawn"):
-        await cog(live.bot, Jobs).samples("t-77", GUILD, ben, [where])
+        await cog(live.bot, Jobs).samples("t-77", GUILD_ID, ben, [where])
 
 
 async def test_a_typed_list_of_trainings_tells_a_wider_channel_nothing_of_them(live: Live) -> None:
@@ -348,9 +349,9 @@ async def _person(live: Live, name: str) -> discord.Member:
 
 async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: Live) -> None:
     """An archived thread isn't known to the bot: it may have been a private one."""
-    where = {"guild_id": GUILD_ID, "user_id": USER_IDS["cleo"]}
-    lab = place(**where, channel_id=CHANNEL_IDS["lab"])
-    thread = place(**where, channel_id=GONE, parent_channel_id=CHANNEL_IDS["lab"])
+    where = {"guild_id": GUILD_ID, "user_id": CLEO}
+    lab = place(**where, channel_id=LAB)
+    thread = place(**where, channel_id=GONE, parent_channel_id=LAB)
     nowhere = place(**where, channel_id=GONE)
     ada, ben, cleo, dora = [await _person(live, name) for name in ("ada", "ben", "cleo", "dora")]
     assert all(access.can_view(person, lab) for person in (ada, ben, cleo, dora))
@@ -374,5 +375,5 @@ async def test_samples_are_promised_only_while_it_is_not_over(live: Live) -> Non
     assert await live.core.jobs.submit_train(job, "text", (3, 3)) == "entered"
     for said in (r"no samples yet\.", r"no samples\."):
         with pytest.raises(UserError, match=said):
-            await cog(live.bot, Jobs).samples(job.job_id, GUILD_ID, ada, [CHANNEL_IDS["lab"]])
+            await cog(live.bot, Jobs).samples(job.job_id, GUILD_ID, ada, [LAB])
         await live.core.jobs.cancel(job.job_id)

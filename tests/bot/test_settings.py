@@ -13,13 +13,13 @@ from bot import responder
 from bot.components import FORM_S, button, view
 from bot.servers.settings import GuildSettings, GuildSettingsStore, checked_prefix
 from galvanic.errors import UserError
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import Blocklist, default_entries
 from shared.settings import Settings
+from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live, text_of
 
-LAB = CHANNEL_IDS["lab"]
 PANEL = "galvanic:settings:"
 
 
@@ -129,10 +129,10 @@ async def test_another_channel_is_refused_and_does_not_fill_up(live: Live) -> No
         assert "not allowed" not in await live.ask(typed, person="ada")
     for typed in ("!help", "!status", "!settings"):
         assert "not allowed" not in await live.ask(typed, person="ben")
-    thread = live.world.create_thread(LAB, "a talk", USER_IDS["ben"])
+    thread = live.world.create_thread(LAB, "a talk", BEN)
     assert "not allowed" in await live.ask("!models", person="ben", channel=thread.id)
     message = await live.bot.get_partial_messageable(LAB).send("a text", view=view(button("again", "g-1", label="x")))
-    live.acts.click(USER_IDS["ben"], LAB, message.id, "galvanic:again:g-1")
+    live.acts.click(BEN, LAB, message.id, "galvanic:again:g-1")
     await live.until(lambda: live.whispered("ben", "not allowed in this channel"), "the same of a button")
     await live.until(lambda: live.showing("I'm not allowed in this channel") is None, "the refusals to go")
 
@@ -149,11 +149,11 @@ async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
     assert "Usage: `?model use" in await live.ask("?model use")
     assert "`?train frankenstein`" in await live.ask("<@1297000000000000031> help")
     assert live.answer(old) is None
-    live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset")
+    live.acts.click(ADA, LAB, shown.id, PANEL + "reset")
     await live.until(lambda: "Reset all settings?" in text_of(shown), "the question")
     assert "quotas, prefix and blocklist are the default ones" in text_of(shown)
     assert "Models" in text_of(shown)
-    live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset-all")
+    live.acts.click(ADA, LAB, shown.id, PANEL + "reset-all")
     await live.until(lambda: live.showing("My commands begin with `!` now"), "the usual prefix")
     assert await live.core.servers.get(GUILD_ID) == GuildSettings()
 
@@ -221,10 +221,10 @@ async def test_only_admins_change_anything(live: Live) -> None:
         await select(live, shown, field, "Writers", person="ben")
     await select(live, shown, "channels", "library", person="ben")
     for what in ("quotas", "prefix", "blocklist", "reset", "reset-all", "show"):
-        live.acts.use(USER_IDS["ben"], shown, {"type": 2, "custom_id": PANEL + what})
+        live.acts.use(BEN, shown, {"type": 2, "custom_id": PANEL + what})
 
     def refusals(words: str) -> int:
-        seen = live.people.visible_messages(USER_IDS["ben"], LAB)
+        seen = live.people.visible_messages(BEN, LAB)
         return sum(message.is_ephemeral and words in text_of(message) for message in seen)
 
     await live.until(lambda: refusals("Manage Server") == 7, "a refusal of each")
@@ -248,7 +248,7 @@ async def test_who_sends_a_form_that_was_opened_too_long_ago_is_told_so(live: Li
         live.bot._connection._view_store._modals.clear()
     else:
         form._dispatch_timeout()
-    live.acts.submit_modal(USER_IDS["ada"], opened.id, {"prefix": "?"})
+    live.acts.submit_modal(ADA, opened.id, {"prefix": "?"})
     await live.until(lambda: live.whispered("ada", "This form no longer works"), "an answer")
     assert await live.core.servers.get(GUILD_ID) == GuildSettings()
 
@@ -259,9 +259,9 @@ async def test_unreadable_settings_can_be_reset_from_the_panel(live: Live) -> No
     assert "can't read this server's settings" in await live.ask("!models", person="ben")
     live.send("!settings")
     shown = await live.until(lambda: next(iter(_with_control(live, "reset")), None), "the reset button")
-    live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset")
+    live.acts.click(ADA, LAB, shown.id, PANEL + "reset")
     await live.until(lambda: "Reset all settings?" in text_of(shown), "the question")
-    live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset-all")
+    live.acts.click(ADA, LAB, shown.id, PANEL + "reset-all")
     await live.until(lambda: "Settings of" in text_of(shown), "the panel")
 
 
@@ -292,11 +292,11 @@ async def test_who_lost_the_right_while_a_form_was_open_is_refused(live: Live) -
     """The rights count at the moment of sending, not at that of opening."""
     guild = live.world.guilds[GUILD_ID]
     stewards = next(role for role in guild.roles.values() if role.name == "Stewards")
-    live.world.add_member_role(GUILD_ID, USER_IDS["ben"], stewards.id)
+    live.world.add_member_role(GUILD_ID, BEN, stewards.id)
     shown = await panel(live)
     opened = await form_of(live, shown, "prefix", "ben")
-    live.world.remove_member_role(GUILD_ID, USER_IDS["ben"], stewards.id)
-    live.acts.submit_modal(USER_IDS["ben"], opened.id, {"prefix": "?"})
+    live.world.remove_member_role(GUILD_ID, BEN, stewards.id)
+    live.acts.submit_modal(BEN, opened.id, {"prefix": "?"})
     await live.until(lambda: live.whispered("ben", "Manage Server"), "the refusal")
     assert await live.core.servers.get(GUILD_ID) == GuildSettings()
 
@@ -304,10 +304,10 @@ async def test_who_lost_the_right_while_a_form_was_open_is_refused(live: Live) -
 async def test_a_refused_form_opens_again_with_what_was_typed(live: Live) -> None:
     shown = await panel(live)
     opened = await form_of(live, shown, "prefix", "ada")
-    live.acts.submit_modal(USER_IDS["ada"], opened.id, {"prefix": "toolong"})
+    live.acts.submit_modal(ADA, opened.id, {"prefix": "toolong"})
     refusal = await live.until(lambda: live.whispered("ada", "toolong"), "the refusal")
     (back,) = refusal.components[0]["components"]
-    again = await live.form(live.acts.click(USER_IDS["ada"], refusal.channel_id, refusal.id, back["custom_id"]))
+    again = await live.form(live.acts.click(ADA, refusal.channel_id, refusal.id, back["custom_id"]))
     (label,) = again.modal["components"]  # type: ignore[index]
     assert label["component"]["value"] == "toolong"
 

@@ -12,16 +12,15 @@ from bot.train import card as live_card
 from bot.train.start import TrainRequest
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
-from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.corpora.corpus import Corpus
+from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.bot.stand_in import lab
 from tests.driver.faults import Fault
 from tests.factories import corpus, train_job
 
-LAB = CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"
 
 

@@ -2,7 +2,7 @@
 
 import discord
 
-from playground.places import USER_IDS
+from tests.bot.ids import ADA
 from tests.bot.live import Live, text_of
 
 
@@ -40,7 +40,7 @@ async def test_the_first_demo_needs_no_internet(live: Live) -> None:
     live.bot.settings.gutenberg_mirrors = ()
     room = await new_server(live)
     greeting = await live.until(lambda: live.showing("Hello!", channel=room), "a greeting")
-    live.acts.click(USER_IDS["ada"], room, greeting.id, "galvanic:demo")
+    live.acts.click(ADA, room, greeting.id, "galvanic:demo")
     card = await live.until(lambda: live.showing("The Python language reference", channel=room), "a card")
     assert "2 min" in text_of(card)
 

@@ -14,13 +14,13 @@ import bot.app  # noqa: F401  # which makes all options known
 from bot.options.options import Options
 from bot.words import replace_surrogates
 from galvanic.errors import UserError
-from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
+from playground.places import BOT_ID, USER_IDS
 from shared import keys
+from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn
 from tests.strategies import words
 
-ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
 HALF = "\ud800"
 FEWER = settings(
     max_examples=settings.default.max_examples // 4,

@@ -12,18 +12,17 @@ from bot.channels.pages import without
 from bot.jobs.client import JobClient
 from bot.models.readings import ReadingNote
 from bot.servers.access import Viewer
-from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import ANNEX_ID, GUILD_ID
 from shared import keys
 from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests.bot.channels import agreed, look, model_of, names, read, text_of, until, worked_off
+from tests.bot.ids import ADA, ATRIUM, BEN, CLEO, LAB, TAVERN
 from tests.bot.live import Live, text_of as shown_in
 from tests.bot.stand_in import StandIn
 from tests.factories import finished
 from tests.readings import noted
 
-ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
-LAB, TAVERN = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"]
 WITHIN_S = 24 * 3_600
 
 
@@ -146,7 +145,7 @@ async def test_a_training_that_just_ended_leaves_a_model_that_is_made_again(live
 
 async def test_all_readings_of_the_server_with_their_words_are_marked_and_no_others(live: Live) -> None:
     theirs, innocent = await note(live, ADA, BEN), await note(live, ADA, channel_id=TAVERN)
-    elsewhere = await noted(live.models.registry.notes, BEN, guild_id=ANNEX_ID, channel_id=CHANNEL_IDS["atrium"])
+    elsewhere = await noted(live.models.registry.notes, BEN, guild_id=ANNEX_ID, channel_id=ATRIUM)
     learned, other = model_of(live, "learned", theirs), model_of(live, "innocent", innocent)
     done = await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
     assert (done.readings, [model.name for model in done.models]) == (1, [learned.name])

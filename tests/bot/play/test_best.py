@@ -6,16 +6,15 @@ import discord
 from simcord.backend.models import Message
 
 from bot.play.best import AGE, MOST, TRIMMED_TO
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import BOT_ID, GUILD_ID
 from shared import keys
 from shared.lifecycle import enter
 from tests.bot.channels import model_of
+from tests.bot.ids import BEN, CELLAR, CLEO, DORA, LAB
 from tests.bot.live import Live
 from tests.bot.stand_in import StandIn, lab
 from tests.factories import generate_job, generated
 
-BEN, CLEO, DORA = (USER_IDS[name] for name in ("ben", "cleo", "dora"))
-LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 NOTHING = "Nothing to show here yet"
 
 

@@ -17,13 +17,12 @@ from shared.connect import connect
 from shared.events import Quizzed
 from shared.jobs import QuizJob
 from tests.bot.channels import model_of
+from tests.bot.ids import ADA, BEN, DORA, LAB, LIBRARY
 from tests.bot.live import Live, cog, text_of
 from tests.bot.rooms import heard
 from tests.bot.stand_in import StandIn
 from tests.factories import channel_corpus, record
 
-ADA, BEN, DORA = (USER_IDS[name] for name in ("ada", "ben", "dora"))
-LAB = CHANNEL_IDS["lab"]
 PASSAGES = ("the gulls went *home*", "the sea was calm\nAnd cold", "a boat came @everyone in")
 
 
@@ -120,7 +119,7 @@ async def test_models_that_may_not_be_guessed_at_are_refused(live: Live, worker:
     for name, fields in (
         ("said", {"corpus": channel_corpus(None)}),
         ("parrot", {"copy_share": 0.6}),
-        ("foreign", {"scope": "channel", "channel_id": CHANNEL_IDS["library"]}),
+        ("foreign", {"scope": "channel", "channel_id": LIBRARY}),
     ):
         model_of(live, name, **fields)
     for name, why in (

@@ -16,17 +16,17 @@ from bot.talk.personas import checked_name
 from bot.talk.store import MOST_PERSONAS, Persona, PersonaStore
 from galvanic.errors import UserError
 from playground.people import File
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from playground.present import Presenter
 from shared import keys
 from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE
 from tests.bot.channels import worked_off
+from tests.bot.ids import ADA, BEN, DORA, LAB, LIBRARY
 from tests.bot.live import Live, cog, text_of
 from tests.bot.stand_in import TEXT, StandIn
 from tests.driver.faults import Fault
 
-LAB = CHANNEL_IDS["lab"]
 SAID = "Mary Shelley · model"
 POST = r"/webhooks/\d+/[^/]+"
 ADD = "!persona add mary tides Mary Shelley"
@@ -115,7 +115,7 @@ async def test_no_persona_has_a_members_name(live: Live, typed: str) -> None:
     ],
 )
 async def test_no_persona_looks_like_a_member(live: Live, title: str) -> None:
-    live.world.get_guild(GUILD_ID).members[USER_IDS["ben"]].nick = "Will Ada"
+    live.world.get_guild(GUILD_ID).members[BEN].nick = "Will Ada"
     assert REFUSED in await live.ask(f"!persona add other tides {title}")
 
 
@@ -154,9 +154,9 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
         ("talk", "first", "", ["mary", "victor"]),
         ("talk", "second", "vic", ["victor"]),
     ):
-        offered = await live.acts.autocomplete(USER_IDS["ada"], LAB, command, option, typed, {})
+        offered = await live.acts.autocomplete(ADA, LAB, command, option, typed, {})
         assert [one["value"] for one in offered] == found
-    assert await live.acts.autocomplete(USER_IDS["ben"], CHANNEL_IDS["library"], "persona", "call", "", {}) == []
+    assert await live.acts.autocomplete(BEN, LIBRARY, "persona", "call", "", {}) == []
     assert "`@mary` no longer speaks in this server" in await live.ask("!persona remove mary")
     assert "@mary" not in await live.ask("!persona")
     for number in range(MOST_PERSONAS - 1):
@@ -167,9 +167,9 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
 
 async def test_it_speaks_by_a_webhook_with_its_picture_and_pings_nobody(live: Live, worker: StandIn) -> None:
     refused = {"call": "mary", "what": "add", "model": "tides", "name": "Mary Shelley"}
-    live.acts.slash(USER_IDS["ada"], LAB, "persona", refused, {"picture": File("a.txt", b"no")})
+    live.acts.slash(ADA, LAB, "persona", refused, {"picture": File("a.txt", b"no")})
     await live.until(lambda: live.whispered("ada", "isn't a picture") or live.showing("isn't a picture"), "a refusal")
-    live.acts.slash(USER_IDS["ada"], LAB, "persona", refused, {"picture": File("mary.png", b"png")})
+    live.acts.slash(ADA, LAB, "persona", refused, {"picture": File("mary.png", b"png")})
     await live.until(lambda: live.showing("speaks here"), "the answer")
     job = await call(live, worker, "hello @Mary @everyone", "<@1297000000000000022> *went* home")
     (posted,) = spoken(live)
@@ -183,7 +183,7 @@ async def test_it_speaks_by_a_webhook_with_its_picture_and_pings_nobody(live: Li
     assert sent["allowed_mentions"]["parse"] == []
     assert "nonce" not in sent
     assert job["seed"] == "hello @everyone\n"
-    assert (job["place"]["user_id"], job["candidates"]) == (USER_IDS["ben"], 8)
+    assert (job["place"]["user_id"], job["candidates"]) == (BEN, 8)
     for words in ("mary@mary.com", "https://a/@mary", "@maryann hello", "mary hello"):
         live.send(words, person="ben")
     live.send("@mary hello", person="ben", channel="library")
@@ -208,7 +208,7 @@ async def test_a_reply_calls_it_and_goes_on_also_after_a_restart(live: Live, wor
 
 async def test_threads_follow_their_channel(live: Live, worker: StandIn) -> None:
     await live.ask(ADD)
-    thread = live.world.create_thread(LAB, "a talk", USER_IDS["ben"])
+    thread = live.world.create_thread(LAB, "a talk", BEN)
     await live.until(lambda: live.bot.get_channel(thread.id), "the thread")
     await call(live, worker, channel=thread.id)
     assert (len(spoken(live)), len(spoken(live, channel=thread.id))) == (0, 1)
@@ -220,7 +220,7 @@ async def test_nothing_but_people_calls_one(live: Live, worker: StandIn) -> None
     await call(live, worker, text="@mary and @victor, come")
     twin = live.world.users[99] = User(id=99, name="Twin", bot=True)
     live.world.add_member(GUILD_ID, twin.id)
-    hook = live.world.create_webhook(LAB, "Victor", USER_IDS["ada"])
+    hook = live.world.create_webhook(LAB, "Victor", ADA)
     reference = {"channel_id": str(LAB), "message_id": str(spoken(live)[0].id)}
     for _ in range(3):
         live.world.create_message(LAB, twin.id, "@mary hello", reference=reference)
@@ -304,10 +304,10 @@ async def test_a_webhook_that_somebody_moves_says_nothing_elsewhere(live: Live, 
     await live.ask(ADD)
     await call(live, worker)
     (hook,) = live.world.webhooks
-    live.world.edit_webhook(hook, {"channel_id": CHANNEL_IDS["library"]})
+    live.world.edit_webhook(hook, {"channel_id": LIBRARY})
     await live.until(lambda: not cog(live.bot, Speaks).personas.hooks, "the webhook to be dropped")
     await call(live, worker)
-    assert (len(spoken(live)), len(spoken(live, channel=CHANNEL_IDS["library"]))) == (2, 0)
+    assert (len(spoken(live)), len(spoken(live, channel=LIBRARY))) == (2, 0)
 
 
 async def test_a_list_names_no_model_that_is_hidden_there(live: Live, worker: StandIn) -> None:
@@ -344,19 +344,19 @@ async def test_its_texts_are_covered_and_deleted_like_others(live: Live, worker:
     await call(live, worker)
     (posted,) = spoken(live)
     assert posted.content == "and the █████ went home"
-    hook = live.world.create_webhook(LAB, "Victor", USER_IDS["ada"])
+    hook = live.world.create_webhook(LAB, "Victor", ADA)
     other = live.world.create_message(LAB, hook.id, TEXT, webhook_id=hook.id, author_name=SAID)
-    live.acts.on_message(USER_IDS["ben"], LAB, other.id, "Delete this text")
+    live.acts.on_message(BEN, LAB, other.id, "Delete this text")
     await live.until(lambda: live.whispered("ben", "isn't mine"), "a refusal")
-    live.acts.on_message(USER_IDS["ben"], LAB, posted.id, "Delete this text")
+    live.acts.on_message(BEN, LAB, posted.id, "Delete this text")
     await live.until(lambda: spoken(live) == [other], "the deletion")
     await call(live, worker)
     live.world.delete_webhook(cog(live.bot, Speaks).personas.hooks[LAB].id)
     last = spoken(live)[-1]
-    live.acts.on_message(USER_IDS["ben"], LAB, last.id, "Delete this text")
+    live.acts.on_message(BEN, LAB, last.id, "Delete this text")
     await live.until(lambda: live.whispered("ben", "Give me Manage Messages"), "what is missing")
     await live.allow("manage_messages")
-    live.acts.on_message(USER_IDS["ben"], LAB, last.id, "Delete this text")
+    live.acts.on_message(BEN, LAB, last.id, "Delete this text")
     await live.until(lambda: spoken(live) == [other], "the deletion without a webhook")
 
 
@@ -364,20 +364,20 @@ async def test_its_texts_are_continued_drawn_and_liked_like_others(live: Live, w
     await live.ask(ADD)
     await call(live, worker)
     (posted,) = spoken(live)
-    hook = live.world.create_webhook(LAB, "Victor", USER_IDS["ada"])
+    hook = live.world.create_webhook(LAB, "Victor", ADA)
     other = live.world.create_message(LAB, hook.id, TEXT, webhook_id=hook.id, author_name=SAID)
     for command, field in (("Continue this", "seed"), ("Surprise map", "text")):
-        live.acts.on_message(USER_IDS["dora"], LAB, other.id, command)
+        live.acts.on_message(DORA, LAB, other.id, command)
         await live.until(lambda: live.whispered("dora", "isn't mine") or live.showing("somebody else's"), "a refusal")
-        live.acts.on_message(USER_IDS["dora"], LAB, posted.id, command)
+        live.acts.on_message(DORA, LAB, posted.id, command)
         job_id = await worker.asked(live)
         job = worker.job(job_id)
         assert TEXT in job[field]
-        assert job["author_id"] == USER_IDS["ben"], "whose words it answered"
+        assert job["author_id"] == BEN, "whose words it answered"
         worker.tell(job_id, Failed(problem="enough"))
         await live.until(lambda: not worker.waiting(), "the end of the job")
     for one in (other, posted):
-        live.world.set_reaction(LAB, one.id, "🔥", USER_IDS["ben"], True)
+        live.world.set_reaction(LAB, one.id, "🔥", BEN, True)
     await live.handled()
     liked = await live.ask("!best")
     assert f"/{posted.id})" in liked
@@ -416,10 +416,10 @@ async def test_reset_in_the_settings_deletes_personas_and_leaves_speaking(live: 
     await live.ask("!speak 2%")
     live.send("!settings")
     panel = await live.until(lambda: live.showing("Settings of"), "the panel")
-    live.acts.click(USER_IDS["ada"], LAB, panel.id, "galvanic:settings:reset")
+    live.acts.click(ADA, LAB, panel.id, "galvanic:settings:reset")
     await live.until(lambda: "all personas are deleted" in text_of(panel), "the question")
     assert "Models and **Speaking** stay" in text_of(panel)
-    live.acts.click(USER_IDS["ada"], LAB, panel.id, "galvanic:settings:reset-all")
+    live.acts.click(ADA, LAB, panel.id, "galvanic:settings:reset-all")
     await live.until(lambda: "Settings of" in text_of(panel), "the panel")
     assert not await store(live).of(GUILD_ID)
     assert (await cog(live.bot, Speaks).speaker.rooms.room(LAB)).speak.on

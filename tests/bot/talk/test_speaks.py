@@ -11,15 +11,15 @@ from simcord.enums import MessageType
 
 from bot.talk import speaker
 from bot.talk.cog import Speaks
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import BOT_ID, GUILD_ID
 from shared import keys
 from shared.blocklist import default_entries
 from shared.jobs import MOST_CANDIDATES
+from tests.bot.ids import ADA, BEN, LAB, LIBRARY
 from tests.bot.live import Live, cog, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.factories import generate_job
 
-LAB, LIBRARY = CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
 OTHER_BOT = 1_297_000_000_000_000_099
 
 
@@ -96,8 +96,8 @@ async def test_the_panel_says_it_in_a_sentence_and_has_a_form(live: Live) -> Non
         ("2%\nmost 3\nquiet 23-7", "after 2 of 100 messages, by chance: at most 3 times an hour, not from 23:00"),
         ("", "only when I'm asked to"),
     ):
-        opened = await live.form(live.acts.click(USER_IDS["ada"], LAB, shown.id, "galvanic:settings:speaking"))
-        live.acts.submit_modal(USER_IDS["ada"], opened.id, {"lines": lines})
+        opened = await live.form(live.acts.click(ADA, LAB, shown.id, "galvanic:settings:speaking"))
+        live.acts.submit_modal(ADA, opened.id, {"lines": lines})
         await live.until(lambda words=words: words in text_of(shown), words)  # type: ignore[misc]
         assert words in await live.ask("!speak")
 
@@ -125,11 +125,11 @@ async def test_nothing_but_peoples_words_calls_for_one(live: Live, worker: Stand
     await live.ask("!speak 100%")
     live.world.users[OTHER_BOT] = User(id=OTHER_BOT, name="Twin", bot=True)
     live.world.add_member(GUILD_ID, OTHER_BOT)
-    hook = live.world.create_webhook(LAB, "Mary Shelley", USER_IDS["ada"])
+    hook = live.world.create_webhook(LAB, "Mary Shelley", ADA)
     for content in ("hello", "how are you?", f"<@{BOT_ID}> hello"):
         live.world.create_message(LAB, OTHER_BOT, content)
         live.world.create_message(LAB, hook.id, content, webhook_id=hook.id, author_name="Mary Shelley")
-    live.world.create_message(LAB, USER_IDS["ben"], "a pin", message_type=MessageType.PINS_ADD)
+    live.world.create_message(LAB, BEN, "a pin", message_type=MessageType.PINS_ADD)
     for content in ("!help", "?ban ben", f"<@{BOT_ID}> hello"):
         live.send(content, person="ben")
     live.send("hello", person="ben", channel=live.dm("ben"))
@@ -149,13 +149,13 @@ async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, wor
         await live.handled()
     live.send("hello", person="ada")
     job = await said(live, worker)
-    assert (job["seed"], job["author_id"], job["from_line"]) == ("the sea\nis cold\n", USER_IDS["ben"], False)
+    assert (job["seed"], job["author_id"], job["from_line"]) == ("the sea\nis cold\n", BEN, False)
     assert job["candidates"] == MOST_CANDIDATES, "the one is posted that these words tell most of"
     live.send("hello", person="ada")
     assert (await said(live, worker))["seed"] == "", "they are used once"
     live.send(f"<@{BOT_ID}> the sea", person="ben")
     await live.handled()
-    live.bot.dispatch("forgotten", USER_IDS["ben"])
+    live.bot.dispatch("forgotten", BEN)
     live.send("hello", person="ada")
     assert (await said(live, worker))["seed"] == "", "who is forgotten has said nothing"
 
