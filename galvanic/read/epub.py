@@ -2,7 +2,7 @@
 
 import posixpath
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from lxml import etree
 
@@ -49,17 +49,16 @@ def _path(element: etree._Element, folder: str) -> str:
     return posixpath.normpath(posixpath.join(folder, reference))
 
 
-def _text(files: Files, chapters: Iterable[str], name: str) -> Iterator[str]:
-    separator = ""
+def _text(files: Files, chapters: Iterable[str], name: str) -> str:
+    texts = list[str]()
     for chapter in chapters:
         try:
             source = files.data(chapter)
         except KeyError:  # a chapter that the file lacks
             continue
         if source.strip():
-            for text in page_text(page_source(source, name), name):
-                yield separator + text if text else ""
-                separator = "\n\n" if text else separator
+            texts.append(page_text(page_source(source, name), name))
+    return "\n\n".join(filter(None, texts))
 
 
 EPUB = DocumentFormat(

@@ -18,7 +18,7 @@ from galvanic.read.chat import (
     refuse_for_text,
 )
 from galvanic.read.discord import DISCORD_EXPORTS, DISCORD_PACKAGE
-from galvanic.read.documents import DocumentFormat, bounded
+from galvanic.read.documents import DocumentFormat
 from galvanic.read.encodings import head_text, is_binary
 from galvanic.read.epub import EPUB
 from galvanic.read.files import Files, files_at
@@ -163,8 +163,7 @@ def _read_text(files: Files, path: str, workdir: Path | None) -> Text:
         with files.open(path) as file:
             return read(file, path, workdir)
     content = document.read(files.data(path), path)
-    parts = cleaned(filter(None, bounded(content.parts, path)))
-    text = collected(parts, workdir and workdir / "document.txt")
+    text = collected(cleaned(chunks(content.text)), workdir and workdir / "document.txt")
     if not text.chars:
         raise UserError(f"`{path}` has no text in it.", "Pictures of pages can't be read: give a file with text.")
     return replace(without_licence(text, workdir), title=harmless(content.title))

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from lxml import etree
 
@@ -54,18 +54,17 @@ class Page:
         self._as_written = 0  # depth below a tag whose line ends count
         self._link: int | None = None  # place in the text where a link begins that may lead to a note
 
-    def read(self, source: str | bytes, parser: etree.HTMLParser | etree.XMLParser) -> Iterator[str]:
-        """Yield the text of a page after empty parts, so that the time is looked at. `parser`: has this target.
+    def read(self, source: str | bytes, parser: etree.HTMLParser | etree.XMLParser) -> str:
+        """Return the text of a page. `parser`: has this target.
 
         Raises UserError: its tags are nested too deep; LxmlError: it is damaged, or has no tag and word.
         """
-        for begin in range(0, len(source), _AT_ONCE):
+        for begin in range(0, len(source), _AT_ONCE):  # a mistake ends the parsing after all that was fed
             parser.feed(source[begin : begin + _AT_ONCE])
-            yield ""
         parser.close()
         text = "".join(self._text).replace("\xad", "")  # a place where a word may be broken
         text = _PARAGRAPH.join(text.split(_MAIN)[1::2]).strip() or text
-        yield _GAP.sub(_between, text).strip()
+        return _GAP.sub(_between, text).strip()
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         self._depth += 1
@@ -127,11 +126,12 @@ def _between(gap: re.Match[str]) -> str:
     return "\n" if _LINE in marks or _BREAK in marks else " "
 
 
-def page_text(source: str, name: str) -> Iterator[str]:
-    """Yield the text of a page of HTML as `Page.read`. Raises UserError: its tags are nested too deep."""
+def page_text(source: str, name: str) -> str:
+    """Return the text of a page of HTML. Raises UserError: its tags are nested too deep."""
     page = Page(name)
     with contextlib.suppress(etree.LxmlError):  # a page without a tag or word
-        yield from page.read(source, etree.HTMLParser(target=page))
+        return page.read(source, etree.HTMLParser(target=page))
+    return ""
 
 
 def page_source(data: bytes, name: str) -> str:

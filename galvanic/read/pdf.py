@@ -36,41 +36,41 @@ def _read(data: bytes, name: str) -> Document:
     try:
         reader = pypdf.PdfReader(io.BytesIO(data))
         locked = reader.is_encrypted and not reader.decrypt("")
-        pages = [] if locked else list(reader.pages)
+        texts = [] if locked else list(map(_page_text, reader.pages))
     except DependencyError:  # it takes another package to read what AES encrypted
-        locked, pages = True, []
+        locked, texts = True, []
     except Exception as error:  # a damaged file makes pypdf raise anything
         raise UserError(f"`{name}` is a damaged PDF.", "Download or export it again.") from error
     if locked:
-        raise _locked(name)
-    return Document(_text(pages, name))
+        raise UserError(f"`{name}` is locked.", "Save it without a password or other protection.")
+    return Document(_text(texts, name))
 
 
-def _locked(name: str) -> UserError:
-    return UserError(f"`{name}` is locked.", "Save it without a password or other protection.")
+def _page_text(page: pypdf.PageObject) -> str:
+    try:
+        return page.extract_text(visitor_operand_before=_widen).translate(_LIGATURES)
+    except DependencyError:
+        raise
+    except Exception:  # as above: the other pages may be whole
+        return "\ufffd"
 
 
-def _text(pages: list[pypdf.PageObject], name: str) -> Iterator[str]:
+def _text(texts: list[str], name: str) -> str:
+    """Return a text by those of its pages. Raises UserError: its letters can't be read."""
     page_lines = list[list[str]]()
     unreadable = False
-    for page in pages:
-        try:
-            text = page.extract_text(visitor_operand_before=_widen).translate(_LIGATURES)
-        except DependencyError as error:
-            raise _locked(name) from error
-        except Exception:  # as above: the other pages may be whole
-            text = "\ufffd"
+    for text in texts:
         if len(_UNREADABLE.findall(text)) > _UNREADABLE_SHARE * len(text):
-            text, unreadable = "", True
+            unreadable = True
+            continue
         lines = (" ".join(line.split()) for line in text.replace("\0", "").splitlines())
         page_lines.append([line for line in lines if line and not _CONTENTS.search(line[-200:])])
-        yield ""  # so that the time is looked at
     if unreadable and not any(page_lines):
         problem = f"The letters of `{name}` can't be read: it is damaged, or its fonts don't say which they are."
         raise UserError(problem, "Give the text in another format.")
     for edge in (0, -1, 0, -1):  # twice, since a title and a number may stand in two lines
         _drop_titles(page_lines, edge)
-    yield from _paragraphs([line for lines in page_lines for line in lines])
+    return "".join(_paragraphs([line for lines in page_lines for line in lines]))
 
 
 def _widen(operator: bytes, operands: list[Any], *_: Any) -> None:

@@ -19,7 +19,7 @@ _MARKS = re.compile(r"\{[^{}\n]*\\p[1-9].*|\{[^{}\n]*\}|</?[a-z][^<>\n]*>|<[\d:.
 
 
 def _read(data: bytes, name: str) -> Document:
-    return Document(_lines(decode_text(data, name)))
+    return Document("".join(_lines(decode_text(data, name))))
 
 
 def _lines(source: str) -> Iterator[str]:

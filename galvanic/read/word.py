@@ -5,7 +5,7 @@ not.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from lxml import etree
 
@@ -42,14 +42,10 @@ class _Words(Page):
 
 
 def _read(data: bytes, name: str) -> Document:
-    return Document(_text(Files([(name, data)], open_documents=True), name))
-
-
-def _text(files: Files, name: str) -> Iterator[str]:
-    words = _Words(name)
+    files, words = Files([(name, data)], open_documents=True), _Words(name)
     try:
         path = next(filter(_TEXT.fullmatch, files.paths), "")
-        yield from words.read(files.data(path), xml_parser(words))
+        return Document(words.read(files.data(path), xml_parser(words)))
     except (KeyError, etree.LxmlError, ValueError) as error:
         raise UserError(f"`{name}` is a damaged Word document.", "Open it in Word and save it again.") from error
 
