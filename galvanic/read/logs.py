@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import BinaryIO
 
 from galvanic.read.chat import DAMAGED, SYSTEM, ChatFormat, Message
@@ -26,13 +26,11 @@ _STAMP = r"(?P<stamp>[\w ,./()\[\]-]{0,40}\d:\d\d[^\s<>]{0,16}(?: (?:[AaPp][Mm]|
 _NICK = r"[^\s<>\d=*-][^\s<>]{0,60}"
 _SAID = re.compile(rf"(?:{_STAMP}[ \t]+)?<[ @+%~&!]{{0,2}}(?P<nick>{_NICK})>(?:[ \t](?P<text>.*)|$)")
 _WEECHAT = re.compile(rf"(?P<stamp>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\S*)\t[@+%~&!]?(?P<nick>{_NICK})\t(?P<text>.*)")
-_OPENED = re.compile(r"--- (?:Log|Day) |\*{4} BEGIN LOGGING|Session (?:Start|Time|Close|Ident): ")
+_OPENED = re.compile(r"(?:\[00:00\] )?--- (?:Log|Day|[A-Z][a-z]{2}) |\*{4} BEGIN LOGGING|Session [A-Z][a-z]{3,4}: ")
 _NOTICE = re.compile(rf"{_STAMP}[ \t]|\*|{_OPENED.pattern}")
 _COLOURS = re.compile(r"\x03(?:\d{1,2}(?:,\d{1,2})?)?|\x04[0-9A-Fa-f]{6}|[\x02\x0f\x11\x16\x1d-\x1f]")
 _FITTING = 0.8  # of a log's lines are messages or notices, at least
 _SAYING = 0.05  # are messages
-
-_WRITTEN = re.compile(r"\b([A-Z][a-z]{2}) {1,2}(\d{1,2})(?: \d\d:\d\d:\d\d)? (\d{4})\b")
 
 
 def _is_signal(head: str) -> bool:
@@ -65,21 +63,13 @@ def _irc_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
             day = day_of(match["stamp"]) or day
             yield Message(match["nick"], match["text"] or "", day)
         elif plain.strip():
-            day = _opening_day(plain) or day
+            if _OPENED.match(plain):
+                day = day_of(plain) or day
             left_out[SYSTEM if _NOTICE.match(plain) else DAMAGED] += 1
 
 
 def _said(line: str) -> re.Match[str] | None:
     return _SAID.match(line) or _WEECHAT.match(line)
-
-
-def _opening_day(line: str) -> date | None:
-    """Return the date in a line with which a log opens (`Tue Sep 20 00:01:49 2016`); None: it is another line."""
-    written = _WRITTEN.search(line) if _OPENED.match(line) else None
-    try:
-        return datetime.strptime(" ".join(written.groups()), "%b %d %Y").replace(tzinfo=UTC).date() if written else None
-    except ValueError:
-        return None
 
 
 SIGNAL = ChatFormat("a Signal chat", _is_signal, _signal_messages)

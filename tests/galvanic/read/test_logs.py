@@ -158,8 +158,8 @@ def test_irc_logs_are_read(log: str, notices: int) -> None:
     messages, left_out = read(IRC, log)
     said = [("ada", "anyone there: yes?"), ("ben", "hi ada"), ("cyd-", "hello")]
     assert [(message.author, message.text) for message in messages] == said
-    days = {HEXCHAT: (date(2015, 12, 30), date(2015, 12, 30)), KONVERSATION: (None, None), EGGDROP: (None, None)}
-    first, last = days.get(log, (date(2016, 9, 20), date(2016, 9, 21)))
+    days = {HEXCHAT: date(2015, 12, 30), EGGDROP: date(2016, 9, 20)}
+    first, last = days.get(log, date(2016, 9, 20)), days.get(log, date(2016, 9, 21))
     assert [message.day for message in messages] == [first, first, last]
     assert left_out == {SYSTEM: notices}
 
