@@ -25,11 +25,8 @@ pytestmark = pytest.mark.process
 
 HOUR = datetime.timedelta(hours=1)
 ROOT = Path(__file__).resolve().parents[2]
-EXPIRED, OTHER_HOST, STRANGER = (
-    "has expired",
-    "not valid for '127.0.0.1'",
-    "self-signed certificate in certificate chain",
-)
+EXPIRED, OTHER_HOST = "has expired", "not valid for '127.0.0.1'"
+STRANGER = "self-signed certificate in certificate chain"
 
 
 @pytest.fixture(scope="module")
@@ -86,23 +83,18 @@ def celery_reaches(settings: Settings) -> None:
         connection.default_channel.client.llen("train")
 
 
-def test_every_client_goes_through(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_client_goes_through(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = as_user(monkeypatch, secure, "worker", ca)
     for make in (connect, connect_once):
         client = make(settings)
         assert client.ping()
         client.close()
     celery_reaches(settings)
-
-
-async def test_the_bots_client_goes_through_and_sends_a_job(
-    secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     settings = as_user(monkeypatch, secure, "bot", ca)
-    client = connect_async(settings)
-    assert await redis_call(client.ping())
-    await JobClient(settings, client).submit(factories.generate_job(job_id="over-tls"))
-    await client.aclose()
+    bots = connect_async(settings)
+    assert await redis_call(bots.ping())
+    await JobClient(settings, bots).submit(factories.generate_job(job_id="over-tls"))
+    await bots.aclose()
     with secure.client("admin") as admin:
         assert admin.llen("generate") == 1
         admin.delete("generate")

@@ -24,17 +24,8 @@ NOTES = {"name": "Notes", "type": "private_supergroup", "id": 1_234_567_890}
 
 def sent(text: Any, sender: Any = "Ada", **fields: Any) -> dict[str, Any]:
     """A message as the program writes it."""
-    return {
-        "id": 7,
-        "type": "message",
-        "date": "2024-01-15T10:30:00",
-        "date_unixtime": "1705311000",
-        "from": sender,
-        "from_id": "user1",
-        **fields,
-        "text": text,
-        "text_entities": [{"type": "plain", "text": "as in the text"}],
-    }
+    head = {"id": 7, "type": "message", "date": "2024-01-15T10:30:00", "from": sender, "from_id": "user1"}
+    return {**head, **fields, "text": text, "text_entities": [{"type": "plain", "text": "as in the text"}]}
 
 
 def exported(*entries: Any, **chat: Any) -> bytes:
@@ -76,27 +67,20 @@ def test_a_chat_is_what_people_wrote_in_it() -> None:
 
 
 def test_of_an_account_only_the_chats_are_read() -> None:
+    chats = [
+        {"name": "Ben", "type": "personal_chat", "id": 2, "messages": [sent("Hello Ben")]},
+        {"name": "Helper", "type": "bot_chat", "id": 7, "messages": [sent("Hello"), sent("Hi", "Helper")]},
+        {"type": "saved_messages", "id": 1, "messages": [sent("Buy milk")]},
+    ]
+    left = [{"name": "Old", "type": "public_supergroup", "id": 3, "messages": [sent("I was here")]}]
     account = {
         "about": 'Here is the data you "requested".',
         "personal_information": {"user_id": 1, "first_name": "Ada", "phone_number": "+1 2", "bio": "A secret bio"},
         "contacts": {"about": "", "list": [{"first_name": "Zoe", "phone_number": "+3 4"}] * 3_000},
         "sessions": {"about": "", "list": [{"last_ip": "1.2.3.4", "messages": [sent("No message")]}]},
-        "chats": {
-            "about": "",
-            "list": [
-                {"name": "Ben", "type": "personal_chat", "id": 2, "messages": [sent("Hello Ben")]},
-                {
-                    "name": "Helper",
-                    "type": "bot_chat",
-                    "id": 77,
-                    "messages": [sent("What can you do"), sent("I am a bot", "Helper", from_id="user77")],
-                },
-                {"type": "saved_messages", "id": 1, "messages": [sent("Buy milk")]},
-            ],
-        },
-        "left_chats": {"about": "", "list": [{"name": "Old", "type": "public_supergroup", "id": 3, "messages": []}]},
+        "chats": {"about": "", "list": chats},
+        "left_chats": {"about": "", "list": left},
     }
-    account["left_chats"]["list"][0]["messages"].append(sent("I was here"))  # type: ignore[index]
     chat = read(json.dumps(account, indent=1).encode())
     assert [line.text for line in chat.lines()] == ["Hello Ben", "Buy milk", "I was here"]
     assert chat.left_out == {BOTS: 2}
@@ -109,15 +93,7 @@ def test_control_characters_as_the_program_writes_them_do_no_harm() -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    [
-        [["Ada"]],
-        {"id": 1, "type": "message", "from": "Ada"},
-        sent({"text": "hi"}),
-        sent("hi", type=None),
-        sent(5),
-        None,
-        5,
-    ],
+    [[["Ada"]], {"id": 1, "type": "message", "from": "Ada"}, sent({"text": "hi"}), sent("hi", type=None), sent(5), 5],
 )
 def test_entries_that_are_no_messages_are_counted(entry: Any) -> None:
     chat = read(exported(entry, sent("after it")))
