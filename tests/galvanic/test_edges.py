@@ -1,14 +1,18 @@
-"""Texts begin and end as texts do, in scripts with spaces and without."""
+"""Texts begin and end as texts do, in scripts with spaces and without; a line of the corpus may be their beginning."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from galvanic.generate import Mixture
-from galvanic.text.edges import cut, drop_partial_word, joins, speech, whole_words
+import galvanic
+from galvanic.generate import Mixture, load_model
+from galvanic.request import WriteRequest
+from galvanic.text.edges import LONGEST, cut, drop_partial_word, joins, pick_line, speech, whole_words
+from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.small import LETTERS, biased, model, network
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -114,3 +118,76 @@ def test_a_whole_word_at_the_end_of_a_seed_stays_one() -> None:
     assert not joins(" ", " ")
     only_x = model("xy", weights=biased(network(2), [0, -30]))  # knows nothing to put there
     assert only_x.generate("xxy", 5, temperature=0, guard=False).text == 5 * "x"
+
+
+@pytest.mark.parametrize(
+    ("window", "line"),
+    [
+        ("d of the verse\nA line of its own,\nand the nex", "A line of its own,"),
+        ("d of it.\n\n   Indented it begins\nand goes", "Indented it begins"),
+        ("end. The second sentence begins he", "The second sentence begins"),
+        ('end." \u201cSo it is,\u201d said the old man, wai', "\u201cSo it is,\u201d said the old man,"),
+        ("ords all the way and no end of them in si", "all the way and no end of them in"),
+        ("完。我们明天再来这里看看吧好", "我们明天再来这里看看吧好"),
+        ("short", "short"),
+    ],
+)
+def test_a_line_is_picked_from_a_window(window: str, line: str) -> None:
+    assert pick_line(lambda: window) == line
+
+
+def test_a_line_without_a_small_letter_at_its_beginning_comes_first() -> None:
+    windows = iter(["x\nthis line is small\n", "end. so is this\n", "x\nBut here it does begin\n"])
+    assert pick_line(lambda: next(windows)) == "But here it does begin"
+    assert pick_line(lambda: "a, b\n(lol no way)\nand so on") == "(lol no way)"
+
+
+@pytest.mark.slow
+def test_where_nothing_is_kept_a_text_begins_with_a_paragraph_and_a_capital() -> None:
+    starter = load_model(Path(galvanic.__file__).with_name("starter.safetensors"))
+    requests = [WriteRequest(seed="", length=300, random_seed=number, from_line=True) for number in range(12)]
+    texts = [written.seed + written.text for written in starter.generate_batch(requests)]
+    assert [text[0] for text in texts if not text[0].isupper()] == []
+    assert sum(text.rstrip("\"'”’")[-1] in ".!?" for text in texts) >= 9, "a sentence seldom takes all the length"
+    line_breaks = model("\na", weights=biased(network(2), [1, 0]))
+    line_breaks.windows[:] = 0
+    for written in line_breaks.generate_batch(requests):
+        assert (written.seed, written.text[0]) == ("", "a")
+
+
+@given(st.text("ab .!\n\u3002", min_size=1, max_size=150))
+def test_a_line_is_a_piece_of_the_window(window: str) -> None:
+    line = pick_line(lambda: window)
+    assert line
+    assert line in window
+    if line != window:
+        assert "\n" not in line
+        assert len(line) <= LONGEST
+
+
+@pytest.mark.slow
+def test_the_same_random_seed_gives_the_same_line_and_text() -> None:
+    one, two = (model(seed=seed) for seed in (1, 2))
+    for author in (one, Mixture([(one, 0.7), (two, 0.3)])):
+        request = WriteRequest(seed="", length=50, random_seed=4, from_line=True)
+        first, second, other = author.generate_batch(
+            [request, request, WriteRequest(seed="", length=50, from_line=True)]
+        )
+        assert (first.seed, first.text) == (second.seed, second.text)
+        assert first.seed
+        assert other.text != first.text
+        again = author.generate(first.seed, 50, random_seed=4)
+        assert again.seed == first.seed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["classic", "word"])
+def test_lines_of_every_recipe_can_be_read(recipe: str) -> None:
+    author = load_model(FIXTURES / "models" / f"{recipe}.safetensors")
+    for seed in range(5):
+        written = author.generate_batch([WriteRequest(seed="", length=20, random_seed=seed, from_line=True)])[0]
+        assert not isinstance(written, Exception)
+        assert 10 <= len(written.seed) <= LONGEST
+        assert not written.notes
+        known = {author.vocabulary.decode(np.asarray(window)) for window in author.windows}
+        assert any(written.seed in window for window in known)

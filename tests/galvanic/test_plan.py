@@ -1,12 +1,15 @@
-"""Which network a text, a time and a machine get."""
+"""Which network a text, a time and a machine get, and what a person may choose."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from galvanic import plan as plans
+from galvanic.errors import UserError
 from galvanic.network import build, get_weights
 from galvanic.options import TrainOptions
-from galvanic.plan import Budget, Machine, NetworkConfig, apply_options, make_plan
+from galvanic.plan import Budget, Machine, NetworkConfig, Plan, apply_options, fit_to_text, make_plan
 
 pytestmark = pytest.mark.slow
 
@@ -85,3 +88,40 @@ def test_the_network_has_the_shapes_of_its_settings(config: NetworkConfig) -> No
     model = build(config)
     assert {name: weight.shape for name, weight in get_weights(model).items()} == config.shapes()
     assert config.parameters() == model.count_params()
+
+
+CHAR = make_plan("char", 80, 400_000, Budget(epochs=20))
+
+
+def choose(plan: Plan = CHAR, **options: Any) -> Plan:
+    return apply_options(plan, TrainOptions(**options))
+
+
+def test_choices_take_the_place_of_the_defaults() -> None:
+    plan = choose(layers=3, units=40, embedding=20, dropout=0.25, batch=7, length=33, learning_rate=0.01)
+    assert plan.network.units == (40, 40, 40)
+    assert plan.network.embedding == 20
+    assert plan.network.dropout == 0.25
+    assert (plan.batch, plan.length, plan.learning_rate) == (7, 33, 0.01)
+    assert plan.network.shapes()["lstm_2/lstm_cell/kernel"] == (40, 160)
+
+
+def test_a_network_too_large_for_the_memory_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "memory_bytes", lambda: 8 * 2**30)
+    choose(units=1024, layers=2)
+    large = {"units": 4096, "layers": 8}
+    with pytest.raises(UserError, match=r"1,\d\d\d,\d\d\d,\d\d\d parameters"):
+        choose(**large)
+    with pytest.raises(UserError, match="memory"):
+        choose(batch=4096, length=4096)
+    monkeypatch.setattr(plans, "memory_bytes", lambda: None)
+    assert choose(**large).network.units == (4096,) * 8
+
+
+@pytest.mark.parametrize("symbols", [50, 180, 1_000, 4_224])
+def test_streams_are_shortened_to_the_text_with_a_note(symbols: int) -> None:
+    plan, notes = fit_to_text(choose(batch=64, length=256), symbols)
+    assert len(notes) == 1
+    assert plan.batch * (plan.length + 1) <= symbols
+    assert plan.batch * plan.length >= symbols // 2
+    assert f"{plan.batch:,} of {plan.length:,}" in notes[0]

@@ -121,3 +121,39 @@ def test_nothing_of_the_heldout_part_is_ever_learned() -> None:
     for name, weight in plain.items():
         np.testing.assert_array_equal(weight, other_heldout[name])
     assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
+
+
+def test_a_chosen_network_is_trained_and_kept(tmp_path: Path) -> None:
+    chosen = {"layers": 2, "units": 16, "embedding": 12, "dropout": 0.1, "batch": 4, "length": 4096}
+    result = run("char", tmp_path / "model", plan=None, epochs=8, learning_rate=0.05, **chosen)
+    description, weights, _, _ = load(tmp_path / "model")
+    assert description.network.units == (16, 16)
+    assert weights["embedding/embeddings"].shape[1] == 12
+    assert description.options is not None
+    assert description.options.length == 4096
+    assert sum("too short" in note for note in result.notes) == 1
+    assert result.curve[-1].train_loss < result.curve[0].train_loss
+
+
+@pytest.mark.parametrize(
+    "recipe", ["word", *(pytest.param(one, marks=pytest.mark.long) for one in ("char", "classic"))]
+)
+def test_losses_are_told_per_character(recipe: str, tmp_path: Path) -> None:
+    """With a learning rate of nothing each symbol costs what its frequency in the text says; with `classic`, which
+    begins without frequencies, the log of how many symbols there are."""
+    plan = small_plan(recipe).model_copy(update={"learning_rate": 1e-12})
+    result = run(recipe, tmp_path / "model", plan=plan, epochs=1)
+    prepared = prepare(TEXT, recipe)
+    counts = np.bincount(prepared.training, minlength=len(prepared.vocabulary)) + 0.5
+    nats = -np.log(counts / counts.sum())
+    if recipe == "classic":
+        nats[:] = np.log(len(nats))
+    assert result.train_loss == pytest.approx(nats[prepared.training].sum() / prepared.learned_chars, rel=0.05)
+    mixed = result.curve[0].heldout_loss
+    if mixed is not None:
+        assert result.network_loss is not None
+        assert result.network_loss == pytest.approx(nats[prepared.heldout].sum() / prepared.heldout_chars, rel=0.05)
+        # Epochs are judged by what the model would say, with its table.
+        assert result.heldout_loss is not None
+        assert result.heldout_loss <= mixed + 1e-6 < result.network_loss
+        assert result.heldout_loss == pytest.approx(mixed, rel=0.02)
