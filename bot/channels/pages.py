@@ -112,12 +112,10 @@ class PageStore:
         transaction = self._redis.transaction(add, pages, kept, value_from_callable=True)
         return cast(ReadingState, await redis_call(transaction))
 
-    async def put(self, reading_id: ReadingId, pages: Sequence[bytes]) -> None:
-        """Keep the pages of a reading that is complete: they come from a file, and no channel is read.
-
-        The reading is not noted before it has a training: it would be forgotten as one that nothing names.
-        """
+    async def put(self, guild_id: int, reading_id: ReadingId, pages: Sequence[bytes]) -> None:
+        """Keep the pages of a reading that is complete: they come from a file, and no channel is read."""
         async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.READINGS, reading_id, str(guild_id))
             pipe.rpush(keys.reading_pages(reading_id), *pages)
             pipe.expire(keys.reading_pages(reading_id), PAGES_TTL_S)
             pipe.set(keys.reading_state(reading_id), ReadingState(sources=()).model_dump_json(), ex=PAGES_TTL_S)

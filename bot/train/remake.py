@@ -56,6 +56,8 @@ class Remaking(Service, commands.Cog):
     before: Sequence[Chore]
     _wakeup: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _tried: dict[str, float] = field(init=False, default_factory=dict)
+    _unused: set[str] = field(init=False, default_factory=set)
+    """Readings that nothing named at the last look."""
 
     def start(self) -> None:
         self.spawn(run_forever("remake", self._look_at_all, every_s=EVERY_S, wakeup=self._wakeup))
@@ -221,19 +223,22 @@ class Remaking(Service, commands.Cog):
             await channel.send(f"🗑️ I deleted {named}: {why}.")
 
     async def forget_unused(self) -> None:
-        """Forget the readings that no model and no training names."""
+        """Forget the readings that no model and no training has named since the last look.
+
+        An export's pages are kept before its training is entered.
+        """
         notes = self.registry.notes
         ids = await notes.ids()
-        if not ids:
-            return
         needed = (await self.core.snapshots.look(now=True)).readings
         # A training that ended before the look has its model in the registry.
         for guild_id in set(ids.values()):
             needed |= {ref.reading_id for model in await self.registry.all(guild_id) for ref in model.readings}
         # A training may have begun meanwhile, with a model that is gone since.
         needed |= (await self.core.snapshots.look(now=True)).readings
-        for reading_id in ids.keys() - needed:
+        unused = ids.keys() - needed
+        for reading_id in unused & self._unused:
             await notes.forget(reading_id)
+        self._unused = unused
 
 
 def chain_again(

@@ -112,7 +112,7 @@ class Trainings:
                 await self._require_current(request.parent)
             await self._require_own(actor, job.author_id, request.parent)
             if request.pages and job.reading is not None:
-                await self.readings.pages.put(job.reading.reading_id, request.pages)
+                await self.readings.pages.put(actor.guild_id, job.reading.reading_id, request.pages)
             by_slash = actor.message_id is None
             if not by_slash:
                 send = functools.partial(send, nonce=card_nonce(job_id))

@@ -168,9 +168,10 @@ def model_of(live: Live, name: str, *readings: ReadingRef | ReadingNote, **field
 
 
 async def look(live: Live) -> None:
-    """Have the bot look after its models now, as it does every minute."""
+    """Have the bot look after its models now, and twice after readings, as it does every minute."""
     await live.remaking.look(live.guild)
-    await live.remaking.forget_unused()
+    for _ in range(2):
+        await live.remaking.forget_unused()
 
 
 async def names(live: Live, guild_id: int = GUILD_ID) -> list[str]:

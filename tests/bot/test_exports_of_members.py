@@ -89,8 +89,7 @@ async def test_who_agreed_again_is_learned_from_then_on(live: Live) -> None:
     assert "**70 messages** by 2 people" in text_of(preview)
 
 
-async def test_an_export_s_pages_outlast_a_look_for_unused_readings(live: Live) -> None:
-    """It may come at any moment, as before the training is entered."""
+async def test_a_look_for_unused_readings_before_the_training_is_entered_takes_no_pages(live: Live) -> None:
     await agreed(live, "ada")
     preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
     submit = live.core.jobs.submit_train
