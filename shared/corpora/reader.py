@@ -29,8 +29,6 @@ TIME_S = 120  # of the processor; the bot stops a reading after as many seconds 
 LISTED = 25  # people who can be chosen: Discord's limit on a menu
 MOST_ASKED = 100  # people of a chat whom the bot asks Discord about; with more, it is refused
 _PAGE_LINES, _PAGE_CHARS = 1_000, 200_000  # of a page, which the bot unpacks at once
-_LONGEST = 100_000  # characters of a message
-_TOO_LONG = f"messages of more than {_LONGEST:,} characters"
 _NOT_CHOSEN = "messages of people whom you left out"
 COMMAND_LINE = "On the command line, `galvanic train FILE` takes files of any size."
 
@@ -120,9 +118,8 @@ def _text(text: Text, request: Request, name: str, title: str, folder: Path) -> 
 def _chat(chat: Chat, request: Request, title: str, folder: Path) -> ChatFacts:
     is_own = chat.own and {speaker.author_id for speaker in chat.speakers} == {request.user_id}
     channel_id = 0 if is_own else _channel(chat, request)
-    authors = [request.user_id] * len(chat.speakers) if is_own else list(range(len(chat.speakers)))
-    if channel_id:
-        authors = [speaker.author_id for speaker in chat.speakers]
+    are_members = is_own or channel_id > 0
+    authors = [speaker.author_id if are_members else number for number, speaker in enumerate(chat.speakers)]
     chosen, messages, last_id = chat.chosen(request.options), 0, 0
     for number, lines in enumerate(_pages(chat, chosen, authors, request)):
         (folder / f"page-{number:06}").write_bytes(pack_page(lines))
@@ -154,11 +151,9 @@ def _pages(chat: Chat, chosen: set[int], authors: list[int], request: Request) -
     for number, message_id, text in chat.lines():
         if number not in chosen:
             chat.left_out[_NOT_CHOSEN] += 1
-        elif len(text) > _LONGEST:
-            chat.left_out[_TOO_LONG] += 1
-        else:
-            page.append(Line(message_id, authors[number], text))
-            chars, size = chars + len(text), size + len(text.encode()) + 1
+            continue
+        page.append(Line(message_id, authors[number], text))
+        chars, size = chars + len(text), size + len(text.encode()) + 1
         if size > request.most_bytes:
             raise _too_large(request)
         if len(page) >= _PAGE_LINES or chars >= _PAGE_CHARS:

@@ -1,7 +1,6 @@
 """The process that reads attached files: what it answers, and what it refuses."""
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,14 +84,6 @@ def test_the_lines_of_a_chat_are_in_pages(read: Read, tmp_path: Path) -> None:
         (0, "Vera", 1_250),
         (1, "Paul", 1_250),
     ]
-
-
-def test_a_message_that_is_no_message_is_left_out(read: Read) -> None:
-    long = json.loads(telegram("Vera", "Paul"))
-    long["messages"][0]["text"] = "word " * 30_000
-    assert "messages of more than 100,000 characters" in dict(
-        chat_of(read({"a.json": json.dumps(long).encode()})).left_out
-    )
 
 
 def test_messages_of_this_server_keep_their_ids(read: Read, tmp_path: Path) -> None:
