@@ -4,6 +4,7 @@ import io
 import itertools
 import logging
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from pypdf.generic import ArrayObject, FloatObject
 from galvanic.errors import UserError
 from galvanic.read.documents import Document, DocumentFormat
 
-_LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl"})
+_SHAPES = re.compile("[\ufb00-\ufdff\ufe70-\ufefc]")  # ligatures, and letters as they are joined, in place of letters
 _CONTENTS = re.compile(r"(?:\. ?){4}[ .]*[\divxlc]+$")  # in a line of a table of contents
 _NUMBERS = re.compile(r"[\W\d_]+|^[ivxl]+$")  # and signs beside them
 _GAP, _LEAST_GAP = 500, 170  # between words: one that pypdf sees, and the narrowest
@@ -48,7 +49,8 @@ def _read(data: bytes, name: str) -> Document:
 
 def _page_text(page: pypdf.PageObject) -> str:
     try:
-        return page.extract_text(visitor_operand_before=_widen).translate(_LIGATURES)
+        text = page.extract_text(visitor_operand_before=_widen)
+        return _SHAPES.sub(lambda shape: unicodedata.normalize("NFKC", shape[0]), text)
     except DependencyError:
         raise
     except Exception:  # as above: the other pages may be whole

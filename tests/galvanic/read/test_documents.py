@@ -265,6 +265,10 @@ def test_narrow_gaps_of_a_font_without_a_space_are_spaces() -> None:
     assert text_of(pdf_of(zlib.compress(page), widths + b" >>")) == "ab cab b\nab\n"
 
 
+def test_shapes_of_letters_are_the_letters() -> None:
+    assert text_of(pdf_pages([["a \ufb01ne \ufebb\ufecc\ufeaa"]])) == "a fine \u0635\u0639\u062f\n"
+
+
 SRT = """1
 00:00:01,000 --> 00:00:02,500
 <i>The lamp</i>
