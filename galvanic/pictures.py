@@ -124,6 +124,13 @@ _SHOWN = {" ": "·", "\xa0": "·", "\n": "↵", "\t": "→", **dict.fromkeys("\u
 _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 _EMOJI_SIZE, _EMOJI_PICTURE = 109, (136, 128)  # the only ones of Noto Color Emoji
 _DIRECTIONS = {"L": "L", "EN": "L", "AN": "L", "R": "R", "AL": "R"}  # the other kinds go with their neighbours
+# Characters that are a shape of one Arabic letter, by the letter and the kind of the shape, such as "<initial>".
+_SHAPES = {
+    (chr(int(letters[0], 16)), kind): shape
+    for shape in map(chr, (*range(0xFB50, 0xFC00), *range(0xFE80, 0xFEFD)))
+    for kind, *letters in [unicodedata.decomposition(shape).split() or [""]]
+    if len(letters) == 1
+}
 _Colour = tuple[int, int, int]
 
 
@@ -196,19 +203,11 @@ def _left_to_right(text: str, row: range, columns: int) -> Iterator[tuple[int, i
 
 def _joined(text: str, place: int) -> str:
     """Return a character of right-to-left text: of an Arabic letter, the shape that joins it to its neighbours."""
-    before, char, after = list(f" {text} "[place : place + 3])
-    is_joined = bool(_shape(before, "INITIAL") and _shape(char, "FINAL"))
-    joins = bool(_shape(char, "INITIAL") and _shape(after, "FINAL"))
-    names = {(False, True): "INITIAL", (True, True): "MEDIAL", (True, False): "FINAL"}
-    return _shape(char, names.get((is_joined, joins), "ISOLATED")) or char
-
-
-def _shape(char: str, name: str) -> str:
-    """Return a character of Unicode that is a shape of an Arabic letter, such as its "INITIAL" one; empty: none is."""
-    try:
-        return unicodedata.lookup(f"{unicodedata.name(char, '')} {name} FORM")
-    except KeyError:
-        return ""
+    before, char, after = text[place - 1 : place], text[place], text[place + 1 : place + 2]
+    is_joined = (before, "<initial>") in _SHAPES and (char, "<final>") in _SHAPES
+    joins = (char, "<initial>") in _SHAPES and (after, "<final>") in _SHAPES
+    kinds = {(False, True): "<initial>", (True, True): "<medial>", (True, False): "<final>"}
+    return _SHAPES.get((char, kinds.get((is_joined, joins), "<isolated>")), char)
 
 
 class _Pen:
