@@ -44,8 +44,6 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ('She ran. "Come', 10, None, "She ran."),
         ("I go.\n\nCORIOLANUS:\nWell", 19, None, "I go."),
         ("I go, my lord. CORIOLANUS: Well", 26, None, "I go, my lord."),
-        ("I go.\n\nTHE MOTHER\nWell", 17, None, "I go."),
-        ("It was so.\n\nCHAPTER IV\n\nThe", 22, None, "It was so."),
         ("It was so.\n\nXIV.\n\nThe", 16, "sentence", "It was so."),
         (f"I go. {'A' * 50} B", 56, None, f"I go. {'A' * 50}"),  # and no more is tried than there are characters
         ("CORIOLANUS:\nWell then", 11, None, "CORIOLANUS:"),  # nothing else is left

@@ -1,7 +1,6 @@
 """Certificates of an authority of our own, as docs/security.md makes them with openssl."""
 
 import datetime
-import ipaddress
 from pathlib import Path
 
 from cryptography import x509
@@ -31,19 +30,12 @@ class Authority:
         """Its own, in PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, *hosts: str, age: datetime.timedelta = DAY, left: datetime.timedelta = DAY) -> tuple[bytes, bytes]:
-        """A certificate for hosts or addresses, and its key, in PEM.
-
-        Args:
-            hosts: names or IP addresses.
-            age: since when it is valid.
-            left: how long it still is; negative: it has expired.
-        """
+    def issue(self, host: str, left: datetime.timedelta = DAY) -> tuple[bytes, bytes]:
+        """A certificate for a host, and its key, in PEM. `left`: how long it is valid; negative: it has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [_host(host) for host in hosts]
         certificate = (
-            _builder(_name(hosts[0]), self._name, key.public_key(), age, left)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            _builder(_name(host), self._name, key.public_key(), left)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -60,23 +52,12 @@ class Authority:
         return paths
 
 
-def _host(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
 def _name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    age: datetime.timedelta = DAY,
-    left: datetime.timedelta = DAY,
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, left: datetime.timedelta = DAY
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -85,6 +66,6 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - age)
+        .not_valid_before(now - DAY)
         .not_valid_after(now + left)
     )

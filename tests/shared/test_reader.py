@@ -80,10 +80,8 @@ def test_the_lines_of_a_chat_are_in_pages(read: Read, tmp_path: Path) -> None:
     assert [len(page) for page in pages] == [1_000, 1_000, 500]
     assert [line.author_id for line in pages[0][:3]] == [0, 1, 0]
     assert pages[0][0].text.startswith("Vera says")
-    assert [(person.number, person.name, person.messages) for person in chat.listed] == [
-        (0, "Vera", 1_250),
-        (1, "Paul", 1_250),
-    ]
+    listed = [(person.number, person.name, person.messages) for person in chat.listed]
+    assert listed == [(0, "Vera", 1_250), (1, "Paul", 1_250)]
 
 
 def test_messages_of_this_server_keep_their_ids(read: Read, tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from shared.settings import ANSWER_WITHIN_S, Settings, SettingsError, read_setti
         ("TRAIN_MAX_MINUTES", "1e9", "it should be less than or equal to 43200"),
         ("TRAIN_MINUTES", "eight", "it should be a valid number"),
         ("TRAIN_WORKERS", "1.5", "it should be a valid integer"),
-        ("PORT", "http", "it should be a valid integer"),
         ("MEMBERS_INTENT", "perhaps", "it should be a valid boolean"),
         ("LOG_LEVEL", "LOUD", "it should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("WORKER_NAME", "a b", "it takes up to 32 letters, digits, - and _, the first of them a letter or digit"),
