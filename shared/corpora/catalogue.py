@@ -56,11 +56,6 @@ def catalogue(folder: Path | None = None) -> tuple[CatalogueEntry, ...]:
     return tuple(sorted(entries.values(), key=lambda entry: entry.name))
 
 
-def find(name: str, folder: Path | None = None) -> CatalogueEntry | None:
-    """Return the entry of this name. Raises UserError as `catalogue`."""
-    return next((entry for entry in catalogue(folder) if entry.name == name), None)
-
-
 def _entries(data: bytes) -> tuple[CatalogueEntry, ...]:
     return TypeAdapter(tuple[CatalogueEntry, ...]).validate_json(data)
 

@@ -12,7 +12,7 @@ import structlog
 from galvanic.errors import UserError
 from galvanic.files import replacing
 from galvanic.read.text import of_memory, slugify
-from shared.corpora.catalogue import OWN_LIST, PYTHON_DOCS, CatalogueEntry, catalogue, find
+from shared.corpora.catalogue import OWN_LIST, PYTHON_DOCS, CatalogueEntry, catalogue
 from shared.corpora.corpus import Corpus, checked, from_entry
 from shared.corpora.fetch import FetchError, fetch_book
 from shared.settings import Settings
@@ -49,7 +49,7 @@ async def resolve(name: str, settings: Settings) -> Corpus:
         remedy = "Download the file and attach it, or name a text that `/catalogue` lists."
         raise UnknownText("I don't fetch links.", remedy)
     key = _key(name)
-    entry = find(key, settings.corpora_dir)
+    entry = next((entry for entry in catalogue(settings.corpora_dir) if entry.name == key), None)
     if entry is None:
         raise await asyncio.to_thread(_unknown, name, key, settings)
     if entry.name == PYTHON_DOCS:
