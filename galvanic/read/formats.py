@@ -65,7 +65,8 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
     they cannot be read, or are too large, empty, damaged or no text.
     """
     options = options or ChatOptions()
-    name = harmless(paths[0].name)
+    path = paths[0].absolute()  # `.` has no name
+    name = harmless(path.name)
     try:
         files = list(files_at(paths))
         size = sum(path.stat().st_size for _, path in files)
@@ -79,7 +80,7 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
         text = chat_text(content, options, workdir) if isinstance(content, Chat) else content
     except OSError as error:
         raise UserError(f"{paths[0]} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
-    info = text.info(paths[0].stem, name, "file", hard_wrapped=False if chat else None)
+    info = text.info(path.stem, name, "file", hard_wrapped=False if chat else None)
     return FileText(text.body, info, chat)
 
 
@@ -166,7 +167,8 @@ def _read_text(files: Files, path: str, workdir: Path | None) -> Text:
     text = collected(cleaned(chunks(content.text)), workdir and workdir / "document.txt")
     if not text.chars:
         raise UserError(f"`{path}` has no text in it.", "Pictures of pages can't be read: give a file with text.")
-    return replace(without_licence(text, workdir), title=harmless(content.title))
+    book = without_licence(text, workdir)
+    return replace(book, title=book.title or harmless(content.title))
 
 
 def _joined(files: Files, paths: Sequence[str], workdir: Path | None) -> Iterator[str]:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
 from galvanic.read.encodings import BAD_BYTES, SAMPLE, encoding_of, is_binary
-from galvanic.read.gutenberg import Book, find_book
+from galvanic.read.gutenberg import find_book
 from galvanic.read.language import language_of
 from galvanic.read.refusals import refuse, refuse_documents, refuse_formats
 from galvanic.source import chunks, cleaned, decoded
@@ -33,16 +33,16 @@ _GUTENBERG_LICENCE = "From Project Gutenberg, gutenberg.org."
 class Text:
     """A text that was read.
 
-    `body`: the text with Unix line ends, or the path of it in UTF-8. `sha256`: its hash in UTF-8, hexadecimal. `book`:
-    Project Gutenberg's book in it. `left_out`: characters of its header and licence. `title`: the file's, maybe empty.
+    `body`: the text with Unix line ends, or the path of it in UTF-8. `sha256`: its hash in UTF-8, hexadecimal.
+    `left_out`: characters of Project Gutenberg's header and licence. `title`, `licence`: if the file says so, or empty.
     """
 
     body: str | Path
     chars: int
     sha256: str
-    book: Book | None = None
     left_out: int = 0
     title: str = ""
+    licence: str = ""
 
     def info(
         self,
@@ -53,20 +53,18 @@ class Text:
         hard_wrapped: bool | None = None,
         language: str | None = None,
     ) -> CorpusInfo:
-        """Return the facts about the text. `title`, `licence`: if neither the file nor Project Gutenberg names one.
+        """Return the facts about the text. `title`, `licence`: if the file names none.
 
         `language`: its code; None: find it out. Raises UserError: its file can't be read.
         """
         title = self.title or title
-        if self.book is not None:
-            title, licence = self.book.title or title, _GUTENBERG_LICENCE
         return CorpusInfo(
             name=slugify(name) or "text",
             title=title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "…",
             source=source,
             chars=self.chars,
             sha256=self.sha256,
-            licence=licence,
+            licence=self.licence or licence,
             hard_wrapped=hard_wrapped,
             left_out=self.left_out,
             language=language_of(self.body) if language is None else language,
@@ -103,7 +101,7 @@ def without_licence(text: Text, workdir: Path | None) -> Text:
     only = collected(book.only(chunks(text.body)), workdir and workdir / "book.txt")
     if isinstance(text.body, Path):
         text.body.unlink()
-    return replace(only, book=book, left_out=text.chars - only.chars)
+    return replace(only, left_out=text.chars - only.chars, title=book.title, licence=_GUTENBERG_LICENCE)
 
 
 def decode_text(data: bytes, name: str) -> str:

@@ -41,7 +41,7 @@ class Corpus:
 def from_entry(data: bytes, entry: CatalogueEntry) -> Corpus:
     """Read a book of the catalogue. Raises UserError: not a text, or too short."""
     text = read(io.BytesIO(data), f"{entry.name}.txt")
-    text = replace(text, book=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
+    text = replace(text, title="", licence="", left_out=0)  # that these are Project Gutenberg's is known of all of them
     info = text.info(entry.name, entry.full_title, "catalogue", entry.licence, not entry.verse, entry.language)
     return checked(text, info)
 

@@ -75,12 +75,14 @@ def test_names_on_the_disk_may_be_no_unicode(tmp_path: Path) -> None:
     assert (text, info.title) == (WORDS, "caf?.txt")
 
 
-def test_a_folder_is_its_files_without_the_hidden_ones(tmp_path: Path) -> None:
+def test_a_folder_is_its_files_without_the_hidden_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, data in {"b/2.txt": b"two", "a.txt": b"one", ".git/x": b"no", "b/.x": b"no", "c.jpg": bytes(99)}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data)
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    assert read_paths([tmp_path])[0] == "one\n\ntwo"
+    monkeypatch.chdir(tmp_path)
+    text, info, _ = read_paths([Path()])
+    assert (text, info.title) == ("one\n\ntwo", tmp_path.name)
 
 
 PACKED = zipped(("a.txt", WORDS))
