@@ -95,7 +95,8 @@ def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) 
             raise UserError(f"There is no message to learn in {chat.format}.", remedy)
         return chat
     refuse_for_text(options)
-    texts = [path for path in files.paths if len(files.paths) == 1 or _is_text(files.head(path), path)]
+    paths = files.paths
+    texts = [path for path in paths if len(paths) == 1 or _is_text(files.head(path), path)]
     if not texts:
         raise UserError("None of these files holds a text that I can read.", "Give a text, a book, or a chat.")
     if len(texts) == 1:
