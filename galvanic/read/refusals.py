@@ -5,7 +5,6 @@ Pictures, sounds and programs need no signature here: `galvanic.read.encodings` 
 
 import re
 from collections.abc import Iterable
-from typing import NoReturn
 
 from galvanic.errors import UserError
 
@@ -25,12 +24,7 @@ def refuse_documents(head: bytes, name: str) -> None:
     """Refuse a file that begins like an office document or an archive. Raises UserError."""
     for beginning, kind in _BEGINNINGS.items():
         if head.startswith(beginning):
-            refuse(name, kind, SAVE_AS_TEXT)
-
-
-def refuse(name: str, looks_like: str, remedy: str = "Only plain text (.txt) can be learned from.") -> NoReturn:
-    """Raise the UserError that refuses a file."""
-    raise UserError(f"`{name}` looks like {looks_like}.", remedy)
+            raise UserError(f"`{name}` looks like {kind}.", SAVE_AS_TEXT)
 
 
 def harmless(name: str) -> str:

@@ -20,7 +20,7 @@ from galvanic.options import CorpusInfo, TextSource
 from galvanic.read.encodings import BAD_BYTES, SAMPLE, encoding_of, is_binary
 from galvanic.read.gutenberg import find_book
 from galvanic.read.language import language_of
-from galvanic.read.refusals import refuse, refuse_documents, refuse_formats
+from galvanic.read.refusals import refuse_documents, refuse_formats
 from galvanic.source import chunks, cleaned, decoded
 
 STREAM_ABOVE = 4_000_000  # characters of a text; one that is larger is kept in a file, if there may be one
@@ -117,7 +117,9 @@ def _decode(file: BinaryIO, name: str, workdir: Path | None) -> Text:
         raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
     refuse_documents(head, name)
     if is_binary(head):
-        refuse(name, "a binary file, not a text")
+        raise UserError(
+            f"`{name}` looks like a binary file, not a text.", "Give a text. If it is one, save it as UTF-8."
+        )
     file.seek(0)
     parts = decoded(file, encoding_of(head), errors=BAD_BYTES)
     text = collected(cleaned(parts), workdir and workdir / "corpus.txt")
