@@ -151,16 +151,23 @@ class ReadText:
     members: Mapping[int, ReadingMember]
 
 
-def read_text(pages: Sequence[bytes], consents: Consents | None, *, speakers: bool) -> ReadText:
+def read_text(
+    pages: Sequence[bytes],
+    consents: Consents | None,
+    *,
+    speakers: bool,
+    seed: int | None = None,
+    people: Collection[int] = (),
+) -> ReadText:
     """Join the lines of members who agree now.
 
-    `consents`: None: the lines are by the member who gave them. `speakers`: begin each line with an invented name for
-    its author.
+    `consents`: None: nobody has to agree. `speakers`: begin each line with an invented name for its author. `seed`:
+    gives the same names each time. `people`: the authors whose lines are taken; none: everybody's.
     """
-    lines = agreed_lines(pages, consents)
+    lines = [line for line in agreed_lines(pages, consents) if not people or line.author_id in people]
     author_ids = list(dict.fromkeys(line.author_id for line in lines))
     numbers = _RANDOM.sample(range(256**AUTHOR_BYTES), len(author_ids))
-    names = pseudonyms(len(author_ids)) if speakers else [None] * len(author_ids)
+    names = pseudonyms(len(author_ids), seed) if speakers else [None] * len(author_ids)
     members = dict(zip(author_ids, map(ReadingMember, numbers, names), strict=True))
     parts, authors = list[str](), bytearray()
     for line in lines:

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import functools
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from bot.background import redis_call
 from bot.channels.consent import Consents
-from bot.channels.pages import agreed_lines
+from bot.channels.pages import ReadText, agreed_lines, read_text
 from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources
 from bot.components import USER, Components, Press, button, menu, view
@@ -23,16 +23,15 @@ from bot.servers.access import Actor, member_in, require_all
 from bot.train.start import Trainings, TrainRequest
 from bot.train.uploads import ReadChat
 from bot.types import Send
-from bot.words import BLURPLE, DESCRIPTION_LIMIT, GREY, NOBODY, TITLE_LIMIT, clipped, listed
+from bot.words import BLURPLE, GREY, NOBODY, TITLE_LIMIT, clipped
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
-from galvanic.read.chat import SHOWN, left_out_lines, line_by
-from galvanic.read.pseudonyms import pseudonyms
+from galvanic.read.chat import SHOWN, left_out_lines
 from galvanic.read.text import of_memory
 from galvanic.units import count
 from shared import keys
 from shared.corpora.corpus import LICENCES, Corpus, checked
-from shared.corpora.lines import Line, pack_page
+from shared.corpora.lines import pack_page
 from shared.corpora.reader import MOST_ASKED, ChatFacts
 from shared.jobs import ModelId
 from shared.models import ModelRecord
@@ -229,26 +228,22 @@ def _agreed(content: ReadChat, consents: Consents) -> ReadChat:
     return ReadChat(chat.model_copy(update=update), [pack_page(lines) for lines in agreed if lines])
 
 
-def _texts(about: Preview, lines: Sequence[Line]) -> Iterator[tuple[int, str]]:
-    """Yield the lines that were chosen, each with its author; a channel's members get other invented names later."""
-    authors = dict.fromkeys(line.author_id for line in lines)
-    names = dict(zip(authors, pseudonyms(len(authors), about.seed), strict=True))
-    for line in lines:
-        if not about.people or line.author_id in about.people:
-            yield line.author_id, line_by(names[line.author_id], line.text) if about.speakers else line.text
+def _text(about: Preview, pages: Sequence[bytes], consents: Consents | None) -> ReadText:
+    """Return the text that was chosen; a channel's members get other invented names once it is learned."""
+    return read_text(pages, consents, speakers=about.speakers, seed=about.seed, people=about.people)
 
 
 def _shown(about: Preview, pages: Sequence[bytes], consents: Consents | None) -> tuple[int, int, list[str]]:
     """Return how many messages, of how many people, would be learned; and some lines, evenly from all."""
-    texts = list(_texts(about, agreed_lines(pages, consents)))
-    step = max(1, len(texts) // SHOWN)
-    return len(texts), len({author for author, _ in texts}), [text for _, text in texts[step // 2 :: step][:SHOWN]]
+    text = _text(about, pages, consents)
+    lines = text.text.split("\n")[:-1]
+    step = max(1, len(lines) // SHOWN)
+    return len(lines), len(text.members), lines[step // 2 :: step][:SHOWN]
 
 
 def _corpus(about: Preview, pages: Sequence[bytes]) -> Corpus:
     """Return the text that was chosen. Raises UserError: it is too short."""
-    text = of_memory("".join(f"{line}\n" for _, line in _texts(about, agreed_lines(pages, None))))
-    title = about.chat.title
+    text, title = of_memory(_text(about, pages, None).text), about.chat.title
     return checked(text, text.info(title, title, "upload", LICENCES["upload"], hard_wrapped=False, language=""))
 
 
@@ -262,10 +257,8 @@ def _embed(about: Preview, messages: int, people: int, lines: Collection[str]) -
         f"{chat.format[:1].upper()}{chat.format[1:]}: {extent}. {words}",
         *left_out_lines(chat.left_out),
     ]
-    shown = listed([f"> {clipped(line, _LINE_CHARS)}" for line in lines], "and {} more", 2_400)
-    parts.append(f"\n**Lines as they are learned:**\n{shown or '> …'}")
-    description = "\n".join(parts)[:DESCRIPTION_LIMIT]
-    embed = discord.Embed(title=clipped(chat.title, TITLE_LIMIT), description=description, colour=BLURPLE)
+    parts += ["\n**Lines as they are learned:**", *(f"> {clipped(line, _LINE_CHARS)}" for line in lines or ["…"])]
+    embed = discord.Embed(title=clipped(chat.title, TITLE_LIMIT), description="\n".join(parts), colour=BLURPLE)
     return embed.set_footer(text="Nothing is learned before you press Train. I keep this for an hour.")
 
 
