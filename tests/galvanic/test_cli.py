@@ -219,16 +219,10 @@ def test_bad_input_is_told(
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [(("generate", __file__, "x"), ""), (("serve", "train", "--gpu", "7"), "There is no GPU '7' here.")],
-)
-def test_a_process_of_its_own_tells_bad_input_without_a_traceback(
-    arguments: tuple[str, ...], problem: str, tmp_path: Path
-) -> None:
-    done = started(*arguments, data=tmp_path)
+def test_a_process_of_its_own_tells_bad_input_without_a_traceback(text: Path, tmp_path: Path) -> None:
+    done = started("generate", text, "x", data=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {problem}")
+    assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
 
 
