@@ -257,24 +257,18 @@ def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> N
     packed(tmp_path / "model", tmp_path / "x", "int8")
 
 
-def test_packed_weights_that_overflow_are_refused(tmp_path: Path) -> None:
-    fields, arrays = apart(packed(CHAR, tmp_path / "x", "int8").read_bytes())
-    scale = next(name for name in arrays if name.endswith("scale"))
-    arrays[scale] = np.full_like(arrays[scale], 3e38)
-    (tmp_path / "x").write_bytes(sealed(fields, arrays, digest=True))
-    with pytest.raises(UserError, match="no usable probabilities"):
-        load(tmp_path / "x")
-
-
-def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:
-    whole = CHAR
-    halves, in_steps = (apart(packed(whole, tmp_path / "x", packing).read_bytes()) for packing in PACKINGS)
-    scale = next(name for name in in_steps[1] if name.endswith("scale"))
-    without = {name: array for name, array in in_steps[1].items() if name != "output/bias"}
-    other_scale = {**in_steps[1], scale: in_steps[1][scale][:-1]}
-    for fields, arrays in ((in_steps[0], other_scale), (in_steps[0], without), (halves[0], {})):
-        (tmp_path / "x").write_bytes(sealed(fields, arrays, digest=True))
-        with pytest.raises(UserError, match="damaged"):
+def test_packed_weights_that_are_none_or_overflow_are_refused(tmp_path: Path) -> None:
+    (half_fields, _), (fields, steps) = (apart(packed(CHAR, tmp_path / "x", each).read_bytes()) for each in PACKINGS)
+    scale = next(name for name in steps if name.endswith("scale"))
+    without = {name: array for name, array in steps.items() if name != "output/bias"}
+    for described, arrays, problem in (
+        (fields, {**steps, scale: np.full_like(steps[scale], 3e38)}, "no usable probabilities"),
+        (fields, {**steps, scale: steps[scale][:-1]}, "damaged"),
+        (fields, without, "damaged"),
+        (half_fields, {}, "damaged"),
+    ):
+        (tmp_path / "x").write_bytes(sealed(described, arrays, digest=True))
+        with pytest.raises(UserError, match=problem):
             load(tmp_path / "x")
 
 
