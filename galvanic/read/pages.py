@@ -26,8 +26,8 @@ _LEFT_OUT = re.compile(
 )
 # Classes, types and roles of page numbers, contents, what is not printed, and the pages that publishers add.
 _LEFT_OUT_TYPES = re.compile(
-    r"(?<!\S)(?:doc-)?(?:pagebreak|page-list|pagenum|pageno|toc|landmarks|navigation|noprint|imprint|colophon"
-    r"|copyright-page|catlinks|interlanguage-link|mw-editsection|printfooter)(?!\S)"
+    r"(?<!\S)(?:doc-|mw-cite-)?(?:backlink|catlinks|colophon|contentinfo|copyright-page|imprint|interlanguage-link"
+    r"|landmarks|mw-editsection|navigation|noprint|page-list|pagebreak|pageno|pagenum|printfooter|toc)(?!\S)"
 )
 _NOTE = re.compile(r"[\W\d_]*+(?:[^\W\d_][\W\d_]*+)?")  # what a link within a text shows that leads to a note, or back
 _GAP = re.compile("[ \t\n\r\f\v\0\xa0\u2028\u2029]+")
@@ -74,11 +74,12 @@ class Page:
             self._left_out += 1
             return
         self._as_written += tag == "pre"
-        self._text.append(_BREAK if tag == "br" else _mark(tag))
+        self._add(_BREAK if tag == "br" else _mark(tag))
         if "stanza" in attributes.get("class", "").split():
-            self._text.append(_PARAGRAPH)
+            self._add(_PARAGRAPH)
         if tag == "a":
-            self._link = len(self._text) if "#" in attributes.get("href", "") else None
+            is_apart = "".join(self._text[-1:]).endswith((" ", "\n"))  # as in "see page 5"
+            self._link = len(self._text) if "#" in attributes.get("href", "") and not is_apart else None
 
     def end(self, tag: str) -> None:
         self._depth -= 1
@@ -88,11 +89,15 @@ class Page:
         self._as_written -= tag == "pre"
         if tag == "a" and self._link is not None and _NOTE.fullmatch("".join(self._text[self._link :])):
             del self._text[self._link :]
-        self._text.append(_mark(tag))
+        self._add(_mark(tag))
 
     def data(self, words: str) -> None:
         if not self._left_out:
-            self._text.append(words.replace("\n", _BREAK) if self._as_written else words)
+            self._add(words.replace("\n", _BREAK) if self._as_written else words)
+
+    def _add(self, words: str) -> None:
+        if words:
+            self._text.append(words)
 
     def close(self) -> None:
         """End the page, as lxml asks a target to do."""
