@@ -24,13 +24,13 @@ _SIGNAL_MARKS = re.compile(
 # `[10:11]`, `10:11:12`, `2024-01-02 10:11:12`, `Jan 02 10:11:12`, `[Tuesday, 2 January 2024] [10:11:12 CET]`
 _STAMP = r"(?P<stamp>[\w ,./()\[\]-]{0,40}\d:\d\d[^\s<>]{0,16}(?: (?:[AaPp][Mm]|[A-Z]{2,5})[\])]?)?)"
 _NICK = r"[^\s<>\d=*-][^\s<>]{0,60}"
-_SAID = re.compile(rf"(?:{_STAMP}[ \t]+)?<[ @+%~&!]{{0,2}}(?P<nick>{_NICK})>(?:[ \t](?P<text>.*)|$)")
+_MESSAGE = re.compile(rf"(?:{_STAMP}[ \t]+)?<[ @+%~&!]{{0,2}}(?P<nick>{_NICK})>(?:[ \t](?P<text>.*)|$)")
 _WEECHAT = re.compile(rf"(?P<stamp>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\S*)\t[@+%~&!]?(?P<nick>{_NICK})\t(?P<text>.*)")
 _OPENED = re.compile(r"(?:\[00:00\] )?--- (?:Log|Day|[A-Z][a-z]{2}) |\*{4} BEGIN LOGGING|Session [A-Z][a-z]{3,4}: ")
 _NOTICE = re.compile(rf"{_STAMP}[ \t]|\*|{_OPENED.pattern}")
 _COLOURS = re.compile(r"\x03(?:\d{1,2}(?:,\d{1,2})?)?|\x04[0-9A-Fa-f]{6}|[\x02\x0f\x11\x16\x1d-\x1f]")
-_FITTING = 0.8  # of a log's lines are messages or notices, at least
-_SAYING = 0.05  # are messages
+_FITTING_SHARE = 0.8  # of a log's lines are messages or notices, at least
+_MESSAGE_SHARE = 0.05  # are messages
 
 
 def _is_signal(head: str) -> bool:
@@ -45,13 +45,13 @@ def _signal_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message
 def _is_irc(head: str) -> bool:
     """Return whether nearly all lines are an IRC client's, with times or below a line with which a log opens."""
     text_lines = [line for line in _COLOURS.sub("", head).splitlines() if line.strip()]
-    messages = [match for line in text_lines if (match := _said(line)) is not None]
-    if len(messages) < max(1, len(text_lines) * _SAYING):
+    messages = [match for line in text_lines if (match := _message(line)) is not None]
+    if len(messages) < max(1, len(text_lines) * _MESSAGE_SHARE):
         return False
     timed = any(match["stamp"] is not None for match in messages)
     opened = any(_OPENED.match(line) for line in text_lines[:3])
-    notices = sum(_NOTICE.match(line) is not None for line in text_lines if not _said(line))
-    return (timed or opened) and len(messages) + notices >= len(text_lines) * _FITTING
+    notices = sum(_NOTICE.match(line) is not None for line in text_lines if not _message(line))
+    return (timed or opened) and len(messages) + notices >= len(text_lines) * _FITTING_SHARE
 
 
 def _irc_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
@@ -59,7 +59,7 @@ def _irc_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     day: date | None = None
     for line in lines(file):
         plain = _COLOURS.sub("", line)
-        if (match := _said(plain)) is not None:
+        if (match := _message(plain)) is not None:
             day = day_of(match["stamp"]) or day
             yield Message(match["nick"], match["text"] or "", day)
         elif plain.strip():
@@ -68,8 +68,8 @@ def _irc_messages(file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
             left_out[SYSTEM if _NOTICE.match(plain) else DAMAGED] += 1
 
 
-def _said(line: str) -> re.Match[str] | None:
-    return _SAID.match(line) or _WEECHAT.match(line)
+def _message(line: str) -> re.Match[str] | None:
+    return _MESSAGE.match(line) or _WEECHAT.match(line)
 
 
 SIGNAL = ChatFormat("a Signal chat", _is_signal, _signal_messages)
