@@ -1,5 +1,6 @@
 """Read files of any format: recognise each by its content, never by its name."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -120,7 +121,7 @@ def _read_chat(files: Files, options: ChatOptions) -> Chat | None:
             chat.add(folder.messages(files, chat.left_out))
             chat.left_out += Counter({OTHER_FILES: files.unopened})
             return chat
-    formats = {path: _chat_format(files.head(path), options) for path in files.paths}
+    formats = {path: _chat_format(files.head(path), path, options) for path in files.paths}
     names = dict.fromkeys(form.name for form in formats.values() if form is not None)
     if not names:
         return None
@@ -134,16 +135,16 @@ def _read_chat(files: Files, options: ChatOptions) -> Chat | None:
     return chat
 
 
-def _chat_format(head: bytes, options: ChatOptions) -> ChatFormat | None:
+def _chat_format(head: bytes, path: str, options: ChatOptions) -> ChatFormat | None:
     """Return the format of a chat's file by its beginning; a table's if somebody named its columns; None: no chat's.
 
     Discord's messages are no table: their authors' ids must not be lost.
     """
     if is_binary(head):
         return None
-    text, column = head_text(head), options.text_column
-    as_table = ChatFormat("a table", bool, lambda file, left_out: table(file, column, options.speaker_column, left_out))
-    formats = (*DISCORD_EXPORTS, as_table) if column else CHATS
+    text = head_text(head)
+    as_table = ChatFormat("a table", bool, functools.partial(table, path, options))
+    formats = (*DISCORD_EXPORTS, as_table) if options.text_column else CHATS
     return next((form for form in formats if form.recognises(text)), None)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from galvanic.errors import UserError
-from galvanic.read.chat import DAMAGED, Message
+from galvanic.read.chat import DAMAGED, ChatOptions, Message
 from galvanic.read.entries import entries
 from galvanic.read.fields import field, field_names, text_of
 from galvanic.read.lines import beginning, lines
@@ -18,18 +18,20 @@ _DELIMITERS = ",;\t|"
 _FIRST_ROWS = 100  # one of them must have the column
 
 
-def table(file: BinaryIO, text_column: str, speaker_column: str, left_out: Counter[str]) -> Iterator[Message]:
+def table(name: str, options: ChatOptions, file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     """Yield a message for each row of a CSV file, each line of JSON lines, or each object of a JSON array.
 
-    `speaker_column`: empty: all rows are by one speaker, without a name. Raises UserError: no column has this name.
+    `name`: the file's. Without a column of speakers, all rows are by one. Raises UserError: there is no such column.
     """
+    text_column, speaker_column = options.text_column, options.speaker_column
     all_rows = rows(file, left_out)
     first_rows = list(itertools.islice(all_rows, _FIRST_ROWS))
     columns = [column for column in (text_column, speaker_column) if column]
     lacking = [column for column in columns if all(field(row, column) is None for row in first_rows)]
     if first_rows and lacking:
         names = dict.fromkeys(name for row in first_rows for name in field_names(row))
-        raise UserError(f"There is no column {' and no '.join(map(code, lacking))}.", f"Choose from {codes(names)}.")
+        absent = " and no ".join(map(code, lacking))
+        raise UserError(f"There is no column {absent} in `{name}`.", f"Choose from {codes(names)}.")
     for row in itertools.chain(first_rows, all_rows):
         text, speaker = field(row, text_column), field(row, speaker_column) if speaker_column else None
         if isinstance(text, str | None) and isinstance(speaker, str | int | None):

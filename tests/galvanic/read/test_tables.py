@@ -60,7 +60,7 @@ def test_a_table_without_a_column_of_speakers_has_one_speaker() -> None:
 
 @pytest.mark.parametrize("data", [written(","), json.dumps([{"who": "Ada", "what it says": "Hi", "n": {"m`": 1}}])])
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(data: str) -> None:
-    with pytest.raises(UserError, match="no column `text`") as caught:
+    with pytest.raises(UserError, match=r"no column `text` in `data") as caught:
         read(data.encode(), "text")
     assert "`who`, `what it says`" in caught.value.remedy
     with pytest.raises(UserError, match="no column `name`"):
@@ -123,7 +123,9 @@ PARTS = st.sampled_from(["what it says", "who", ",", ";", '"', "\n", "\t", "hi",
 def test_no_row_is_not_in_the_file(text: str) -> None:
     data = text.encode("utf-8", "surrogatepass")
     try:
-        for message in table(io.BytesIO(data), "what it says", "who", Counter()):
+        for message in table(
+            "a", ChatOptions(text_column="what it says", speaker_column="who"), io.BytesIO(data), Counter()
+        ):
             words = message.text.replace('"', " ").split()
             assert all(word in head_text(data).replace('""', '"') or "\\u" in text for word in words)
     except UserError:
