@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -52,7 +53,7 @@ class Request(BaseModel, frozen=True):
     most_bytes: int
 
 
-class Person(BaseModel, frozen=True):
+class Person(NamedTuple):
     """A person in a chat. `number`: stands for them in its pages; `name`: as the chat has it."""
 
     number: int
@@ -126,10 +127,7 @@ def _chat(chat: Chat, request: Request, title: str, folder: Path) -> ChatFacts:
         messages, last_id = messages + len(lines), max(last_id, *(line.message_id for line in lines))
     author_ids = {chat.speakers[number].author_id for number in chosen} - {0, request.user_id}
     may_be_here = any(not origin.guild_id and not origin.channel_id for origin in chat.origins)
-    people = [
-        Person(number=number, name=chat.speakers[number].name, messages=chat.speakers[number].messages)
-        for number in chosen
-    ]
+    people = [Person(number, chat.speakers[number].name, chat.speakers[number].messages) for number in chosen]
     return ChatFacts(
         title=title,
         format=chat.format,
