@@ -32,7 +32,7 @@ MARKERS = {
 }
 """What all tests of a folder are marked with; of the faults those that `make test` runs, too, are not."""
 
-STARTS_A_PROCESS = {"redis_server", "s3_server", "server", "run"}
+STARTS_A_PROCESS = {"redis_server", "s3_server", "server", "run", "two_cards"}
 """Fixtures whose tests are marked `process`."""
 
 COMPUTES = {"memorised", "classic", "one_and_two"}

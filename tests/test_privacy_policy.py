@@ -20,7 +20,7 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "bot/test_reading.py::test_who_withdraws_while_it_is_read_is_not_in_it",
     ),
     "the text of a training": (
-        "worker/test_channel_words.py::test_what_ended_jobs_left_on_the_disk_is_removed",
+        "worker/test_channels.py::test_what_ended_jobs_left_on_the_disk_is_removed",
         "bot/test_channel_trainings.py::test_the_text_goes_with_its_training",
         "bot/test_withdrawals.py::test_a_waiting_training_loses_the_words_and_goes_on",
         "worker/test_channels.py::test_who_withdraws_while_it_trains_makes_it_begin_anew",
@@ -31,8 +31,8 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "bot/test_reading.py::test_speakers_have_invented_names",
     ),
     "models of a channel": (
-        "worker/test_channel_words.py::test_no_message_is_kept_with_a_model",
-        "worker/test_channel_words.py::test_a_passage_stands_while_lines_of_three_members_have_it",
+        "worker/test_channels.py::test_no_message_is_kept_with_a_model",
+        "worker/test_channels.py::test_a_passage_stands_while_lines_of_three_members_have_it",
         "bot/test_remake.py::test_a_model_of_withdrawn_words_is_made_again_without_them",
         "bot/test_remake.py::test_it_is_deleted_at_the_deadline",
         "bot/test_remake.py::test_what_is_too_old_is_made_again",

@@ -1,5 +1,6 @@
 """The real parts: which there are, and a Redis of our own that keeps what it was given."""
 
+import os
 import subprocess
 import sys
 import time
@@ -13,11 +14,12 @@ from galvanic.errors import UserError
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.redis_server import find_redis_server, own_redis, redis_command
-from launcher.system import find_since, system_plan, with_metrics_ports
+from launcher.system import find_since, shares, system_plan, with_metrics_ports
 from playground.__main__ import PAGE_TOKEN
 from shared import keys
 from shared.settings import Settings
 from tests.launcher.running import PATIENCE_S, Run, wait_until
+from tests.worker.machines import gpu_machine
 
 
 @pytest.fixture
@@ -114,8 +116,7 @@ def test_a_process_that_came_since_the_start_counts_and_one_of_an_earlier_run_do
     assert find_since(away, start, "bot") == [], "while Redis is away"
 
 
-def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redis_url: str) -> None:
-    remarks: list[str] = []
+def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redis_url: str, remarks: list[str]) -> None:
     plan = system_plan(Settings(discord_token="secret", train_workers=2), folders, sockets, remarks.append)
     assert names(plan) == ["bot", "generate", "train", "train-2"]
     *_, one, two = plan.parts
@@ -179,3 +180,48 @@ def test_a_start_deletes_what_a_backup_that_was_killed_left(tmp_path: Path) -> N
         path.write_bytes(b"words")
     own_redis(Settings(data_dir=tmp_path), folders, folders.run)
     assert {path for path in folders.redis.rglob("*") if path.is_file()} == kept, "a dump.rdb is somebody's own"
+
+
+# ---------------------------------------------------------------------- train workers
+
+
+@pytest.fixture
+def remarks() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what this process starts find two cards, and TensorFlow's build for them."""
+    for name, value in gpu_machine(tmp_path / "machine", "A10G", "A10G").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def test_one_train_worker_for_each_gpu(two_cards: None, remarks: list[str]) -> None:
+    assert shares(Settings(), remarks.append) == [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in ("GPU-0001-x", "GPU-0002-x")]
+    assert remarks[0].startswith("2 train workers (GPUs: 2, ")
+
+
+def test_more_workers_than_gpus_take_turns_on_them(two_cards: None, remarks: list[str]) -> None:
+    workers = shares(Settings(train_workers=3), remarks.append)
+    assert [share["CUDA_VISIBLE_DEVICES"] for share in workers] == ["GPU-0001-x", "GPU-0002-x", "GPU-0001-x"]
+
+
+def test_only_the_gpus_that_may_be_used_count(
+    two_cards: None, monkeypatch: pytest.MonkeyPatch, remarks: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert shares(Settings(), remarks.append) == [{}], "one card needs no choosing"
+    assert remarks == []
+
+
+@pytest.mark.process
+def test_without_a_gpu_there_is_one_or_each_gets_its_share_of_the_cores(remarks: list[str]) -> None:
+    assert shares(Settings(), remarks.append) == [{}]
+    assert shares(Settings(train_workers=1), remarks.append) == [{}]
+    assert remarks == []
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    numbers = [share["TF_NUM_INTRAOP_THREADS"] for share in shares(Settings(train_workers=2), remarks.append)]
+    assert len(numbers) == 2
+    assert all(1 <= int(number) <= max(1, cores // 2) for number in numbers)

@@ -1,7 +1,11 @@
-"""What `doctor` says of a machine, with stand-ins for NVIDIA's cards and Discord, and a real Redis."""
+"""What `doctor` and a worker say of a machine, with stand-ins for NVIDIA's cards and Discord, and a real Redis."""
 
 import json
+import os
+import re
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,6 +16,7 @@ import redis
 
 from shared import keys
 from shared.settings import Settings
+from tests.compose import ROOT
 from tests.worker.machines import gpu_machine
 from worker import hardware
 from worker.cli.doctor import Finding, Level, check_discord, check_gpu, check_redis
@@ -197,3 +202,47 @@ def test_an_answer_that_is_not_discords_is_told(monkeypatch: pytest.MonkeyPatch)
 def test_without_a_token_discord_is_not_asked() -> None:
     (finding,) = check_discord(Settings())
     assert finding.level == Level.OK
+
+
+# ---------------------------------------------------------------------- what a worker says of its machine
+
+
+def test_a_machine_without_a_gpu_names_cores_and_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    said = hardware.describe()
+    assert re.fullmatch(r"\d+ cores? of \S.*", said)
+    assert not re.search(r"\((R|TM)\)|@", said)
+    assert 1 <= hardware.cores() <= (os.cpu_count() or 1)
+
+
+def describe(environment: dict[str, str]) -> str:
+    """What a fresh process says, which has not loaded TensorFlow."""
+    code = "from worker import hardware; print(hardware.describe())"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | environment
+    ).stdout.strip()
+
+
+def test_the_tool_that_knows_the_gpus_is_asked(tmp_path: Path) -> None:
+    """The program on PATH and the packages of TensorFlow's CUDA build are stand-ins."""
+    machine = gpu_machine(tmp_path, "NVIDIA A10G")
+    assert describe(machine) == "NVIDIA A10G"
+    assert " of " in describe(machine | {"CUDA_VISIBLE_DEVICES": ""})
+    assert " of " in describe({"PATH": machine["PATH"]}), "TensorFlow's build is the one for CPUs"
+    (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n", "utf-8")
+    assert " of " in describe(machine)
+
+
+def test_several_gpus_are_counted() -> None:
+    said = [hardware.named(names) for names in ([], ["T4"], ["T4", "T4"], ["A10G", "T4"])]
+    assert said == ["", "T4", "2 GPUs: T4", "2 GPUs: A10G, T4"]
+
+
+@pytest.mark.parametrize(("which", "names"), [("1", ["T4"]), ("GPU-0002", ["T4"]), ("2", []), ("", []), ("-1", [])])
+def test_gpus_are_chosen_by_number_or_uuid(
+    which: str, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", gpu_machine(tmp_path, "A10G", "T4")["PATH"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", which)
+    assert [gpu.name for gpu in hardware.visible()] == names

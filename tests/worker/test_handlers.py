@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 import redis
+from celery.worker.request import Request
 from PIL import Image
 
 from galvanic import model_file
@@ -17,6 +18,7 @@ from galvanic.options import STARTER
 from shared import keys
 from shared.events import Compared, Failed, Generated, Pictured, Quizzed, Surprised
 from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, MixPart, ModelRef, QuizJob, Variant, task_name
+from shared.metrics import JOBS
 from shared.settings import Settings
 from tests import lives
 from tests.factories import examples, record, train_job
@@ -36,6 +38,7 @@ from worker import serve, tasks, warm
 from worker.app import app
 from worker.handlers import HANDLERS, Handler
 from worker.jobs import JobContext
+from worker.serve import TrainingRequest
 from worker.store import ModelStore, delete_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -242,3 +245,28 @@ def test_one_passage_is_the_texts_and_it_may_stand_anywhere(client: redis.Redis,
         assert any(answer.passages[answer.real] in text for text in texts)
         places.add(answer.real)
     assert len(places) > 1
+
+
+# ---------------------------------------------------------------------- what is counted
+
+
+def ended(kind: str, outcome: str) -> float:
+    return JOBS.labels(kind, outcome)._value.get()
+
+
+@pytest.mark.parametrize("outcome", ["finished", "failed", "interrupted", "superseded"])
+def test_how_a_training_ended(monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
+    monkeypatch.setattr(Request, "send_event", lambda *_, **__: None)
+    training = TrainingRequest.__new__(TrainingRequest)
+    before = ended("train", outcome)
+    training.send_event("task-started")
+    training.send_event("task-succeeded", result=repr(outcome), runtime=2.0)
+    training.send_event("task-succeeded", result=repr(None), runtime=2.0)  # its message was out of date
+    assert ended("train", outcome) == before + 1
+
+
+def test_texts_are_counted(client: redis.Redis) -> None:
+    finished, failed = ended("generate", "finished"), ended("generate", "failed")
+    run(client, generate_job(1, length=50))
+    run(client, generate_job(2, model_id="gone"))
+    assert (ended("generate", "finished") - finished, ended("generate", "failed") - failed) == (1, 1)

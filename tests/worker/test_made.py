@@ -78,18 +78,23 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
     assert not job_folder(settings, "t-1").exists()
 
 
-def test_a_training_that_is_cancelled_when_its_model_was_saved_leaves_none(
-    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+def test_a_training_that_is_ended_when_its_model_was_saved_leaves_none(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
+    """It is asked to be cancelled, or the bot ends it at once: words that it learned were withdrawn."""
     attach = JobEvents.attach
 
-    def cancelled(log: JobEvents, name: str, data: bytes) -> None:
+    def ended(log: JobEvents, name: str, data: bytes) -> None:
         assert len(ids(ModelStore(settings))) == 1
-        client.set(keys.job_control("t-1"), "cancel")
+        if how == "cancelled":
+            client.set(keys.job_control("t-1"), "cancel")
+        else:
+            lives.end(client, "t-1", Failed(problem="the end", remedy=""))
         attach(log, name, data)
 
-    monkeypatch.setattr(JobEvents, "attach", cancelled)
-    assert train(client, "t-1").kind == "cancelled"
+    monkeypatch.setattr(JobEvents, "attach", ended)
+    assert train(client, "t-1").kind == how
     assert ids(ModelStore(settings)) == []
     assert not client.exists(keys.guild_models(GUILD))
     assert not job_folder(settings, "t-1").exists()
@@ -102,22 +107,6 @@ def test_a_training_that_is_given_up_when_its_model_was_saved_leaves_none(
     assert len(ids(ModelStore(settings))) == 1
     client.hset(keys.job("t-1"), "deaths", MAX_DEATHS)
     assert train(client, "t-1", TEXT).kind == "failed"
-    assert ids(ModelStore(settings)) == []
-    assert not job_folder(settings, "t-1").exists()
-
-
-def test_a_training_that_the_bot_ends_when_its_model_was_saved_leaves_none(
-    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At once: words that it learned were withdrawn."""
-    attach = JobEvents.attach
-
-    def ended(log: JobEvents, name: str, data: bytes) -> None:
-        lives.end(client, "t-1", Failed(problem="the end", remedy=""))
-        attach(log, name, data)
-
-    monkeypatch.setattr(JobEvents, "attach", ended)
-    assert train(client, "t-1").kind == "failed"
     assert ids(ModelStore(settings)) == []
     assert not job_folder(settings, "t-1").exists()
 
