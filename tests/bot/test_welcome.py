@@ -6,7 +6,7 @@ from tests.bot.ids import ADA
 from tests.bot.live import Live, text_of
 
 
-async def test_a_new_server_is_greeted_once_and_an_old_one_never(live: Live) -> None:
+async def test_a_server_is_greeted_once_when_it_invites_the_bot_and_an_old_one_never(live: Live) -> None:
     room = await new_server(live)
     greeting = await live.until(lambda: live.showing("Hello! I learn to write", channel=room), "a greeting")
     assert "about 3 minutes in all" in text_of(greeting)
@@ -14,16 +14,11 @@ async def test_a_new_server_is_greeted_once_and_an_old_one_never(live: Live) -> 
     await live.handled()
     assert live.shown("Hello!", channel=room) == [greeting]
     assert live.showing("Hello!", channel="lab") is None
-
-
-async def test_a_server_that_invites_the_bot_again_is_greeted_again(live: Live) -> None:
-    room = await new_server(live)
-    await live.until(lambda: live.showing("Hello!", channel=room), "a greeting")
     guild = live.bot.get_guild(live.world.channels[room].guild_id or 0)
     assert guild is not None
     guild.me.joined_at = discord.utils.utcnow()
     live.bot.dispatch("ready")
-    await live.until(lambda: len(live.shown("Hello!", channel=room)) == 2, "a second greeting")
+    await live.until(lambda: len(live.shown("Hello!", channel=room)) == 2, "a second greeting, as it is invited again")
 
 
 async def test_it_greets_where_it_may_write(live: Live) -> None:

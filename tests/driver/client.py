@@ -159,9 +159,9 @@ class PlaygroundClient:
         """Call a command from a message's menu. The interaction's id. Raises `UserError`: it is not offered."""
         return self._interact("menu", where, message_id=message_id, command=command)
 
-    def click(self, message_id: str, custom_id: str, *, forged: bool = False, **where: str | None) -> str:
-        """Press a button; a forged one need not be on the message. The interaction's id."""
-        return self._interact("forge" if forged else "click", where, message_id=message_id, custom_id=custom_id)
+    def click(self, message_id: str, custom_id: str, **where: str | None) -> str:
+        """Press a button. The interaction's id."""
+        return self._interact("click", where, message_id=message_id, custom_id=custom_id)
 
     def click_label(
         self, message: Message, label: str, *, person: str | None = None, channel: str | None = None

@@ -16,10 +16,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from simcord.backend import serializers
 from simcord.backend.models import Message
-from simcord.enums import ComponentType
 
 from galvanic.errors import UserError
-from playground.control import Act, answering, begun
+from playground.control import Act, answering
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
 from playground.rest import API_PREFIX
 from playground.server import Playground
@@ -60,7 +59,6 @@ class Driver:
             ("DELETE", "messages/{message_id}", self.delete),
             ("GET", "edits", self.edits),
             ("POST", "intents", self.intents),
-            ("POST", "forge", self.forge),
             ("POST", "faults", self.add_fault),
             ("DELETE", "faults", self.clear_faults),
             ("POST", "gateway", self.drop_gateway),
@@ -140,13 +138,6 @@ class Driver:
         """Switch the privileged intents on or off, as in Discord's portal."""
         self._world.granted = discord.Intents.all() if body["privileged"] else discord.Intents.none()
         return {}
-
-    async def forge(self, body: Body) -> Any:
-        """Press a button that need not be on the message, which Discord's own client does not allow."""
-        user_id, channel_id = self._place(body)
-        message = self._people.visible_message(user_id, channel_id, int(body["message_id"]))
-        button = {"type": ComponentType.BUTTON, "custom_id": body["custom_id"]}
-        return begun(self.playground.interactions.use(user_id, message, button))
 
     def _guild(self, guild_id: int) -> dict[str, Any]:
         guild = self._world.guilds[guild_id]

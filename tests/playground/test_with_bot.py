@@ -3,14 +3,19 @@
 import pytest
 
 from galvanic.errors import UserError
-from tests.driver.client import Message, PlaygroundClient, pictures_of
+from tests.driver.client import Message, PlaygroundClient, pictures_of, text_of
 from tests.playground.tiny_bot import PIXEL
 
 
-def ask(client: PlaygroundClient, text: str, **options: object) -> Message:
+def ask(client: PlaygroundClient, text: str, **where: str) -> Message:
     """Say something and return the bot's first answer."""
-    said = client.send(text, **options)  # type: ignore[arg-type]
-    return client.wait_for_message(after=said["id"], channel=options.get("channel"))  # type: ignore[arg-type]
+    said = client.send(text, **where)  # type: ignore[arg-type]
+    return client.wait_for_message(after=said["id"], **where)  # type: ignore[arg-type]
+
+
+def say(client: PlaygroundClient, text: str, **where: str) -> str:
+    """Say something and return the words of the bot's first answer."""
+    return str(ask(client, text, **where)["content"])
 
 
 def test_nobody_is_pinged_against_allowed_mentions(bot: PlaygroundClient) -> None:
@@ -104,3 +109,118 @@ def test_what_is_not_offered(bot: PlaygroundClient) -> None:
     bot.delete(said["id"])
     with pytest.raises(UserError, match="no such message"):
         bot.on_message(said["id"], COMMAND)
+
+
+# ---------------------------------------------------------------------- menus of people, roles and channels
+
+
+@pytest.fixture
+def menus(bot: PlaygroundClient) -> Message:
+    return ask(bot, "!menus")
+
+
+@pytest.mark.parametrize(
+    ("menu", "values", "told"),
+    [
+        ("roles", ["Writers", "Readers"], "Role:Readers Role:Writers"),
+        ("roles", [], "nothing"),
+        ("channels", ["lab", "cellar"], "AppCommandChannel:cellar AppCommandChannel:lab"),
+    ],
+)
+def test_menu_is_chosen_from(bot: PlaygroundClient, menus: Message, menu: str, values: list[str], told: str) -> None:
+    chosen = bot.select(menus["id"], menu, values)
+    assert bot.wait_for_message(after=chosen)["content"] == told
+
+
+@pytest.mark.parametrize(
+    ("menu", "values", "problem"),
+    [
+        ("roles", ["Readers", "Writers", "Moderators", "Stewards"], "not choices"),
+        ("roles", ["Writers", "Writers"], "not choices"),
+        ("channels", [], "not choices"),
+        ("roles", ["Guests"], "no role 'Guests'"),
+        ("channels", ["atrium"], "no channel 'atrium'"),
+        ("channels", ["dm"], "no channel 'dm'"),
+        ("nothing", ["lab"], "no such control"),
+    ],
+)
+def test_what_a_menu_does_not_offer(
+    bot: PlaygroundClient, menus: Message, menu: str, values: list[str], problem: str
+) -> None:
+    with pytest.raises(UserError, match=problem):
+        bot.select(menus["id"], menu, values)
+
+
+def test_channel_that_one_does_not_see_cannot_be_chosen(bot: PlaygroundClient, menus: Message) -> None:
+    with pytest.raises(UserError, match="no channel 'cellar'"):
+        bot.select(menus["id"], "channels", ["cellar"], person="cleo")
+
+
+def test_thread_is_no_text_channel(bot: PlaygroundClient, menus: Message) -> None:
+    bot.create_thread("a corner")
+    with pytest.raises(UserError, match="not the kind of channel"):
+        bot.select(menus["id"], "channels", ["a corner"])
+    bot.delete_channel("a corner")
+
+
+# ---------------------------------------------------------------------- servers: the channel decides what is what
+
+
+def test_channel_decides_the_server(bot: PlaygroundClient) -> None:
+    assert say(bot, "!where") == ("Galvanic playground: ['cellar', 'lab', 'library', 'tavern'] [] True 10")
+    assert say(bot, "!where", channel="atrium") == "The Annex: ['atrium'] ['Guests'] False 10"
+    assert say(bot, "!where", channel="atrium", person="ben") == "The Annex: ['atrium'] [] True 10"
+
+
+def test_slash_command_is_called_where_it_is(bot: PlaygroundClient) -> None:
+    for person, channel, told in [
+        ("ada", "lab", "Galvanic playground True"),
+        ("ada", "atrium", "The Annex False"),
+        ("ben", "atrium", "The Annex True"),
+        ("cleo", "atrium", "The Annex True"),
+        ("dora", "dm", "in private False"),
+    ]:
+        interaction = bot.slash("here", person=person, channel=channel)
+        answer = bot.wait_for_message(after=interaction, person=person, channel=channel)
+        assert answer["content"] == told
+
+
+@pytest.mark.parametrize("person", ["cleo", "dora"])
+def test_who_does_not_see_a_channel_does_nothing_there(bot: PlaygroundClient, person: str) -> None:
+    channel = "cellar" if person == "cleo" else "atrium"
+    said = bot.send("between us", person="ben", channel=channel)
+    assert bot.messages(person=person, channel=channel) == []
+    with pytest.raises(UserError, match="permission"):
+        bot.send("hello?", person=person, channel=channel)
+    with pytest.raises(UserError, match=r"do not see this channel|no command /here"):
+        bot.slash("here", person=person, channel=channel)
+    with pytest.raises(UserError, match="no such message"):
+        bot.click(said["id"], "press", person=person, channel=channel)
+
+
+def test_threads_of_people(bot: PlaygroundClient) -> None:
+    said = bot.send("about tides")
+    thread = bot.create_thread("tides", message_id=said["id"])
+    assert thread == said["id"], "a thread has the id of the message that it starts from"
+    assert say(bot, "!ping", person="ben", channel="tides") == "pong"
+    assert bot.world().guilds["playground"].threads["tides"] == thread
+    loose = bot.create_thread("loose ends", person="ben")
+    assert say(bot, "!ping", channel=loose) == "pong"
+    with pytest.raises(UserError, match="has a thread already"):
+        bot.create_thread("again", message_id=said["id"])
+    with pytest.raises(UserError, match="permission to start threads"):
+        bot.create_thread("x", person="cleo", channel="cellar")
+    with pytest.raises(UserError, match="starts in a channel"):
+        bot.create_thread("x", channel="dm")
+    for made in (thread, loose):
+        bot.delete_channel(made)
+
+
+def test_direct_messages(bot: PlaygroundClient) -> None:
+    assert say(bot, "!where", channel="dm", person="ben") == "in private with ben"
+    assert say(bot, "!tell the tide turns", person="dora") == "told"
+    bot.wait_for_message(lambda m: text_of(m) == "the tide turns", channel="dm", person="dora")
+    mine = bot.world().dms["dora"]
+    assert bot.messages(channel=mine, person="ben") == []
+    with pytest.raises(UserError, match="permission"):
+        bot.send("x", channel=mine, person="ben")
