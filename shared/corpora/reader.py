@@ -18,7 +18,6 @@ from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
 from galvanic.read.chat import Chat, ChatOptions
 from galvanic.read.files import Files
-from galvanic.read.formats import read_files
 from galvanic.read.text import Text
 from galvanic.units import MEGABYTE
 from shared.corpora.corpus import LICENCES, checked
@@ -99,6 +98,8 @@ class Answer(BaseModel, frozen=True):
 
 def read(request: Request, folder: Path) -> Answer:
     """Read files, and write what they hold into the folder. Raises UserError: it can't be learned."""
+    from galvanic.read.formats import read_files  # takes 20 MB: the bot, which has a process do this, needs none of it
+
     content = read_files(Files(request.files), request.options)
     stem = PurePath(request.files[0][0]).stem or "text"
     title = f"{stem} and {len(request.files) - 1} more" if len(request.files) > 1 else stem
