@@ -52,6 +52,10 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
         ("!sinc", "no command `!sinc`", "`!help` lists them all"),
         ("!model delete", "`NAME` is missing", "Usage: `!model delete NAME`"),
         ("!model rename", "`OLD` is missing", "as in `!model rename frankenstein-2 victor`"),
+        *(
+            (typed, "There is no model here yet", "!train frankenstein")
+            for typed in ("!models", "!model", "!model info")
+        ),
         ("!model rename a b c", "!model rename OLD NEW", ""),
         ("!model dlete walrus", "", "Did you mean `!model delete`?"),
         ("!model nonsense", "It has `delete`, `export`", ""),

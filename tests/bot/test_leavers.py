@@ -88,22 +88,16 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
 
 
 async def test_removed_while_the_bot_was_off(live: Live) -> None:
-    gone = 1_297_000_000_000_000_099
-    await live.consents.allow(gone, 5, ADA)
-    await live.consents.agree(gone, ADA)
-    await live.consents.agree(GUILD_ID, ADA)
-    await looked(live)
-    assert await nothing_of(live, gone)
-    assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
-
-
-async def test_a_damaged_record_keeps_no_other_servers_words(live: Live) -> None:
+    """A damaged record keeps no other server's words."""
     damaged, gone = 1_297_000_000_000_000_098, 1_297_000_000_000_000_099
     await live.bot.redis.set(keys.guild_models(damaged), "of another type")
     await live.bot.redis.hset(keys.consent(damaged + 5), "no number", "in")
-    await live.consents.agree(gone, ADA)
+    await live.consents.allow(gone, 5, ADA)
+    for guild_id in (gone, GUILD_ID):
+        await live.consents.agree(guild_id, ADA)
     await cog(live.bot, Watch).on_ready()
     await until(lambda: nothing_of(live, gone))
+    assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
 
 
 async def test_a_server_that_was_forgotten_does_not_leave_again(live: Live) -> None:

@@ -17,11 +17,6 @@ def test_the_bot_greets_a_newcomer_and_its_button_begins_a_training(page: Tab) -
     expect(page.messages.filter(has_text="Cancelled: ")).to_be_visible(timeout=60_000)
 
 
-def test_a_newcomer_asks_for_help(page: Tab) -> None:
-    page.type("!help")
-    page.answer("Galvanic learns to write from any text", "!train frankenstein", "!generate the monster")
-
-
 def test_a_card_fills_unasked_and_the_model_talks(page: Tab) -> None:
     page.type("!train harbour --epochs 300 --minutes 0.4")
     page.answer("Training", "Epoch", "Unseen text", "Sample after epoch", seconds=90)
@@ -42,12 +37,6 @@ def test_a_file_is_uploaded_by_slash_command(page: Tab, tmp_path: Path) -> None:
     form.get_by_test_id("option-epochs").press("Enter")
     page.answer("gulls", seconds=15)
     page.answer("`gulls`".strip("`"), "is now this channel's model", seconds=120)
-
-
-def test_a_mistake_is_explained_to_whoever_made_it(page: Tab) -> None:
-    page.be("Ben")
-    page.type("!train frankenstien")
-    page.answer("There is no text called", "Did you mean frankenstein")
 
 
 def test_the_page_fits_a_phone(page: Tab) -> None:

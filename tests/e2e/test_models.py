@@ -27,13 +27,6 @@ def names_offered(system: System, command: str, option: str, typed: str, **where
 # ---------------------------------------------------------------------- looking
 
 
-def test_without_models_the_way_to_one_is_shown(system: System) -> None:
-    for typed in ("!models", "!model", "!model info"):
-        said = ask(system, typed)
-        assert "There is no model here yet" in said
-        assert "!train frankenstein" in said
-
-
 def test_the_list_is_paged_and_its_buttons_work_after_a_restart(system: System) -> None:
     for number in range(10):
         system.add_model(f"many-{number}", current=number == 0, created_at=time.time() - 100 + number)

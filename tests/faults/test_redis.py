@@ -4,6 +4,7 @@ import contextlib
 import time
 from typing import cast
 
+import pytest
 import redis
 
 from bot.jobs.sweep import LOST_S
@@ -50,32 +51,35 @@ def test_it_is_killed_while_a_training_waits(system: System) -> None:
     record(KILLED, "queued", "both finished, in order", since=since, until=until)
 
 
-def test_it_is_killed_while_a_worker_reads(system: System) -> None:
-    with Training(system, "reads") as training:
-        training.is_read()
+@pytest.mark.parametrize("moment", ["reading text", "training"])
+def test_it_is_killed_while_a_worker_has_a_training(moment: str, system: System) -> None:
+    with Training(system, "begun") as training:
+        if moment == "training":
+            training.trains()
+        else:
+            training.is_read()
         since = kill_redis(system)
         until = goes_on(training)
         training.learned()
-    record(KILLED, "reading text", "went on, finished", since=since, until=until)
+        assert moment != "training" or len(training.attempts()) == 1, "the training itself needs no Redis"
+    lost_s = 0 if moment == "training" else None
+    record(KILLED, moment, "went on, finished", since=since, until=until, lost_s=lost_s)
 
 
-def test_it_is_killed_while_a_training_runs(system: System) -> None:
-    with Training(system, "trains") as training:
-        training.trains()
-        since = kill_redis(system)
-        until = goes_on(training)
-        training.learned()
-        assert len(training.attempts()) == 1, "the training itself needs no Redis"
-    record(KILLED, "training", "went on, finished", since=since, until=until, lost_s=0)
-
-
-def test_it_is_killed_while_a_model_is_saved(system: System) -> None:
+@pytest.mark.parametrize("fault", [KILLED, GONE])
+def test_it_is_away_while_a_model_is_saved(fault: str, system: System) -> None:
     with caught_saving(system, "saves") as training:
         child = harm.child(system)
-        since = kill_redis(system)
-        child.resume()
+        if fault == KILLED:
+            since = kill_redis(system)
+            child.resume()
+        else:
+            with harm.without_redis(system):
+                child.resume()
+                time.sleep(AWAY_S)
+            since = time.monotonic()
         training.learned()
-    record(KILLED, "saving", "finished", since=since)
+    record(fault, "saving", "finished", since=since)
 
 
 def test_it_is_killed_while_the_end_is_posted(system: System) -> None:
@@ -111,17 +115,6 @@ def test_it_is_gone_for_a_minute_while_a_training_runs(system: System) -> None:
         training.learned()
         assert len(training.attempts()) == 1, "its delivery was renewed in time"
     record(GONE, "training", "went on, finished", since=since, until=until, lost_s=0)
-
-
-def test_it_is_gone_for_a_minute_while_a_model_is_saved(system: System) -> None:
-    with caught_saving(system, "saves") as training:
-        child = harm.child(system)
-        with harm.without_redis(system):
-            child.resume()
-            time.sleep(AWAY_S)
-        since = time.monotonic()
-        training.learned()
-    record(GONE, "saving", "finished", since=since)
 
 
 def test_a_message_is_lost_while_the_queue_is_busy(system: System) -> None:

@@ -23,7 +23,6 @@ from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
 from tests.faults.moments import Training
-from worker.threads import RENEW_S
 
 
 @contextmanager
@@ -97,16 +96,6 @@ def test_an_attempt_that_was_asleep_stops_without_a_word(system: System) -> None
             old = [one for one in training.told if one.attempt == 1 and one.at > told.at]
             assert not old, "the old attempt told something"
     record("a train worker stands still", "training", "another resumed, finished", since=since, until=told.at)
-
-
-def test_a_running_training_renews_its_lease(system: System) -> None:
-    with Training(system, "leased", lasting(5)) as training, system.redis as client:
-        training.trains()
-        lease = keys.job_lease(training.job_id)
-        client.expire(lease, 2 * LEASE_S)
-        training.until("a renewal", lambda: client.ttl(lease) <= LEASE_S, 3 * RENEW_S)
-        system.client.click_label(training.card, "Cancel")
-        training.ended("Cancelled")
 
 
 def test_a_message_that_is_delivered_twice_is_one_training(system: System) -> None:

@@ -233,14 +233,6 @@ def test_a_worker_elsewhere_serves_over_tls(worker_image: Image, redis_service: 
     serves(config, worker_image, redis_service, secrets, MODEL_STORE=worker_image.inside("/data/models"))
 
 
-def test_a_bot_without_its_token_says_where_it_goes(bot_image: Image, tmp_path: Path) -> None:
-    variables = {"SECRETS_DIR": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1/0"}
-    process = bot_image.start(bot_image.entrypoint, variables, stderr=subprocess.PIPE)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 78
-    assert "No DISCORD_TOKEN is set" in said
-
-
 def test_the_workers_image_trains_and_writes(worker_image: Image) -> None:
     """Nothing that was left out of it is missed."""
     (worker_image.folder / "data" / "sea.txt").write_text("The sea was grey. The wind was cold. " * 200, "utf-8")
