@@ -5,19 +5,19 @@ do it, as they would from another host. It logs all that it can, and is hurt on 
 last.
 """
 
-import base64
 import http.server
-import json
 import pickle
 import re
 import threading
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kombu import Connection
 
 from shared.jobs import GENERATE_QUEUE
+from shared.queues import TRANSPORT
+from shared.settings import Settings
 from tests.driver.client import text_of
 from tests.e2e.acts import TINY, lasting, slash, training_of
 from tests.e2e.system import ANSWER_S, started
@@ -117,9 +117,12 @@ def test_a_worker_refuses_whatever_is_not_json(system: GuardedSystem, tmp_path: 
     system.add_model("steady")
     mark = tmp_path / "executed"
     payload = pickle.dumps(((), {"job": Harmful(mark)}, {}))
-    with system.redis as client:
+    sender = Settings(**{name.lower(): value for name, value in system.server.settings("bot").items()})
+    with Connection(sender.broker_url, transport_options=TRANSPORT) as connection, system.redis as client:
         for content in ("application/x-python-serialize", "application/x-yaml", "application/x-msgpack"):
-            client.lpush(GENERATE_QUEUE, _message(payload, content))
+            kind = {"content_type": content, "content_encoding": "binary"}
+            headers = {"task": "worker.generate", "id": content}
+            connection.Producer().publish(payload, routing_key=GENERATE_QUEUE, headers=headers, **kind)
         system.client.wait_for(lambda: not client.llen(GENERATE_QUEUE), PATIENT_S, "the worker to take them")
     assert "❌" not in text_of(system.ask("!generate the tide --length 20", timeout=PATIENT_S)), "it goes on"
     log = (system.data / "logs" / "generate.log").read_text("utf-8")
@@ -128,28 +131,6 @@ def test_a_worker_refuses_whatever_is_not_json(system: GuardedSystem, tmp_path: 
     assert not mark.exists()
     pickle.loads(payload)
     assert mark.exists(), "or it would have done no harm anyway"
-
-
-def _message(body: bytes, content: str) -> str:
-    """As kombu lays it into Redis."""
-    number = str(uuid.uuid4())
-    properties = {
-        "correlation_id": number,
-        "delivery_mode": 2,
-        "delivery_info": {"exchange": "", "routing_key": GENERATE_QUEUE},
-        "priority": 0,
-        "body_encoding": "base64",
-        "delivery_tag": number,
-    }
-    return json.dumps(
-        {
-            "body": base64.b64encode(body).decode(),
-            "content-encoding": "binary",
-            "content-type": content,
-            "headers": {"lang": "py", "task": "worker.generate", "id": number, "root_id": number},
-            "properties": properties,
-        }
-    )
 
 
 def test_no_secret_comes_to_light_however_things_go_wrong(guarded: GuardedSystem) -> None:
