@@ -229,6 +229,8 @@ class Remaking(Service, commands.Cog):
         """
         notes = self.registry.notes
         ids = await notes.ids()
+        if not ids:
+            return
         needed = (await self.core.snapshots.look(now=True)).readings
         # A training that ended before the look has its model in the registry.
         for guild_id in set(ids.values()):
