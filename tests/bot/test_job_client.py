@@ -4,24 +4,29 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 import redis.asyncio
+from hypothesis import example, given, strategies as st
+from redis.asyncio.connection import AbstractConnection
 from structlog.testing import capture_logs
 
+from bot.jobs import client as queue_module
 from bot.jobs.client import JobClient
-from bot.jobs.decoding import events_of
+from bot.jobs.decoding import card_of, event_from, events_of, job_from
 from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
 from shared.corpora.corpus import Corpus, unpack
-from shared.events import Failed
-from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, ModelRef, Piece, SurpriseJob
+from shared.events import TERMINAL, Failed
+from shared.jobs import GENERATE_QUEUE, MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, Job, ModelRef, Piece, SurpriseJob
 from shared.settings import Settings
 from tests import lives
 from tests.bot.offline import TextAgain
-from tests.factories import GUILD, corpus, generate_job, generated, place, record, train_job
+from tests.factories import GUILD, corpus, examples, generate_job, generated, place, progress, record, train_job
+from tests.strategies import changed, values
 
 
 async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.asyncio.Redis) -> None:
@@ -163,3 +168,141 @@ async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:
     jobs = [train_job(job_id=f"t-{number}") for number in range(8)]
     entries = await asyncio.gather(*(queue.submit_train(job, "text", (3, 20)) for job in jobs))
     assert sorted(entries) == ["entered"] * 3 + ["user"] * 5
+
+
+# ---------------------------------------------------------------------- Redis goes away in the middle of a submission
+
+ENTERED = "return 'entered'"
+"""In the script that enters a job."""
+GIVEN_UP = "return 'given up'"
+
+
+class Lossy:
+    """The bot's connections to Redis, which break when a test says so."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._lost: list[tuple[bytes, bool]] = []
+        send = AbstractConnection.send_packed_command
+
+        async def sending(connection: AbstractConnection, command: Any, check_health: bool = True) -> None:
+            sent = command if isinstance(command, bytes) else b"".join(command)
+            found = next((one for one in self._lost if one[0] in sent), None)
+            if found is None or found[1]:
+                await send(connection, command, check_health)
+            if found is not None:
+                self._lost.remove(found)
+                if found[1]:
+                    await connection.read_response()
+                await connection.disconnect()
+                raise redis.ConnectionError("lost")
+
+        patch.setattr(AbstractConnection, "send_packed_command", sending)
+
+    def lose_reply(self, words: str, times: int = 1) -> None:
+        """Let the next request that has these words be carried out, and its reply get lost."""
+        self._lost += [(words.encode(), True)] * times
+
+    def lose_request(self, words: str, times: int = 1) -> None:
+        """Let the next request that has these words get lost."""
+        self._lost += [(words.encode(), False)] * times
+
+
+@pytest.fixture
+def lossy(monkeypatch: pytest.MonkeyPatch) -> Lossy:
+    monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
+    return Lossy(monkeypatch)
+
+
+async def submit(queue: JobClient, job: Job) -> str:
+    if job.kind == "train":
+        return await queue.submit_train(job, "text", (3, 20))
+    return "entered" if await queue.submit(job) else "known"
+
+
+async def assert_over(queue: JobClient, sync: redis.Redis, job: Job) -> None:
+    """A job is over, and nobody is to be shown that, once what was begun is done."""
+    await asyncio.gather(*queue.tasks)
+    assert sync.hget(keys.job(job.job_id), "state") == b"over"
+    assert sync.smembers(keys.OUTBOX) == set()
+    assert sync.hgetall(keys.ACTIVE) == {}
+
+
+BOTH = pytest.mark.parametrize(("job", "line"), [(generate_job(), GENERATE_QUEUE), (train_job(), TRAIN_QUEUE)])
+
+
+@BOTH
+async def test_a_lost_reply_loses_no_job(
+    queue: JobClient, lossy: Lossy, sync: redis.Redis, job: Job, line: str
+) -> None:
+    lossy.lose_reply(ENTERED)
+    assert await submit(queue, job) == "entered"
+    assert await submit(queue, job) == "known"
+    assert sync.llen(line) == (line == GENERATE_QUEUE), "a training waits for a worker that is free"
+    assert await queue.undelivered() == {job.job_id}
+
+
+async def test_what_may_have_been_entered_is_taken_back(queue: JobClient, lossy: Lossy, sync: redis.Redis) -> None:
+    job = generate_job()
+    lossy.lose_reply(ENTERED, times=2)  # once more than it is tried
+    lossy.lose_request(GIVEN_UP, times=3)
+    with pytest.raises(redis.ConnectionError):
+        await submit(queue, job)
+    await assert_over(queue, sync, job)
+    assert sync.llen(GENERATE_QUEUE) == 0
+
+
+async def test_taking_back_spares_what_another_call_entered(queue: JobClient, lossy: Lossy, sync: redis.Redis) -> None:
+    assert await submit(queue, generate_job()) == "entered"
+    lossy.lose_reply(ENTERED, times=2)
+    with pytest.raises(redis.ConnectionError):
+        await submit(queue, generate_job())
+    await asyncio.gather(*queue.tasks)
+    assert await queue.load("g-1") is not None
+
+
+# ---------------------------------------------------------------------- damaged or forged jobs and events
+
+JOBS = [job.model_dump(mode="json") for job, _ in examples()]
+EVENTS = [event.model_dump(mode="json") for event in (progress(), *(end for _, end in examples()))]
+
+
+def lying(of: list[dict[str, object]]) -> st.SearchStrategy[bytes]:
+    """What may lie in Redis in place of one of these."""
+    return st.binary(max_size=30) | (st.sampled_from(of).flatmap(changed) | values).map(
+        lambda it: json.dumps(it).encode()
+    )
+
+
+@given(lying(JOBS))
+@example(b"{")
+@example(json.dumps({**JOBS[0], "job_id": "t-8"}).encode())
+@example(b'{"version": 2, "kind": "train", "job_id": "t-1", "wish": "more"}')
+def test_a_job_is_read_or_damaged(data: bytes) -> None:
+    job = job_from("t-1", data)
+    if job is not None:
+        assert job.job_id == "t-1"
+        job.model_dump_json().encode()
+
+
+@given(lying(EVENTS), st.booleans())
+@example(b"[" * 10_000, True)
+@example(b'{"kind": "finished", "version": 2}', False)
+@example(b'{"kind": "from the future"}', True)
+def test_an_event_is_read_or_passed_over_and_the_last_one_is_an_end(data: bytes, last: bool) -> None:
+    event = event_from("t-1", {b"event": data, **({b"last": b"1"} if last else {})})
+    if event is not None:
+        event.model_dump_json().encode()
+        assert all(abs(number) < 2**64 for number in event.model_dump().values() if isinstance(number, int | float))
+
+
+def test_an_entry_without_an_event_is_passed_over_but_not_as_the_last() -> None:
+    assert event_from("t-1", {b"other": b"{}"}) is None
+    end = event_from("t-1", {b"last": b"1"})
+    assert end is not None
+    assert end.kind in TERMINAL
+
+
+@pytest.mark.parametrize("value", [None, b"", b"x", b"1", b"1:2:3", b":", b"-1:-1", "٣:٣".encode(), b"9" * 40 + b":1"])
+def test_what_is_no_card_is_none(value: bytes | None) -> None:
+    assert card_of(value) is None
+    assert card_of(b"12:34") == (12, 34)

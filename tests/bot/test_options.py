@@ -1,23 +1,32 @@
 """Options as people type them or fill them in, and what `train` makes of its own."""
 
+import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+from discord import app_commands
 from discord.ext import commands
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
+from redis.exceptions import ConnectionError as AwayError
+from structlog.testing import capture_logs
 
 from bot.errors import flag_name
+from bot.options import autocomplete as module
+from bot.options.autocomplete import choices, in_time
 from bot.options.checks import shares
 from bot.options.options import Options
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
+from bot.words import MOST
 from bot.write.cog import GenerateFlags
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from shared.corpora.catalogue import catalogue
 from shared.jobs import GenerateJob
 from shared.settings import Settings
+from tests.bot.channels import Away
 from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live
 from tests.bot.stand_in import StandIn
@@ -294,3 +303,54 @@ async def test_what_fields_have_is_what_is_asked_for(live: Live, worker: StandIn
     live.slash("ada", "generate", seed="the sea", length="40", top_k="5", guard=False)
     job = await live.job(await worker.asked(live), GenerateJob)
     assert (job.seed, job.length, job.top_k, job.guard) == ("the sea", 40, 5, False)
+
+
+# ---------------------------------------------------------------------- choices
+
+LONG = "x" * 100
+
+
+def test_choices_are_those_that_discord_takes() -> None:
+    known = ["", LONG, f"{LONG}x", (f"#{LONG}", "7"), ("no value", ""), *(f"x{number}" for number in range(40))]
+    offered = choices(known, " X ")
+    assert len(offered) == MOST
+    assert [(len(choice.name), choice.value) for choice in offered[:2]] == [(100, LONG), (100, "7")]
+    assert all(1 <= len(choice.name) <= 100 and 1 <= len(choice.value) <= 100 for choice in offered)
+
+
+async def offer(*names: str) -> list[app_commands.Choice[str]]:
+    return choices(names, "")
+
+
+async def silent() -> list[app_commands.Choice[str]]:
+    await asyncio.sleep(3_600)
+    return []
+
+
+async def test_an_outage_offers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_OFFERED_S", 0.05)
+    for found in (AsyncMock(side_effect=AwayError), silent):
+        with capture_logs() as logs:
+            assert await in_time(found)() == []
+        assert [entry["event"] for entry in logs] == ["no_choices_offered"]
+    assert [choice.value for choice in await in_time(offer)("a")] == ["a"]
+
+
+async def choices_of(live: Live, command: str, option: str, typed: str = "") -> list[str]:
+    found = await live.acts.autocomplete(ADA, LAB, command, option, typed, {})
+    return [choice["value"] for choice in found]
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("generate", "model"), ("train", "from"), ("model share", "name"), ("cancel", "job")]
+)
+async def test_every_offer_that_asks_redis_survives_its_outage(
+    live: Live, command: str, option: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Away(live).gone = True
+    assert set(await choices_of(live, command, option)) <= {"starter", "none"}  # which are no models of Redis'
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_the_sources_of_train_are_offered(live: Live) -> None:
+    assert "frankenstein" in await choices_of(live, "train", "source", "frank")
