@@ -53,7 +53,7 @@ HELD_BY: dict[str, tuple[str, ...]] = {
     ),
     "models of books": ("e2e/test_models.py::test_deleting_asks_first_and_only_the_asker_answers",),
     "an attached file": ("bot/test_uploads.py::test_files_are_read_in_another_process",),
-    "a chat that you attached": (
+    "your newest chat": (
         "bot/test_preview.py::test_what_was_cancelled_or_has_expired_is_not_learned",
         "bot/test_preview.py::test_a_person_s_newest_chat_is_kept",
         "bot/test_exports_of_members.py::test_of_this_server_only_members_who_agreed_are_learned",
