@@ -79,7 +79,11 @@ class Consents:
 
     def withdrawn(self, user_ids: Collection[int], since: int) -> set[int]:
         """Return those of some members who said no after a moment, by its snowflake. A yes is not asked for."""
-        return {user_id for user_id in user_ids if user_id in self.answers and self.answers[user_id].since > since}
+        return {
+            user_id
+            for user_id in user_ids
+            if (answer := self.answers.get(user_id)) is not None and answer.state == "out" and answer.since > since
+        }
 
 
 class ConsentStore:

@@ -223,8 +223,9 @@ class ChannelReadings(Service):
             await self.notes.forget(reading.reading_id)
 
     async def _look_for_authors(self, reader: Reader) -> None:
-        """Have a reader note which authors of an export, of those who agreed, left. Raises as `Reader.page`."""
-        pages, consents = await self.pages.pages(reader.reading.reading_id), await self.consents.of(reader.guild_id)
+        """Have a reader note which authors whose words are to be learned have left. Raises as `Reader.page`."""
+        pages = await self.pages.pages(reader.reading.reading_id)
+        consents = await self.consents.of(reader.guild_id) if reader.reading.channel_id else None
         for author_id in {line.author_id for line in await asyncio.to_thread(agreed_lines, pages, consents)}:
             await reader.is_present(author_id)
 

@@ -125,6 +125,31 @@ async def test_a_withdrawal_takes_a_model_of_one_s_package(live: Live, agrees: b
     assert await names(live) == []
 
 
+async def test_a_yes_after_an_earlier_no_takes_no_model_of_one_s_package(live: Live) -> None:
+    await live.consents.refuse(GUILD_ID, BEN, 10**17)
+    await own_model(live)
+    await live.consents.agree(GUILD_ID, BEN)
+    await live.channels.withdrawals.resume()
+    await look(live)
+    assert await names(live) == ["bens"]
+
+
+async def test_whoever_leaves_before_their_package_has_its_text_has_withdrawn(live: Live) -> None:
+    preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
+    look_for_authors = live.readings._look_for_authors
+
+    async def left(reader: Reader) -> None:
+        del live.world.guilds[GUILD_ID].members[BEN]  # without an event, as while the bot is off
+        await look_for_authors(reader)
+
+    live.patch.setattr(live.readings, "_look_for_authors", left)
+    live.press("ben", preview, "Train")
+    await live.until(lambda: live.showing("I found 0 characters"), "the end of the training")
+    answer = await live.consents.answer(GUILD_ID, BEN)
+    assert answer is not None
+    assert answer.state == "out"
+
+
 async def test_a_withdrawal_ends_a_training_on_one_s_package(live: Live) -> None:
     preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
     job = await entered(live, preview, "ben")
