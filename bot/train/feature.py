@@ -1,7 +1,5 @@
 """Sets up trainings: begun, shown while they learn, ended, and made again."""
 
-import asyncio
-
 from bot.channels.feature import Channels
 from bot.core import Core
 from bot.models.feature import Models
@@ -19,7 +17,7 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     registry = models.registry
     cards = TrainingCards(core=core, registry=registry, audience=models.audience, reading=channels.readings.card)
     uploads = Uploads(core)
-    await asyncio.to_thread(uploads.clear)
+    await uploads.clear()
     trainings = Trainings(core=core, registry=registry, cards=cards, readings=channels.readings, uploads=uploads)
     remaking = Remaking(
         core=core,

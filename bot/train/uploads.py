@@ -51,10 +51,11 @@ class Uploads:
     def folder(self) -> Path:
         return self.core.settings.data_dir.absolute() / "uploads"
 
-    def clear(self) -> None:
-        """Make the folder, without what a bot that was killed has left in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
+    async def clear(self) -> None:
+        """Make the folder; what a bot that was killed left in it goes once this one serves: another may still run."""
+        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        for left in await asyncio.to_thread(os.scandir, self.folder):
+            self.core.chores.add(_drop, Path(left))
 
     async def named(self, actor: Actor, name: str, options: ChatOptions) -> Corpus | ReadChat:
         """Return the text of a name, or the chat. Raises as `read` and `resolve`; UserError: `options` for no chat."""
@@ -85,7 +86,7 @@ class Uploads:
                 try:
                     return await self._read(folder, actor, files, options)
                 finally:
-                    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                    await _drop(folder)
 
     async def _read(
         self, folder: Path, actor: Actor, files: Sequence[discord.Attachment] | Path, options: ChatOptions
@@ -103,6 +104,10 @@ class Uploads:
         if answer.refusal is not None:
             raise UserError(*answer.refusal)
         return await asyncio.to_thread(_content, answer, folder)
+
+
+async def _drop(folder: Path) -> None:
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _saved(files: Sequence[discord.Attachment], folder: Path) -> tuple[tuple[str, Path], ...]:

@@ -257,6 +257,17 @@ async def test_a_reading_that_takes_too_long_or_dies_is_refused(live: Live) -> N
     assert list((live.bot.settings.data_dir / "uploads").iterdir()) == []
 
 
+async def test_what_a_killed_bot_left_goes_once_the_next_one_serves(live: Live) -> None:
+    """Until then another bot, which has the lock, may be reading there."""
+    left = live.bot.settings.data_dir / "uploads" / "tmp1"
+    left.mkdir()
+    async with Galvanic(live.bot.settings) as bot:
+        await uploads.Uploads(bot.core).clear()
+        assert left.exists()
+        bot.core.chores.start()
+        await live.until(lambda: not left.exists(), "a tidy folder")
+
+
 async def test_a_bomb_is_refused(live: Live) -> None:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
