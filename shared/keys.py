@@ -92,6 +92,9 @@ upload = _Key("bot:upload:{guild_id}:{sha256}")
 # (`shared.corpora.lines`). Expires.
 preview = _Key("bot:preview:{guild_id}:{user_id}")
 
+# Sorted set: key of a preview in a server -> when it was shown, in seconds since the epoch. Expires.
+previews = _Key("bot:previews:{guild_id}")
+
 # Hash: id of a reading of a channel -> id of its guild. It goes, with all of the reading, when no model and no training
 # names it.
 READINGS = "bot:readings"

@@ -160,7 +160,8 @@ class MemberDataService:
         for section in self.sections.values():
             await section.forget_member(user_id, guild_ids)
         for guild_id in guild_ids:
-            await redis_call(self.core.redis.delete(keys.preview(guild_id, user_id)))
+            await redis_call(self.core.redis.delete(key := keys.preview(guild_id, user_id)))
+            await redis_call(self.core.redis.zrem(keys.previews(guild_id), key))
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)

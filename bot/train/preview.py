@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import functools
 import secrets
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,7 @@ from shared.jobs import ModelId
 from shared.models import ModelRecord
 
 PREVIEW = r"(?P<preview>\d{1,20})"
+_MOST = 20  # chats that are kept for a server
 _LINE_CHARS = 160  # of a line that is shown
 _OTHERS_WORDS = "You are responsible for what others wrote elsewhere: ask them."
 _OWN_WORDS = "These are your own words. Until you share it, nobody but you can use the model."
@@ -122,13 +124,19 @@ class Previews:
             seed=secrets.randbits(64),
         )
         stored = about.model_dump_json(exclude={"chat": {"author_ids"}})  # who they are is kept nowhere
-        key = keys.preview(actor.guild_id, actor.user.id)
+        key, in_server = keys.preview(actor.guild_id, actor.user.id), keys.previews(actor.guild_id)
         async with self.core.redis.pipeline(transaction=True) as pipe:
             pipe.delete(key)
             pipe.hset(key, mapping={str(number): page for number, page in enumerate(pages)})
             pipe.hset(key, mapping={"id": str(about.preview_id), "about": stored})
             pipe.expire(key, keys.PREVIEW_TTL_S)
-            await redis_call(pipe.execute())
+            pipe.zadd(in_server, {key: time.time()})
+            pipe.expire(in_server, keys.PREVIEW_TTL_S)
+            pipe.zrange(in_server, 0, -1 - _MOST)
+            pipe.zremrangebyrank(in_server, 0, -1 - _MOST)
+            *_, oldest, _ = await redis_call(pipe.execute())
+        if oldest:
+            await redis_call(self.core.redis.delete(*oldest))
         await send(**await self._drawn(actor, about, pages), allowed_mentions=NOBODY)
 
     async def _refuse_members(self, actor: Actor, author_ids: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from simcord.backend.models import Interaction, Message
 
 from bot.app import Galvanic
-from bot.train import start, uploads
+from bot.train import preview as preview_of, start, uploads
 from playground.people import File
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -169,6 +169,15 @@ async def test_a_person_s_newest_chat_is_kept(live: Live) -> None:
     live.press("ada", second, "With invented names")
     await live.until(lambda: "> Paul says" not in text_of(second), "invented names")
     assert learned(await trained(live, second), PEOPLE) == [False, True, False]
+
+
+async def test_a_server_s_newest_chats_are_kept(live: Live) -> None:
+    live.patch.setattr(preview_of, "_MOST", 1)
+    theirs = await live.answered(live.send("!train", person="ben", files={"chat.json": telegram(*PEOPLE)}))
+    newest = await shown(live)
+    live.press("ben", theirs, "Train")
+    await live.until(lambda: live.whispered("ben", "This preview is over"), "a refusal")
+    assert await trained(live, newest)
 
 
 async def test_a_refused_training_can_be_begun_later(live: Live) -> None:
