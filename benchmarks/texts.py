@@ -10,11 +10,12 @@ import numpy as np
 from benchmarks.keys import SUITE
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
+from galvanic.read.formats import read_paths
 from galvanic.read.text import decode_text
 from galvanic.text import prepare
 from shared.corpora.corpus import Corpus
-from shared.corpora.sources import resolve
-from shared.settings import get_settings
+from shared.corpora.sources import in_folder, resolve
+from shared.settings import Settings, get_settings
 
 BOOK = "frankenstein"
 LAST_CHAPTER_BEFORE = "Chapter 10"
@@ -25,7 +26,16 @@ _PARAGRAPHS_AT_ONCE = 3_000
 
 def book() -> Corpus:
     """Return the book as the product finds it: from `CORPORA_DIR`, or downloaded once."""
-    return asyncio.run(resolve(BOOK, get_settings()))
+    return _named(BOOK, get_settings())
+
+
+def _named(name: str, settings: Settings) -> Corpus:
+    """Return a text of `CORPORA_DIR` or the catalogue. Raises UserError: there is none."""
+    if (path := in_folder(name, settings)) is None:
+        return asyncio.run(resolve(name, settings))
+    text, info, _ = read_paths([path])
+    assert isinstance(text, str)  # without a folder every file is read into memory
+    return Corpus(info, text)
 
 
 def book_lacking() -> str:
@@ -67,7 +77,7 @@ def measure_text(name: str = BOOK) -> str:
     settings = get_settings()
     if name != BOOK and settings.corpora_dir is not None:
         settings = settings.model_copy(update={"corpora_dir": settings.corpora_dir / "dev"})
-    corpus = asyncio.run(resolve(name, settings))
+    corpus = _named(name, settings)
     return processed(corpus.text, "char", corpus.info.hard_wrapped)
 
 

@@ -300,7 +300,9 @@ class Trainings:
         """Return the text of a name. Raises as `Uploads.named`; UserError: it is a chat, which is to be shown first."""
         content = await self.uploads.named(actor, name, ChatOptions())
         if not isinstance(content, Corpus):
-            raise UserError(f"`{name}` is a chat now.", "Name it after `train`, which shows it first.")
+            prefix = await self.core.servers.prefix(actor.guild_id)
+            again = as_typed(prefix, "train", "source", name)
+            raise UserError(f"`{name}` is a chat now.", f"`{again}` shows it first.")
         return content
 
     # ------------------------------------------------------------------ entering

@@ -69,7 +69,7 @@ async def test_ones_own_words_go_on_for_all_to_see(live: Live, worker: StandIn) 
     said = live.send("the tide " * 200, person="ben")
     call(live, "ben", said, CONTINUE)
     job = await live.job(job_id := await worker.asked(live), GenerateJob)
-    assert job.seed == ("the tide " * 200).strip()[-1_000:]
+    assert job.seed == ("the tide " * 111).strip()  # the whole words of the last 1,000 characters
     assert (job.shown, job.author_id, job.from_line) == (len("the tide " * 13) - 1, None, False)
     await done(live, worker, job_id, generated(seed=job.seed, text=TEXT))
     assert "… " in text_of(await live.until(lambda: live.showing(TEXT), "the text"))
