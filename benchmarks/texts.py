@@ -1,6 +1,5 @@
 """The texts of the benchmark: the book that the tutorial used, and the suite."""
 
-import asyncio
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,11 @@ import numpy as np
 from benchmarks.keys import SUITE
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
-from galvanic.read.formats import read_paths
 from galvanic.read.text import decode_text
 from galvanic.text import prepare
 from shared.corpora.corpus import Corpus
-from shared.corpora.sources import in_folder, resolve
 from shared.settings import Settings, get_settings
+from worker.cli import named_text
 
 BOOK = "frankenstein"
 LAST_CHAPTER_BEFORE = "Chapter 10"
@@ -30,10 +28,7 @@ def book() -> Corpus:
 
 
 def _named(name: str, settings: Settings) -> Corpus:
-    """Return a text of `CORPORA_DIR` or the catalogue. Raises UserError: there is none."""
-    if (path := in_folder(name, settings)) is None:
-        return asyncio.run(resolve(name, settings))
-    text, info, _ = read_paths([path])
+    text, info, _ = named_text(name, settings)
     assert isinstance(text, str)  # without a folder every file is read into memory
     return Corpus(info, text)
 

@@ -8,7 +8,6 @@ same folder, random seed and passes give the same starter on the same machine.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import csv
 import hashlib
 import math
@@ -31,8 +30,7 @@ from galvanic.text.vocabulary import to_points
 from galvanic.units import count
 from shared.blocklist import Blocklist, default_entries
 from shared.corpora.catalogue import catalogue
-from shared.corpora.sources import resolve
-from shared.settings import get_settings
+from worker.cli import named_text
 
 STARTER = Path(__file__).parents[1] / "galvanic" / "starter.safetensors"
 UNITS, EMBEDDING, STREAMS, LENGTH = 768, 64, 128, 64
@@ -171,13 +169,10 @@ class Apart:
 
 def kept_apart(folders: Sequence[Path]) -> Apart:
     """The catalogue's texts, as far as they can be had here, and those of folders."""
-    settings, texts = (
-        get_settings(),
-        [path.read_text("utf-8") for top in folders for path in sorted(top.rglob("*.txt"))],
-    )
+    texts = [path.read_text("utf-8") for top in folders for path in sorted(top.rglob("*.txt"))]
     for entry in catalogue():
         try:
-            texts.append(asyncio.run(resolve(entry.name, settings)).text)
+            texts.append(str(named_text(entry.name).source))
         except UserError:
             print(f"not compared with {entry.full_title}, which can't be had here", file=sys.stderr)
     return Apart(texts)

@@ -12,7 +12,7 @@ from shared.corpora.sources import UnknownText, in_folder, names, resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.presence import health_command
-from shared.settings import get_settings, read_settings
+from shared.settings import Settings, get_settings, read_settings
 from worker import hardware
 
 
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def register(cli: Cli) -> None:
-    cli.named = _named
+    cli.named = named_text
     cli.limits = lambda: get_settings().train_limits
     cli.length = lambda: get_settings().generate_length
     cli.add("doctor", "Check this installation, and say what to do where it cannot work as it should.", _doctor)
@@ -35,9 +35,9 @@ def register(cli: Cli) -> None:
     health.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
 
 
-def _named(name: str) -> FileText:
+def named_text(name: str, settings: Settings | None = None) -> FileText:
     """Return a text of `CORPORA_DIR` or the catalogue. Raises UserError: there is none, or it can't be had."""
-    settings = get_settings()
+    settings = settings or get_settings()
     if (path := in_folder(name, settings)) is not None:
         return read_paths([path])
     try:
