@@ -6,13 +6,13 @@ import functools
 import secrets
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import discord
 from pydantic import BaseModel
 
-from bot.background import redis_call
+from bot.background import redis_call, reserve
 from bot.channels.consent import Consents
 from bot.channels.pages import ReadText, agreed_lines, read_text
 from bot.channels.reading import ReadingPlan
@@ -86,6 +86,10 @@ class Previews:
     core: Core
     trainings: Trainings
     sources: Sources
+    _beginning: set[str] = field(init=False, default_factory=set)
+    """Previews whose training is being begun."""
+    _refused: set[str] = field(init=False, default_factory=set)
+    """Previews whose training could not be begun, or was taken back: the next press asks for another one."""
 
     def register(self, components: Components) -> None:
         add = functools.partial(components.add, arguments=f"{PREVIEW}:{USER}", how="update", owner=True)
@@ -155,14 +159,26 @@ class Previews:
     async def _train(self, press: Press) -> None:
         """Begin a training on what is shown. Pressed twice, it is the same training."""
         require_all(press.interaction.app_permissions, press.interaction.channel)
-        about, pages = await self._stored(press)
-        actor = dataclasses.replace(press.actor, request_id=about.preview_id)
-        send = channel_of(press.interaction).send
+        with reserve(self._beginning, press["preview"]) as is_first:
+            if not is_first:
+                return
+            about, pages = await self._stored(press)
+            actor = press.actor
+            if press["preview"] not in self._refused:  # an earlier run of the bot may have begun it already
+                actor = dataclasses.replace(actor, request_id=about.preview_id)
+            try:
+                await self._begin(actor, about, pages, channel_of(press.interaction).send)
+            except Exception:
+                self._refused.add(press["preview"])
+                raise
+            self._refused.discard(press["preview"])
+            await self._close(press, "Its training has a card of its own.")
+
+    async def _begin(self, actor: Actor, about: Preview, pages: Sequence[bytes], send: Send) -> None:
         if about.is_elsewhere:
             await self.trainings.begin(actor, functools.partial(self._request, actor, about, pages), send)
         else:
             await self.trainings.begin_channel(actor, functools.partial(self._plan, actor, about, pages), send)
-        await self._close(press, "Its training has a card of its own.")
 
     async def _request(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> TrainRequest:
         corpus = await asyncio.to_thread(_corpus, about, pages)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from simcord.backend.models import Interaction, Message
 
 from bot.app import Galvanic
@@ -20,7 +21,7 @@ from shared import keys
 from shared.jobs import TrainJob
 from tests.bot.channels import members_of, names
 from tests.bot.live import Live, text_of
-from tests.bot.previews import jobs, own_model, pressed, shown, text, trained, usable
+from tests.bot.previews import entered, jobs, own_model, pressed, shown, text, trained, usable
 from tests.driver import BOT_TOKEN
 from tests.exports import WORDS, channel_export, learned, package, telegram
 
@@ -142,6 +143,34 @@ async def test_pressed_twice_it_is_one_training(live: Live) -> None:
     await live.until(lambda: live.showing("job t-"), "the card")
     await live.handled()
     assert len(await jobs(live)) == len(live.shown("job t-")) == 1
+
+
+async def test_pressed_twice_and_refused_nothing_is_lost(live: Live) -> None:
+    preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
+    live.patch.setattr(start, "MOST_OWN", 0)
+    live.press("ben", preview, "Train")
+    live.press("ben", preview, "Train")
+    await live.until(lambda: live.whispered("ben", "of your own words"), "a refusal")
+    await live.handled()
+    live.patch.setattr(start, "MOST_OWN", 1)
+    assert "I said" in await text(live, (await entered(live, preview, "ben")).job_id)
+
+
+async def test_what_redis_did_not_take_can_be_begun_again(live: Live) -> None:
+    preview = await shown(live)
+    submit = live.core.jobs.submit_train
+
+    async def unsure(job: TrainJob, *others: Any) -> Any:
+        """The reply is lost, and what was entered is taken back."""
+        live.patch.setattr(live.core.jobs, "submit_train", submit)
+        await submit(job, *others)
+        await live.core.jobs.roll_back(job.job_id)
+        raise redis.ConnectionError
+
+    live.patch.setattr(live.core.jobs, "submit_train", unsure)
+    live.press("ada", preview, "Train")
+    await live.until(lambda: live.whispered("ada", "can't be reached"), "a refusal")
+    assert await trained(live, preview)
 
 
 async def test_what_was_cancelled_or_has_expired_is_not_learned(live: Live) -> None:
