@@ -195,8 +195,11 @@ def _find_text(
     if isinstance(text, str) and (len(text) > _LONGEST_NAME or "\n" in text):
         refuse_for_text(options)
         return text, of_memory(text).info(name or "text", name or "text", "file")
-    paths = [Path(path) for path in ([text] if isinstance(text, str | Path) else text)]
-    if not paths or not all(path.exists() for path in paths):
-        raise UserError(f"There is no text file {text}.", "Give the path of a file, or a text of several lines.")
-    source, info, _ = read_paths(paths, workdir, options)
+    names = [text] if isinstance(text, str | Path) else text
+    if not names or not all(name and Path(name).exists() for name in names):  # an empty path would be this folder
+        raise UserError(
+            f"There is no text file {text or '``'}.",
+            "Give the path of a file, or a text of several lines.",
+        )
+    source, info, _ = read_paths(list(map(Path, names)), workdir, options)
     return source, info.model_copy(update={"name": name}) if name else info

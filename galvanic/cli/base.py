@@ -47,14 +47,17 @@ class Cli:
 
         Raises UserError if there is no such text, or the files are no text.
         """
-        paths = [Path(name) for name in names]
-        if all(path.exists() for path in paths):
-            return read_paths(paths, workdir, options)
-        name = next(name for name, path in zip(names, paths, strict=True) if not path.exists())
+        lacking = [name for name in names if not (name and Path(name).exists())]  # an empty path would be this folder
+        if not lacking:
+            return read_paths(list(map(Path, names)), workdir, options)
+        name = lacking[0]
         if "://" in name:
             raise UserError("Links are not fetched.", "Download the file, and give its path.")
-        if len(paths) > 1 or Path(name).suffix or len(Path(name).parts) > 1:
-            raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
+        if not name or len(names) > 1 or Path(name).suffix or len(Path(name).parts) > 1:
+            raise UserError(
+                f"There is no text file {name or '``'}.",
+                "Give the path of a file, or a name from the catalogue.",
+            )
         refuse_for_text(options or ChatOptions())
         return self.named(name)
 

@@ -197,6 +197,7 @@ def test_options_out_of_range_name_themselves(
         (("train", "{text}", "--out", "{model}"), "is there already"),
         (("export", "{model}", "{model}"), "add --force to replace that model"),
         (("train", "missing.txt", "--out", "{new}"), "no text file"),
+        (("train", "", "--out", "{new}"), "no text file ``"),
         (("train", "no-such-name", "--out", "{new}"), "one of these names: alice, amor-de-perdicao, "),
         (("train", "alice", "--out", "{new}", "--only", "Ada, Ben"), "`--only` is for chats"),
         (("train", "https://example.org/book.txt", "--out", "{new}"), "Download the file, and give its path"),

@@ -45,6 +45,8 @@ def test_a_model_shows_itself_in_a_notebook() -> None:
     ("call", "problem"),
     [
         (lambda: galvanic.train("no-such-file.txt"), "no text file"),
+        (lambda: galvanic.train(""), "no text file ``"),
+        (lambda: galvanic.train([]), "no text file"),
         (lambda: galvanic.train(["no-such-file.txt", Path(__file__)]), "no text file"),
         (lambda: galvanic.train(SENTENCE * 99 + "\n", only=["Ada"]), "`--only` is for chats"),
         (lambda: galvanic.train(SENTENCE * 99 + "\n", units=1), "`units`: must be greater"),
