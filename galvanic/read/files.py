@@ -115,7 +115,7 @@ def files_at(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
     for path in paths:
         if not path.is_dir():
             if path.exists() and not path.is_file():  # a pipe or a device, which can't be read twice
-                raise OSError(errno.EINVAL, "it is no file")
+                raise OSError(errno.EINVAL, "it is no file", str(path))
             yield path.name, path
             continue
         for file in sorted(path.rglob("*")):

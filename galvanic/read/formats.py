@@ -80,7 +80,8 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
         chat = content if isinstance(content, Chat) else None
         text = chat_text(content, options, workdir) if isinstance(content, Chat) else content
     except OSError as error:
-        raise UserError(f"{paths[0]} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
+        problem = f"{error.filename or paths[0]} cannot be read: {error.strerror}."
+        raise UserError(problem, "Give files that can be read.") from error
     info = text.info(path.stem, name, "file", hard_wrapped=False if chat else None)
     return FileText(text.body, info, chat)
 
