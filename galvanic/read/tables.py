@@ -65,7 +65,8 @@ def _csv_rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]
     text_lines = lines(file)
     first_line = next(filter(str.strip, text_lines), "")
     delimiter = max(_DELIMITERS, key=first_line.count)
-    reader = csv.DictReader(itertools.chain([first_line], text_lines), delimiter=delimiter, skipinitialspace=True)
+    header = delimiter.join(map(str.rstrip, first_line.split(delimiter))) + "\n"  # a name ends with no space
+    reader = csv.DictReader(itertools.chain([header], text_lines), delimiter=delimiter, skipinitialspace=True)
     while True:
         try:
             row = next(reader, None)
