@@ -19,7 +19,7 @@ from galvanic.read.text import Text
 from tests.galvanic.read.reading import lines
 
 WHATSAPP = "[29.05.19, 15:04:11] Ada: Good day\n[29.05.19, 15:05:12] Ben: Good night\n"
-SIGNAL = "[2019-05-29 15:04] Cleo: Hello there\n[2019-05-29 15:05] Me: Hello you\n"
+SIGNAL = "[2019-05-29, 15:04] Cleo: Hello there\n[2019-05-29, 15:05] Me: Hello you\n"
 TELEGRAM_MESSAGE = {"type": "message", "date": "2024-01-15T10:30:00", "from": "Dan", "text": "Hm"}
 TELEGRAM = json.dumps({"name": "Dan", "type": "personal_chat", "id": 5, "messages": [TELEGRAM_MESSAGE]})
 IRC = "[10:11] <Ada> Good day\n[10:12] *** Ben joins\n"
