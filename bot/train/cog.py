@@ -75,8 +75,8 @@ class Training(commands.Cog):
     async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
         """Train a model on a text from the catalogue, on attached files, or on a channel.
 
-        Attach texts, books, or the export of a chat, up to ten files. Of a chat I first show what I would learn, and
-        you begin it with a button. `--only` and `--without` choose people; `--text-column` reads any table.
+        Attach texts, books, or the export of a chat, up to ten files. I first show what I would learn of a chat, and
+        you begin with a button. `--only` and `--without` choose its people; `--text-column` has me learn a table.
 
         I learn from a channel only where the server's admins allow it, and only from members who agreed; with `@me`
         before it, only from your messages, and the model is yours alone until you share it.
@@ -108,14 +108,14 @@ class Training(commands.Cog):
                 "You named a text and attached a file.", f"Leave out {code(flags.source)} or the file. {further}"
             )
         if train_options.is_more(flags):
-            refuse_for_text(train_options.of_chat(flags))
+            refuse_for_text(train_options.chat_options(flags))
             parent = await self.trainings.registry.choose(actor.viewer, flags.parent)
             options = train_options.chosen(flags, self.core.settings, parent)
             await self.trainings.begin_more(actor, parent, options, ctx.send)
             return
         own = own_channel(flags.source or "", actor.user.id)
         if own is not None or is_channel(flags.source or ""):
-            refuse_for_text(replace(train_options.of_chat(flags), speakers=False))
+            refuse_for_text(replace(train_options.chat_options(flags), speakers=False))
             plan = functools.partial(self._plan, actor, flags, own)
             await self.trainings.begin_channel(actor, plan, ctx.send)
         else:
@@ -144,7 +144,7 @@ class Training(commands.Cog):
 
     async def _content(self, actor: Actor, files: Sequence[discord.Attachment], flags: TrainFlags) -> Corpus | ReadChat:
         """Read attached files, or the text of a name. Raises UserError: there is none, or it can't be learned."""
-        chat_options = train_options.of_chat(flags)
+        chat_options = train_options.chat_options(flags)
         if files:
             return await self.uploads.read(actor, files, chat_options)
         assert flags.source is not None

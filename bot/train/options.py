@@ -39,14 +39,12 @@ class TrainFlags(Options):
     learning_rate: float | None = option(TrainOptions, "learning_rate")
     random_seed: int | None = option(TrainOptions, "random_seed")
     speakers: bool = commands.flag(
-        default=False, description="For a channel or a chat: begin each line with an invented name for its speaker"
+        default=False, description="For a channel or a chat: begin each line with an invented name for its author"
     )
     only: str | None = commands.flag(default=None, description="Of a chat, only these people: Ada,Ben")
     without: str | None = commands.flag(default=None, description="Of a chat, all but these people: Ada,Ben")
-    text_column: str | None = commands.flag(
-        default=None, description="For a table (CSV or JSON lines): the column of what was said"
-    )
-    speaker_column: str | None = commands.flag(default=None, description="For a table: the column of who said it")
+    text_column: str | None = commands.flag(default=None, description="For a table (CSV, JSON): the column of words")
+    speaker_column: str | None = commands.flag(default=None, description="For a table: the column of authors")
 
 
 def check(flags: TrainFlags, settings: Settings) -> None:
@@ -74,8 +72,8 @@ def check(flags: TrainFlags, settings: Settings) -> None:
         )
 
 
-def of_chat(flags: TrainFlags) -> ChatOptions:
-    """Return what somebody wants of a chat."""
+def chat_options(flags: TrainFlags) -> ChatOptions:
+    """Return the options for a chat."""
     only, without = typed_names(flags.only or ""), typed_names(flags.without or "")
     return ChatOptions(only, without, flags.speakers, flags.text_column or "", flags.speaker_column or "")
 

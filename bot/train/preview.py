@@ -42,7 +42,7 @@ _MOST = 20  # chats that are kept for a server
 _LINE_CHARS = 160  # of a line that is shown
 _OTHERS_WORDS = "You are responsible for what others wrote elsewhere: ask them."
 _OWN_WORDS = "These are your own words. Until you share it, nobody but you can use the model."
-_AGREED_WORDS = "Of this server only the messages of members who agreed are learned."
+_AGREED_WORDS = "Only messages of members who agreed are learned."
 _NOT_AGREED = "messages of members who haven't agreed"
 # Change, or drop, a preview that is still this one. KEYS: a person's. ARGV: its id, what was chosen or nothing.
 _CHANGE = """
@@ -151,7 +151,7 @@ class Previews:
             if guild is None or too_many or await member_in(guild, discord.Object(author_id)) is not None:
                 raise UserError(
                     "Members of this server may write there. The file doesn't say where, so I can't tell who agreed.",
-                    "Export the channel as JSON.",
+                    "Export the channel as JSON, or leave them out with `--without`.",
                 )
 
     # ------------------------------------------------------------------ what is pressed

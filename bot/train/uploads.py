@@ -75,7 +75,7 @@ class Uploads:
         """
         if not isinstance(files, Path) and (size := sum(file.size for file in files)) > MOST_BYTES:
             raise UserError(
-                f"You attached {size / MEGABYTE:,.0f} MB; I take {MOST_BYTES / MEGABYTE:,.0f} MB.",
+                f"You attached {size / MEGABYTE:,.0f} MB; I take {MOST_BYTES / MEGABYTE:,.0f} MB at most.",
                 f"Send a part, or a .zip. {COMMAND_LINE}",
             )
         with reserve(self._waiting, str(actor.user.id)) as is_first:

@@ -66,7 +66,7 @@ def _add_engine(cli: Cli) -> None:
     people = "whose messages are {}: names as in the chat, with commas between them"
     chat.add_argument("--only", type=typed_names, default=(), metavar="NAMES", help=people.format("learned"))
     chat.add_argument("--without", type=typed_names, default=(), metavar="NAMES", help=people.format("left out"))
-    chat.add_argument("--speakers", action="store_true", help="begin each line with an invented name of its author")
+    chat.add_argument("--speakers", action="store_true", help="begin each line with an invented name for its author")
     column = "the column of a table, or the field of JSON lines, that holds {}"
     chat.add_argument("--text-column", default="", metavar="NAME", help=column.format("the text"))
     chat.add_argument("--speaker-column", default="", metavar="NAME", help=column.format("who wrote it"))

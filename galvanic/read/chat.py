@@ -139,7 +139,7 @@ def refuse_for_text(options: ChatOptions) -> None:
     for name, value in asdict(options).items():
         if value:
             option = f"`--{name.replace('_', '-')}`"
-            raise UserError(f"{option} is for chats, and this is none.", "Leave it out, or give a chat.")
+            raise UserError(f"{option} is for chats in files.", "Leave it out, or give the file of a chat.")
 
 
 @dataclass(eq=False, repr=False)
@@ -183,7 +183,7 @@ class Chat:
                 self.speakers.append(Speaker(name, message.author_id))
                 if number == MOST_SPEAKERS:
                     raise UserError(
-                        f"More than {MOST_SPEAKERS:,} people write there, which is no chat.",
+                        f"More than {MOST_SPEAKERS:,} people write there: that is no chat.",
                         "If it is a table, name another column of speakers, or none.",
                     )
             self.speakers[number].messages += 1
@@ -215,8 +215,8 @@ class Chat:
 
     def chosen(self, options: ChatOptions) -> set[int]:
         """Return the numbers of the people whose lines are to be learned. Raises UserError: nobody's, or unknown."""
-        chosen = self._called(options.only) if options.only else set(range(len(self.speakers)))
-        chosen -= self._called(options.without)
+        chosen = self._people_called(options.only) if options.only else set(range(len(self.speakers)))
+        chosen -= self._people_called(options.without)
         if not chosen:
             raise UserError("Nothing of that chat would be left.", "Leave out `--only` or `--without`.")
         return chosen
@@ -227,7 +227,7 @@ class Chat:
             if number in chosen:
                 yield f"{line_by(self.invented[number], line) if speakers else line}\n"
 
-    def _called(self, names: Sequence[str]) -> set[int]:
+    def _people_called(self, names: Sequence[str]) -> set[int]:
         """Return the numbers of people by their names, however these are capitalised, or ids."""
         by_name = dict[str, set[int]]()
         for number, speaker in enumerate(self.speakers):

@@ -56,7 +56,7 @@ class Files:
         if not self._sources:
             raise UserError("There is no file to read.", "Give a file with some text in it.")
         if len(self._sources) > MOST_FILES:
-            raise UserError(f"These are more than {MOST_FILES:,} files.", "Give a part of them.")
+            raise UserError(f"There are more than {MOST_FILES:,} files.", "Give a part of them.")
 
     def _keep(self, path: str, source: FileSource) -> str:
         """Keep a file by its path, or by another one if that is taken; return it."""

@@ -52,7 +52,7 @@ DOCUMENTS: tuple[DocumentFormat, ...] = (EPUB, WORD, PDF, MARKDOWN, HTML, SUBTIT
 
 
 class FileText(NamedTuple):
-    """A text of files. `source`: the text, or its path in UTF-8. `chat`: that it was made of, if it is one."""
+    """A text of files. `source`: the text, or its path in UTF-8. `chat`: the one that it was made of, if any."""
 
     source: str | Path
     info: CorpusInfo

@@ -18,7 +18,7 @@ _LEVEL = re.compile(r".{0,80}\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRI
 
 
 def beginning(file: BinaryIO) -> str:
-    """Return the text at a file's beginning, as `head_text`; it is still to be read."""
+    """Return the text at a file's beginning, as `head_text`, and go back to the beginning."""
     return head_text(_peek(file))
 
 

@@ -30,7 +30,7 @@ LISTED = 25  # people who can be chosen: Discord's limit on a menu
 MOST_ASKED = 100  # people of a chat whom the bot asks Discord about; with more, it is refused
 _PAGE_LINES, _PAGE_CHARS = 1_000, 200_000  # of a page, which the bot unpacks at once
 _NOT_CHOSEN = "messages of people whom you left out"
-COMMAND_LINE = "On the command line, `galvanic train FILE` takes files of any size."
+COMMAND_LINE = "On the command line, `galvanic train FILE` takes up to 2,000 MB."
 
 
 class Request(BaseModel, frozen=True):
@@ -70,9 +70,9 @@ class ChatFacts(BaseModel, frozen=True):
         listed: the people with the most messages.
         left_out: what is not learned, in words for people, and how often.
         is_own: all of it was written by the person who asked, as Discord's data package says.
-        channel_id: the channel of the server where it was asked for that it was exported from; 0: it is of elsewhere.
+        channel_id: the channel that it was exported from, if that is of the server where it was asked for; else 0.
         last_id: the highest id of a message; 0: they have none.
-        author_ids: of other people, Discord's ids, if the file doesn't say in which server they wrote.
+        author_ids: Discord's ids of the other people, if the file doesn't say in which server they wrote.
     """
 
     title: str
@@ -163,7 +163,7 @@ def _pages(chat: Chat, chosen: set[int], authors: list[int], request: Request) -
 
 
 def _channel(chat: Chat, request: Request) -> int:
-    """Return the channel of the server where it was asked for that a chat is of; 0: it is of elsewhere.
+    """Return the channel that a chat was exported from, if that is of the server where it was asked for; else 0.
 
     Raises UserError: nobody can tell whether the members of that server agreed, or not all of them were chosen.
     """
@@ -185,15 +185,15 @@ def _channel(chat: Chat, request: Request) -> int:
         )
     if request.options.only or request.options.without:
         raise UserError(
-            "Of this server's channels, all members who agreed are learned.", "Leave out `--only` and `--without`."
+            "A channel of this server is learned from all members who agreed.", "Leave out `--only` and `--without`."
         )
     return channel_ids.pop()
 
 
 def _too_large(request: Request) -> UserError:
     return UserError(
-        f"More than {request.most_bytes / MEGABYTE:g} MB of text would be learned, the most that I take.",
-        f"Give a part of it, or of a chat only some people (`--only`). {COMMAND_LINE}",
+        f"There is more than {request.most_bytes / MEGABYTE:g} MB of text, the most that I learn at once.",
+        f"Send a part, or choose people of a chat with `--only`. {COMMAND_LINE}",
     )
 
 

@@ -317,7 +317,7 @@ async def test_an_export_without_a_server_may_have_no_other_member_s_words(live:
     rows = [f"{(ADA, 10**17)[n % 2]},{('ada', 'Vera')[n % 2]},2024-01-01,{n} {WORDS.format(n)},," for n in range(80)]
     table = "\r\n".join(("AuthorID,Author,Date,Content,Attachments,Reactions", *rows)).encode()
     refusal = await live.ask("!train", person="ben", files={"lab.csv": table})
-    assert "I can't tell who agreed.**\nExport the channel as JSON." in refusal
+    assert "I can't tell who agreed.**\nExport the channel as JSON" in refusal
     assert not [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
     assert "**40 messages** by 1 person" in await live.ask(
         "!train --without ada", person="ben", files={"lab.csv": table}

@@ -1,4 +1,10 @@
-"""Books, pages and subtitles: what is learned of them, and files that are damaged, locked or hostile."""
+"""Books, pages and subtitles: what is learned of them, and files that are damaged, locked or hostile.
+
+The layouts: EPUB 3.3 (https://www.w3.org/TR/epub-33/) with the guide of EPUB 2; HTML (https://html.spec.whatwg.org);
+Markdown (https://spec.commonmark.org/0.31.2/) with GitHub's tables; Word (ECMA-376, as python-docx writes it); PDF (ISO
+32000, by matplotlib and pypdf); SubRip (https://wiki.videolan.org/SubRip/), WebVTT (https://www.w3.org/TR/webvtt1/) and
+Aegisub's ASS.
+"""
 
 import contextlib
 import io
@@ -52,7 +58,7 @@ WORDS = "The lamp burned low, and nobody spoke of the sea that night. "
 
 
 def epub(**changed: str | bytes) -> bytes:
-    """A book as EPUB 3.3 has it (https://www.w3.org/TR/epub-33/); `changed`: its members, `OEBPS_x` for a path."""
+    """A book. `changed`: its members, `OEBPS_x` for a path."""
     members: dict[str, str | bytes] = {
         "mimetype": "application/epub+zip",
         "META-INF/container.xml": CONTAINER,
@@ -310,7 +316,6 @@ Dialogue: 0,0:00:05.00,0:00:06.00,Default,,0,0,0,,{\\p1}m 0 0 l 100 0 100 100{\\
 
 @pytest.mark.parametrize("source", [SRT, VTT, ASS, SRT.replace("\n", "\r\n")])
 def test_subtitles_are_what_is_spoken(source: str) -> None:
-    """The layouts: https://wiki.videolan.org/SubRip/, https://www.w3.org/TR/webvtt1/ and Aegisub's of ASS."""
     assert text_of(source.encode()) == "The lamp burned low.\n- Who is there?\n- Nobody.\n"
 
 
