@@ -115,7 +115,7 @@ def chat_text(chat: Chat, options: ChatOptions, workdir: Path | None = None) -> 
 def _read_chat(files: Files, options: ChatOptions) -> Chat | None:
     """Read files as a chat, in their order; None: none of them is one."""
     if options.speaker_column and not options.text_column:
-        raise UserError("`--speaker-column` needs `--text-column`.", "Name the column of what was said, too.")
+        raise UserError("`--speaker-column` needs `--text-column`.", "Name the column of the words, too.")
     for folder in FOLDERS:
         if folder.recognises(files.paths):
             chat = Chat(folder.name, own=folder.own)
