@@ -19,6 +19,7 @@ from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources
 from bot.components import USER, Components, Press, button, menu, view
 from bot.core import Core
+from bot.jobs.client import TRAINING
 from bot.responder import channel_of
 from bot.servers.access import Actor, member_in, require_all
 from bot.train.start import Trainings, TrainRequest
@@ -89,7 +90,7 @@ class Previews:
     _beginning: set[str] = field(init=False, default_factory=set)
     """Previews whose training is being begun."""
     _refused: set[str] = field(init=False, default_factory=set)
-    """Previews whose training could not be begun, or was taken back: the next press asks for another one."""
+    """Previews whose training could not be begun. If Redis knows it all the same, it was taken back."""
 
     def register(self, components: Components) -> None:
         add = functools.partial(components.add, arguments=f"{PREVIEW}:{USER}", how="update", owner=True)
@@ -163,9 +164,9 @@ class Previews:
             if not is_first:
                 return
             about, pages = await self._stored(press)
-            actor = press.actor
-            if press["preview"] not in self._refused:  # an earlier run of the bot may have begun it already
-                actor = dataclasses.replace(actor, request_id=about.preview_id)
+            actor = dataclasses.replace(press.actor, request_id=about.preview_id)
+            if press["preview"] in self._refused and await self.core.jobs.load(f"{TRAINING}{about.preview_id}"):
+                actor = press.actor  # for another training
             try:
                 await self._begin(actor, about, pages, channel_of(press.interaction).send)
             except Exception:

@@ -146,6 +146,7 @@ async def test_pressed_twice_it_is_one_training(live: Live) -> None:
 
 
 async def test_pressed_twice_and_refused_nothing_is_lost(live: Live) -> None:
+    live.bot.settings.train_cooldown_s = 600
     preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
     live.patch.setattr(start, "MOST_OWN", 0)
     live.press("ben", preview, "Train")
