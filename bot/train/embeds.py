@@ -85,7 +85,10 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
         )
     else:
         embed = _unfinished(job, state, context)
-    extent = "" if job.is_unread else job.corpus.extent
+    if state.finished is not None:
+        extent = state.finished.model.corpus_extent  # a worker finds out the language of a chat
+    else:
+        extent = "" if job.is_unread else job.corpus.extent
     return embed.set_footer(text=", ".join(filter(None, [job.options.recipe, extent, f"job {job.job_id}"])))
 
 

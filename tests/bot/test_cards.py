@@ -131,6 +131,8 @@ def test_before_it_begins_a_card_tells_what_will_be_used(options: TrainOptions, 
 def test_a_card_names_the_language_of_its_text() -> None:
     job = train_job(corpus=corpus(language="fi"))
     assert card(TrainingState(), job).footer.text == "char, 12,345 characters, Finnish, job t-1"
+    learned = finished(model=record(corpus=corpus(language="fr")))  # a chat's is found out by the worker
+    assert card(view_of(learned)).footer.text == "char, 12,345 characters, French, job t-1"
 
 
 def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
