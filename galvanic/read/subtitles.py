@@ -11,7 +11,7 @@ from galvanic.read.text import decode_text
 
 _BEGIN = re.compile(r"\s*+(?:\d+[ \t]*\n\d+:\d\d:\d\d[,.]\d{1,3} *--> |WEBVTT\b|\[Script Info\])")
 # The lines between times and an empty line, or the next one's number and times.
-_CUE = re.compile(r"^.*-->.*\n?((?:(?!(?:\d+[ \t]*\n)?.*-->).*\S.*\n?)*)", re.MULTILINE)
+_CUE = re.compile(r"^.*-->.*\n?((?:(?!(?:\d+[ \t]*\n)?.*-->).*\S.*\n?)*+)", re.MULTILINE)
 _ASS = re.compile(r"^Dialogue:[^,\n]*,([^,\n]*),(?:[^,\n]*,){7}(.*)", re.MULTILINE)  # its begin and words
 _ASS_BREAK = re.compile(r"\\[Nn]")
 # Drawings, then italics, times of words and positions.

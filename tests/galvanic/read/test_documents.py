@@ -11,6 +11,7 @@ import io
 import random
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -317,6 +318,16 @@ Dialogue: 0,0:00:05.00,0:00:06.00,Default,,0,0,0,,{\\p1}m 0 0 l 100 0 100 100{\\
 @pytest.mark.parametrize("source", [SRT, VTT, ASS, SRT.replace("\n", "\r\n")])
 def test_subtitles_are_what_is_spoken(source: str) -> None:
     assert text_of(source.encode()) == "The lamp burned low.\n- Who is there?\n- Nobody.\n"
+
+
+def test_a_subtitle_of_very_many_lines_takes_little_memory() -> None:
+    source = b"1\n00:00:01,000 --> 00:00:02,000\n" + b"a\nb\n" * 100_000
+    tracemalloc.start()
+    try:
+        assert len(text_of(source)) == 400_000
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
 
 
 MARKDOWN = """---
