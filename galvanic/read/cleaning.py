@@ -197,6 +197,7 @@ def _referred(found: re.Match[str]) -> str:
     """Return the word for what is referred to, apart from the words beside it."""
     kind, text = str(found.lastgroup), found.string
     word = f"/{found['command']}" if kind == "command" else _WORDS[kind]
-    before, after = text[: found.start()][-1:], text[found.end() :][:1]
+    # Two characters: all text before and behind, copied at each reference, would take hours in a very long message.
+    before, after = text[max(0, found.start() - 1) : found.start()], text[found.end() : found.end() + 1]
     apart = before.isalnum() or before == ">", after.isalnum()
     return f"{' ' * apart[0]}{word}{' ' * apart[1]}"
