@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,7 +145,7 @@ class Delivery(Service):
 
     def follow(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         """Keep the card (channel id, message id) of a training current until its end; None posts a new one."""
-        self._in_background(job, self._show(job, card))
+        self._in_background(job, functools.partial(self._show, job, card))
 
     async def end_of(self, job: Asked, timeout_s: float, otherwise: Failed) -> Event:
         """Wait for the final event of a job; `otherwise` if there was none in time, and the job was given up.
@@ -216,7 +216,7 @@ class Delivery(Service):
         otherwise = _too_slow()
         if job.job_id not in self._asking:  # one that was asked for in this run is reserved
             otherwise = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
-        self._in_background(job, self._deliver_late(job, event, otherwise))
+        self._in_background(job, functools.partial(self._deliver_late, job, event, otherwise))
 
     async def _deliver_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
         """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is dropped."""
@@ -262,16 +262,15 @@ class Delivery(Service):
 
     # ------------------------------------------------------------------ in the background
 
-    def _in_background(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, job: Job, work: Callable[[], Awaitable[None]]) -> None:
         if job.job_id in self.in_background or self.stopped:
-            work.close()
             return
         self.in_background.add(job.job_id)
 
         async def deliver() -> None:
             try:
                 with job_context(job):
-                    await work
+                    await work()
             finally:
                 self.in_background.discard(job.job_id)
 

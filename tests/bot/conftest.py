@@ -98,7 +98,7 @@ def text_again(queue: JobClient, settings: Settings) -> TextAgain:
     servers = GuildSettingsStore(settings, queue._redis)
     core = cast(Core, SimpleNamespace(settings=settings, servers=servers, jobs=queue, bot=bot))
     uploads = Uploads(core)
-    uploads.clear()
+    uploads.folder.mkdir(parents=True)
     actor = Actor(cast(Any, SimpleNamespace(id=5)), None, 1, 1)
     return functools.partial(Trainings(core, None, None, None, uploads).text_again, actor)  # type: ignore[arg-type]
 

@@ -35,7 +35,7 @@ async def test_of_this_server_only_members_who_agreed_are_learned(live: Live) ->
     words = text_of(preview)
     assert "**90 messages** by 2 people" in words
     assert "(45): messages of members who haven't agreed" in words
-    assert "only the messages of members who agreed are learned" in words
+    assert "Only messages of members who agreed are learned" in words
     assert learned(words, ("ada", "ben", "cleo")) == [True, True, False]
     assert not any(item.get("options") for row in preview.components for item in row["components"])
     (key,) = [name async for name in live.bot.redis.scan_iter(keys.preview("*", "*"))]
