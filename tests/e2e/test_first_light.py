@@ -31,7 +31,7 @@ def test_the_finished_card_shows_losses_samples_and_a_curve(system: System, trai
 
 
 def test_the_card_fills_while_the_model_learns(system: System) -> None:
-    card = system.ask(f"!train harbour {lasting(0.25)} --name watched")
+    card = system.ask(f"!train harbour {lasting(0.5)} --name watched")
     seen: set[str] = set()
 
     def finished() -> bool:
