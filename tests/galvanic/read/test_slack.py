@@ -4,6 +4,7 @@ Their layout: https://slack.com/help/articles/220556107-How-to-read-Slack-data-e
 https://api.slack.com/reference/surfaces/formatting; the fields of a user: https://api.slack.com/types/user.
 """
 
+import contextlib
 import datetime
 import json
 import re
@@ -127,8 +128,6 @@ def test_no_damage_gives_a_word_that_is_not_in_the_file(place: int, damage: byte
     data = data[:place] + damage + data[place + len(damage) :]
     files = Files([("users.json", json.dumps(USERS).encode()), ("general/2020-01-01.json", data)])
     text = re.sub("[<>|]", "", head_text(data))
-    try:
+    with contextlib.suppress(UserError):  # the damaged file begins like an archive
         for message in messages(files, Counter()):
             assert all(word in text for word in re.findall(r"\w+", message.text))
-    except UserError:
-        pass
