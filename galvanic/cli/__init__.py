@@ -48,10 +48,11 @@ def _installed() -> Iterable[Plugin]:
 
 
 def _add_engine(cli: Cli) -> None:
-    from galvanic.cli import commands
+    from galvanic.cli import commands, models
+    from galvanic.exports import FORMATS
 
     def add_force(command: argparse.ArgumentParser) -> None:
-        command.add_argument("--force", action="store_true", help="replace the model that is there")
+        command.add_argument("--force", action="store_true", help="replace what is there")
 
     train = cli.add("train", "Train a model.", lambda options: commands.train(options, cli))
     train.add_argument("text", metavar="TEXT", nargs="+", help="files or folders, or a name from the catalogue")
@@ -84,7 +85,9 @@ def _add_engine(cli: Cli) -> None:
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
     evaluate.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
 
-    export = cli.add("export", "Check a model, and write it into another file.", commands.export)
+    export = cli.add("export", "Check a model, and write it in a format.", models.export)
     export.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
-    export.add_argument("file", type=Path, metavar="FILE", help="the file to write, NAME.safetensors")
+    export.add_argument("file", type=Path, metavar="FILE", help="what to write; an ending may be left out")
+    formats = "; ".join(f"{name}: {each.summary}" for name, each in FORMATS.items())
+    export.add_argument("--format", choices=FORMATS, default="safetensors", help=f"{formats} (default: safetensors)")
     add_force(export)

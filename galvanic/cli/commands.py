@@ -6,15 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from galvanic import model_file
 from galvanic.cli.base import Cli, report, typed_options
-from galvanic.errors import UserError
-from galvanic.model_file import STARTER_FILE, find_parent, path_for, path_of
+from galvanic.cli.models import new_path
+from galvanic.model_file import STARTER_FILE, find_parent, path_of
 from galvanic.options import GenerateOptions, TrainOptions, checked
 from galvanic.progress import Bar
 from galvanic.read.chat import ChatOptions, preview
 from galvanic.results import TrainingInterrupted, TrainResult
-from galvanic.units import MEGABYTE, count, course
+from galvanic.units import count, course
 from galvanic.verdict import verdict
 
 
@@ -49,24 +48,8 @@ def evaluate(options: argparse.Namespace, cli: Cli) -> int:
     return 0
 
 
-def export(options: argparse.Namespace) -> int:
-    path = _new_file(options.file, options)
-    model_file.export(path_of(options.model), path)
-    size = path.stat().st_size
-    report(options.json, {"file": str(path), "bytes": size}, [f"{path}: {size / MEGABYTE:,.1f} MB"])
-    return 0
-
-
-def _new_file(name: Path, options: argparse.Namespace) -> Path:
-    """Return where to write a model. Raises UserError if a file is there and `--force` was not given."""
-    path = path_for(name)
-    if path.exists() and not options.force:
-        raise UserError(f"{path} is there already.", "Name another file, or add --force to replace that model.")
-    return path
-
-
 def train(options: argparse.Namespace, cli: Cli) -> int:
-    out = _new_file(options.out.absolute(), options)
+    out = new_path(options.out.absolute(), force=options.force)
     workdir, checkpoint = out.with_name(f".{out.stem}.source"), out.with_name(f"{out.stem}.checkpoint")
     try:
         chat_options = ChatOptions(**{name: getattr(options, name) for name in ChatOptions.__dataclass_fields__})

@@ -136,7 +136,7 @@ def test_a_book_is_learned_without_its_licence_by_a_chosen_network_and_gone_on_f
     assert "--units 12" in refused.stderr
     refused = worker(*more, data=tmp_path)
     assert (refused.returncode, out.read_bytes()) == (2, before)
-    said = f"error: {out} is there already. Name another file, or add --force to replace that model.\n"
+    said = f"error: {out} is there already. Give another name, or add --force to replace it.\n"
     assert refused.stderr == said
     told = last_line(worker(*more, "--force", data=tmp_path))
     assert told["epochs_before"] == 1
@@ -195,7 +195,7 @@ def test_options_out_of_range_name_themselves(
         (("train", "{chat}", "--out", "{new}"), "looks like data (JSON)"),
         (("evaluate", "{model}", "{chat}"), "looks like data (JSON)"),
         (("train", "{text}", "--out", "{model}"), "is there already"),
-        (("export", "{model}", "{model}"), "add --force to replace that model"),
+        (("export", "{model}", "{model}"), "add --force to replace it"),
         (("train", "missing.txt", "--out", "{new}"), "no text file"),
         (("train", "", "--out", "{new}"), "no text file ``"),
         (("train", "no-such-name", "--out", "{new}"), "one of these names: alice, amor-de-perdicao, "),

@@ -1,0 +1,49 @@
+"""The formats that `galvanic export` writes.
+
+To add one, write a module with a function like `Write`, and name it in `FORMATS`. It imports heavy libraries inside its
+functions, so that the command line starts fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from galvanic import model_file
+from galvanic.errors import UserError
+
+Write = Callable[[Path, Path], tuple[str, ...]]
+"""Write the model of a file (the first path) to a new place (the second), and return notes for people.
+
+A file is written atomically (`galvanic.files.replacing`); what is there is replaced. Raises UserError if there is no
+such model or the format can't hold it, and OSError if the place can't be written.
+"""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of exported models."""
+
+    summary: str  # for the help, in a few words
+    suffix: str  # ending of its files; empty: it is a folder
+    write: Write
+
+
+def _safetensors(model: Path, target: Path) -> tuple[str, ...]:
+    model_file.export(model, target)
+    return ()
+
+
+FORMATS = {
+    "safetensors": Format("a model file of Galvanic", model_file.SUFFIX, _safetensors),
+}
+
+
+def export(model: Path, target: Path, name: str) -> tuple[str, ...]:
+    """Write a model in the format of this name, and return notes for people. Raises UserError if that can't be."""
+    try:
+        return FORMATS[name].write(model, target)
+    except OSError as error:
+        problem = f"{target.name} cannot be written: {error.strerror}."
+        raise UserError(problem, "Name another file, or make room.") from error
