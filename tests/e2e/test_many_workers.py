@@ -122,21 +122,29 @@ def train_job(name: str, guild: int, text: str, options: TrainOptions = TINY) ->
 
 @pytest.mark.long
 @pytest.mark.parametrize("cluster", [(2, 1, {"CHECKPOINT_EVERY_S": "1"})], indirect=True)
-def test_a_training_whose_host_is_lost_goes_on_elsewhere_and_its_model_writes_on_a_third(cluster: Cluster) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["lost", "scaled in"])
+def test_a_training_goes_on_on_another_host_and_its_model_writes_on_a_third(
+    cluster: Cluster, end: signal.Signals
+) -> None:
     text = harbour(400)
     job = train_job("long", 1, text, TINY.model_copy(update={"epochs": None, "minutes": 1.0, "units": 64}))
-    lost, other, writes = cluster.hosts
-    lost.start()
+    first, other, writes = cluster.hosts
+    first.start()
     cluster.submit(job, text=text)
-    cluster.until("a copy", lambda: '"event": "checkpoint_copied"' in lost.log())
-    lost.stop(signal.SIGKILL)
+    cluster.until("a copy", lambda: '"event": "checkpoint_copied"' in first.log())
+    if end is signal.SIGTERM:  # an autoscaler stops one of two workers
+        other.start()
+        cluster.until("a second worker", lambda: '"event": "worker_ready"' in other.log())
     before = max(event.epoch for _, event in cluster.told(job.job_id) if isinstance(event, Progress))
-    other.start()
+    first.stop(end)
+    if end is signal.SIGKILL:
+        other.start()
     writes.start()
     model = cluster.ended(job.job_id, Finished).model
     starts = [event for _, event in cluster.told(job.job_id) if isinstance(event, Started)]
     assert [start.resumed for start in starts] == [False, True]
     assert '"event": "checkpoint_brought"' in other.log()
+    assert len(first.log().split('"event": "checkpoint_copied"')) > (2 if end is signal.SIGTERM else 1)
     assert model.epochs >= before
     store = ModelStore(cluster.settings)
     assert ids(store) == [model.model_id]
