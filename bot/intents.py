@@ -14,7 +14,7 @@ REMEDY = (
 )
 _GRANTED_BY = {"message_content": "gateway_message_content", "members": "gateway_guild_members"}
 """The application's flag, or this one with `_limited`, that is set if a privileged intent is granted; by intent."""
-_WITHOUT = {
+WITHOUT = {
     "message_content": (
         "Discord doesn't let me read messages ('Message Content Intent' is off). Typed commands, words as triggers, "
         "calling personas and learning from channels don't work; slash commands, buttons, context menus, mentions of "
@@ -49,19 +49,23 @@ async def refused(client: discord.Client) -> frozenset[str]:
 
     All of them where the application's flags, which tell, cannot be had or say otherwise.
     """
-    asked = frozenset(name for name in _GRANTED_BY if getattr(client.intents, name))
     missing = frozenset[str]()
     with contextlib.suppress(*DISCORD_ERRORS):
-        flags = (await client.application_info()).flags
-        granted = {
-            name for name, flag in _GRANTED_BY.items() if getattr(flags, flag) or getattr(flags, f"{flag}_limited")
-        }
-        missing = asked - granted
-    return missing or asked
+        missing = not_granted(client.intents, (await client.application_info()).flags)
+    return missing or frozenset(name for name in _GRANTED_BY if getattr(client.intents, name))
+
+
+def not_granted(asked: discord.Intents, flags: discord.ApplicationFlags) -> frozenset[str]:
+    """Return the privileged intents among those asked for that an application's flags do not grant."""
+    return frozenset(
+        name
+        for name, flag in _GRANTED_BY.items()
+        if getattr(asked, name) and not (getattr(flags, flag) or getattr(flags, f"{flag}_limited"))
+    )
 
 
 def missing(client: discord.Client, settings: Settings) -> str | None:
     """Say what does not work for lack of an intent, and who can change that; None: nothing is missing."""
     asked, have = wanted(settings), client.intents
-    sentences = [words for name, words in _WITHOUT.items() if getattr(asked, name) and not getattr(have, name)]
+    sentences = [words for name, words in WITHOUT.items() if getattr(asked, name) and not getattr(have, name)]
     return " ".join((*sentences, REMEDY)) if sentences else None

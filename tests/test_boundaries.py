@@ -86,7 +86,7 @@ def test_what_the_bot_imports_of_the_engine_brings_no_arrays(module: str) -> Non
 BOT = (
     "types", "words", "background", "errors", "lock", "gateway", "intents", "servers", "responder",
     "components", "options", "help", "jobs", "models", "channels", "train", "write", "admin", "talk", "play", "app",
-    "__main__",
+    "doctor", "__main__",
 )  # fmt: skip
 """Folders and modules of the bot: each imports, be it for types alone, only what stands before it."""
 

@@ -31,6 +31,12 @@ Action = Literal["train", "generate"]
 What = Literal["train", "generate", "chat", "model", "hint", "data", "privacy", "optout", "forget-me", "forget"]
 _WORDS = {"train": "train models", "generate": "generate texts"}
 _BESIDES = ("embed_links", "attach_files", "read_message_history")
+FEATURES = {
+    "all answers": ("view_channel", "send_messages", "send_messages_in_threads"),
+    "all commands": _BESIDES,
+    "a sign that a mention came too fast": ("add_reactions",),
+}
+"""The permissions that the bot is invited with (discord.py's names), by what needs them; see docs/discord.md."""
 Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
 """Channels that have messages, or threads with messages."""
 _UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
@@ -322,11 +328,15 @@ def require_all(have: discord.Permissions, channel: Where) -> None:
         raise lacking(f"#{plain(str(channel))}", named)
 
 
+def as_shown(rights: Iterable[str]) -> str:
+    """Name permissions (discord.py's names) as Discord's client does."""
+    return ", ".join(rights).replace("_", " ").title().replace(" In ", " in ")
+
+
 def lacking(where: str, rights: Iterable[str]) -> UserError:
     """Return an error about permissions (discord.py's names) that the bot lacks in a channel."""
-    named = ", ".join(rights).replace("_", " ").title().replace(" In ", " in ")  # as Discord's client shows them
     return UserError(
-        f"I'm missing permissions in {where}: {named}.",
+        f"I'm missing permissions in {where}: {as_shown(rights)}.",
         "A server admin can give them to my role in the channel's settings.",
     )
 

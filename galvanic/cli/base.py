@@ -3,10 +3,11 @@
 import argparse
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from galvanic.cli.findings import Finding
 from galvanic.errors import UserError
 from galvanic.options import DRAWN, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
 from galvanic.read.chat import ChatOptions, refuse_for_text
@@ -20,12 +21,13 @@ def _no_text(name: str) -> FileText:
 
 
 class Cli:
-    """The commands of the command line. Plugins add commands, texts that have a name, and limits."""
+    """The commands of the command line. Plugins add commands, texts that have a name, limits, and checks."""
 
     def __init__(self, program: str) -> None:
         self.named: Callable[[str], FileText] = _no_text  # finds a text by its name
         self.limits: Callable[[], TrainLimits] = TrainLimits
         self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text, by default
+        self.checks: list[Callable[[], Iterable[Finding]]] = []  # what `doctor` looks at, too
         self._parser = argparse.ArgumentParser(prog=program, description="Learns to write from any text.")
         self._commands = self._parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

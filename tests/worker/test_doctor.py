@@ -1,30 +1,25 @@
-"""What `doctor` and a worker say of a machine, with stand-ins for NVIDIA's cards and Discord, and a real Redis."""
+"""What `doctor` and a worker say of a machine, with stand-ins for NVIDIA's cards, and a real Redis."""
 
-import json
 import os
 import re
-import socketserver
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from argparse import Namespace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 import redis
 
+from galvanic.cli.findings import Finding, Level
 from shared import keys
 from shared.settings import Settings
 from tests.compose import ROOT
 from tests.worker.machines import gpu_machine
 from worker import hardware
-from worker.cli.doctor import Finding, Level, check_discord, check_gpu, check_redis
+from worker.cli.doctor import check_gpu, check_redis, doctor
 
 pytestmark = pytest.mark.process
-
-TOKEN = "a-token-of-the-tests"
-MESSAGE_CONTENT, SERVER_MEMBERS_LIMITED = 1 << 18, 1 << 15
 
 Machine = Callable[..., Path]
 
@@ -140,68 +135,14 @@ def test_a_redis_that_is_not_there_is_broken_if_it_was_named(monkeypatch: pytest
     assert "hidden" not in str(named)
 
 
-@pytest.fixture
-def discord(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
-    """A Discord that takes one token; the application's flags can be changed."""
-    application = {"flags": 0}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            taken = self.headers["Authorization"] == f"Bot {TOKEN}" and self.path == "/api/oauth2/applications/@me"
-            self.send_response(200 if taken else 401)
-            self.end_headers()
-            self.wfile.write(json.dumps(application if taken else {}).encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("DISCORD_API_URL", f"http://127.0.0.1:{server.server_port}/api")
-    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
-    yield application
-    server.shutdown()
-    server.server_close()
-
-
-def test_discords_token_and_intents(discord: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEMBERS_INTENT", "true")
-    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
-    missing = problems(check_discord(Settings()), Level.MEND)
-    assert "Message Content Intent is off" in missing
-    assert "Server Members Intent is off" in missing
-    discord["flags"] = MESSAGE_CONTENT
-    assert "Server Members" in problems(check_discord(Settings()), Level.MEND)
-    assert not problems(check_discord(Settings(channel_training="off")), Level.MEND)
-    discord["flags"] = MESSAGE_CONTENT | SERVER_MEMBERS_LIMITED
-    (fine,) = check_discord(Settings())
-    assert fine.level == Level.OK
-    for wrong in ("another-token", "two\nlines"):
-        monkeypatch.setenv("DISCORD_TOKEN", wrong)
-        (refused,) = check_discord(Settings())
-        assert refused.level != Level.OK
-        assert wrong not in str(refused)
-    monkeypatch.setenv("DISCORD_TOKEN", "another-token")
-    assert problems(check_discord(Settings()), Level.BROKEN) == "Discord refuses the DISCORD_TOKEN."
-
-
-def test_an_answer_that_is_not_discords_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stranger(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            self.request.recv(10_000)
-            self.request.sendall(b"a stranger\r\n\r\n")
-
-    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
-    with socketserver.TCPServer(("127.0.0.1", 0), Stranger) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        monkeypatch.setenv("DISCORD_API_URL", f"http://127.0.0.1:{server.server_address[1]}/api")
-        (finding,) = check_discord(Settings())
-    assert (finding.level, finding.problem) == (Level.MEND, "Discord cannot be reached (BadStatusLine).")
-
-
-def test_without_a_token_discord_is_not_asked() -> None:
-    (finding,) = check_discord(Settings())
-    assert finding.level == Level.OK
+@pytest.mark.parametrize(("level", "status"), [(Level.OK, 0), (Level.MEND, 0), (Level.BROKEN, 1)])
+def test_a_plugins_finding_counts(
+    level: Level, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("worker.cli.doctor.check_tensorflow", lambda: ())
+    finding = Finding(level, "The kettle is cold.", "Put it on.")
+    assert doctor(Namespace(json=False), [lambda: [finding]]) == status
+    assert f"{level:<8} The kettle is cold.\n{'':8} Put it on.\n" in capsys.readouterr().out
 
 
 # ---------------------------------------------------------------------- what a worker says of its machine

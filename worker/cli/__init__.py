@@ -25,7 +25,11 @@ def register(cli: Cli) -> None:
     cli.named = named_text
     cli.limits = lambda: get_settings().train_limits
     cli.length = lambda: get_settings().generate_length
-    cli.add("doctor", "Check this installation, and say what to do where it cannot work as it should.", _doctor)
+    cli.add(
+        "doctor",
+        "Check this installation, and say what to do where it cannot work as it should.",
+        lambda options: _doctor(options, cli),
+    )
     cli.add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.", _devices)
     summary = "Train or write, whatever the queue asks for, until told to stop."
     for name, description in (("worker", summary), ("serve", "The same as `worker`.")):
@@ -48,10 +52,10 @@ def named_text(name: str, settings: Settings | None = None) -> FileText:
     return FileText(corpus.text, corpus.info)
 
 
-def _doctor(options: argparse.Namespace) -> int:
+def _doctor(options: argparse.Namespace, cli: Cli) -> int:
     from worker.cli.doctor import doctor  # what it needs takes other commands half a second to import
 
-    return doctor(options)
+    return doctor(options, cli.checks)
 
 
 def _devices(options: argparse.Namespace) -> int:

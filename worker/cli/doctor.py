@@ -2,23 +2,19 @@
 
 import argparse
 import dataclasses
-import http.client
-import json
 import multiprocessing
 import platform
 import shutil
 import tempfile
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import distributions
 from pathlib import Path
 
 import redis
 
 from galvanic.cli.base import report
+from galvanic.cli.findings import Finding, Level
 from galvanic.errors import UserError
 from galvanic.machine import self_check
 from galvanic.units import MEGABYTE, count
@@ -36,39 +32,18 @@ _LITTLE_GPU_MEMORY_MB = 2_000
 cuDNN (docs/gpu.md)."""
 _OLDEST_REDIS = (7, 2)
 _ANSWER_WITHIN_S = 5.0
-
-_DISCORD = "https://discord.com/api/v10"
-_PORTAL = "https://discord.com/developers/applications"
-# Flags of an application; the second of each pair stands for a bot in fewer than 100 servers.
-_MESSAGE_CONTENT = 1 << 18 | 1 << 19
-_SERVER_MEMBERS = 1 << 14 | 1 << 15
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
 
 
-class Level(StrEnum):
-    """The value begins the finding's line."""
-
-    OK = "ok"
-    MEND = "mend"  # works, but not as it should
-    BROKEN = "BROKEN"
-
-
-@dataclass(frozen=True)
-class Finding:
-    level: Level
-    problem: str  # a sentence for a person who reads no logs
-    remedy: str = ""
-
-
-def doctor(options: argparse.Namespace) -> int:
-    """Return 1 when something needed is broken."""
+def doctor(options: argparse.Namespace, checks: Iterable[Callable[[], Iterable[Finding]]] = ()) -> int:
+    """Return 1 when something needed is broken. `checks`: those of other plugins."""
     settings = get_settings()
     findings = [
         *check_tensorflow(),
         check_disk(settings.data_dir),
         check_store(settings),
         *check_redis(settings),
-        *check_discord(settings),
+        *(finding for check in checks for finding in check()),
     ]
     lines = []
     for finding in findings:
@@ -218,35 +193,3 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
         )
     for service, names in connected.items():
         yield Finding(Level.OK, f"Connected to it as {service}: {', '.join(names) or 'nothing now'}")
-
-
-def check_discord(settings: Settings) -> Iterator[Finding]:
-    if settings.discord_token is None:
-        yield Finding(Level.OK, "There is no DISCORD_TOKEN here; the bot alone needs one.")
-        return
-    request = urllib.request.Request(  # noqa: S310
-        f"{settings.discord_api_url or _DISCORD}/oauth2/applications/@me",
-        headers={
-            "Authorization": f"Bot {settings.discord_token.get_secret_value()}",
-            "User-Agent": "DiscordBot (galvanic, 1)",  # Discord refuses others
-        },
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310
-            flags = int(json.loads(answer.read(MEGABYTE)).get("flags", 0))
-    except (OSError, http.client.HTTPException, ValueError, AttributeError, TypeError) as error:
-        if getattr(error, "code", None) == 401:
-            remedy = f"Reset Token at {_PORTAL} -> the application -> Bot, and put the new one into .env."
-            yield Finding(Level.BROKEN, "Discord refuses the DISCORD_TOKEN.", remedy)
-        else:  # without its words: some quote the token
-            problem = f"Discord cannot be reached ({type(error).__name__})."
-            yield Finding(Level.MEND, problem, "Is this machine online? https://discordstatus.com says how Discord is.")
-        return
-    yield Finding(Level.OK, "Discord takes the DISCORD_TOKEN.")
-    remedy = f"Turn it on at {_PORTAL} -> the application -> Bot -> Privileged Gateway Intents."
-    if not flags & _MESSAGE_CONTENT:
-        problem = "The Message Content Intent is off: typed commands and learning from channels don't work."
-        yield Finding(Level.MEND, problem, remedy)
-    if settings.channel_training != "off" and settings.members_intent and not flags & _SERVER_MEMBERS:
-        problem = "The Server Members Intent is off: the bot notices once a day who left a server."
-        yield Finding(Level.MEND, problem, f"{remedy[:-1]}, or set MEMBERS_INTENT=false.")

@@ -1,0 +1,19 @@
+"""What `doctor` says: findings of its own and of plugins."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """The value begins the finding's line."""
+
+    OK = "ok"
+    MEND = "mend"  # works, but not as it should
+    BROKEN = "BROKEN"
+
+
+@dataclass(frozen=True)
+class Finding:
+    level: Level
+    problem: str  # a sentence for a person who reads no logs
+    remedy: str = ""
