@@ -101,6 +101,7 @@ def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
         axes.legend(facecolor=BACKGROUND, edgecolor=GRID, labelcolor=TEXT, framealpha=0.85, fontsize=10)
     axes.set_xlabel("epoch", color=MUTED, fontsize=10)
     axes.set_ylabel("bits per character", color=MUTED, fontsize=10)
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.tick_params(colors=MUTED, labelsize=10)
     axes.grid(color=GRID, linewidth=0.8)
