@@ -6,17 +6,19 @@ chromium, fonts-noto-color-emoji).
 """
 
 import argparse
+import io
 import os
 import random
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
 
 from shared.settings import Settings
@@ -29,9 +31,57 @@ from tests.e2e.system import System
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
 WIDE, TALL = {"width": 1100, "height": 900}, {"width": 1100, "height": 2_000}
 """Sizes of the window: for the whole page, and for cards, which must not be cut off."""
+SMALL = {"width": 800, "height": 640}
+"""Size of the film of the README."""
 ARCHIVE, ARCHIVE_MESSAGES = "archive", 150_000
 """A channel that takes some seconds to read."""
 SEED = "It was a dreary night of November, and"
+
+
+class Film:
+    """Pictures of a tab one after the other, which become an animated GIF."""
+
+    def __init__(self, tab: Page) -> None:
+        self._tab = tab
+        self._frames: list[tuple[bytes, int]] = []
+
+    def shoot(self, milliseconds: int) -> None:
+        """Add a picture that is shown for a time."""
+        self._frames.append((self._tab.screenshot(), milliseconds))
+
+    def type(self, text: str) -> None:
+        """Type a message as a person does, and send it."""
+        page = Tab(self._tab)
+        for begin in range(0, len(text), 3):
+            page.composer.press_sequentially(text[begin : begin + 3])
+            self.shoot(90)
+        page.composer.press("Escape")
+        self.shoot(300)
+        page.composer.press("Enter")
+
+    def watch(self, over: Callable[[], bool], *, pictures: int, milliseconds: int) -> None:
+        """Take a picture each second until something is over, and keep some of those that differ."""
+        taken = [self._tab.screenshot()]
+        while not over():
+            self._tab.wait_for_timeout(1_000)
+            taken.append(self._tab.screenshot())
+        changes = [picture for before, picture in zip([b"", *taken], taken, strict=False) if picture != before]
+        step = max(1.0, len(changes) / pictures)
+        chosen = [changes[int(number * step)] for number in range(min(pictures, len(changes)))]
+        self._frames += [(picture, milliseconds) for picture in chosen]
+
+    def save(self, path: Path) -> None:
+        """Write all pictures with one palette, undithered, so that letters stay crisp."""
+        images = [Image.open(io.BytesIO(picture)).convert("RGB") for picture, _ in self._frames]
+        width, height = images[0].size
+        samples = images[:: max(1, len(images) // 8)]
+        together = Image.new("RGB", (width, height * len(samples)))
+        for number, image in enumerate(samples):
+            together.paste(image, (0, number * height))
+        palette = together.quantize(256, Image.Quantize.MEDIANCUT)
+        first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+        times = [milliseconds for _, milliseconds in self._frames]
+        first.save(path, save_all=True, append_images=others, duration=times, loop=0, optimize=True)
 
 
 class Photographer:
@@ -41,7 +91,7 @@ class Photographer:
         self.system = system
         self.page = Tab(page, out)
         self._tab = page
-        self._out = out
+        self.out = out
 
     def card(self, message: Message) -> Locator:
         """A message on the page."""
@@ -55,7 +105,7 @@ class Photographer:
             self.page.wait_for_picture(card)
         card.scroll_into_view_if_needed()
         self._tab.mouse.move(0, 0)
-        card.screenshot(path=self._out / f"{name}.png")
+        card.screenshot(path=self.out / f"{name}.png")
         print(f"{name}.png: {text_of(message).splitlines()[:1]}", flush=True)
 
     def say(self, typed: str, *words: str, seconds: float = 60, person: str = "ada", channel: str = "lab") -> Message:
@@ -70,7 +120,7 @@ class Photographer:
         if newer.is_visible():
             newer.click()
         self._tab.wait_for_timeout(500)
-        self._tab.screenshot(path=self._out / f"{name}.png")
+        self._tab.screenshot(path=self.out / f"{name}.png")
 
 
 @contextmanager
@@ -291,7 +341,34 @@ def take_without(photos: Photographer, minutes: float) -> None:
         restart_bot(system)
 
 
+def take_demo(photos: Photographer, minutes: float) -> None:
+    """Film a book's training, speeded up, and a text."""
+    browser = photos.page.tab.context.browser
+    assert browser is not None
+    tab = browser.new_page(viewport=SMALL)  # type: ignore[arg-type]
+    tab.goto(photos.system.client.address)
+    page, film = Tab(tab), Film(tab)
+    page.wait_until_online()
+    page.go("library")
+    film.shoot(700)
+    film.type(f"!train frankenstein --minutes {minutes:g}")
+    finished = page.messages.filter(has_text="is now this channel's model")
+    film.watch(lambda: finished.count() > 0, pictures=18, milliseconds=150)
+    page.wait_for_picture(finished.last)
+    finished.last.evaluate("card => card.scrollIntoView()")
+    tab.wait_for_timeout(500)
+    film.shoot(1_700)
+    film.type("!generate the monster")
+    page.answer("random seed", seconds=60)
+    page.newest.evaluate("card => card.scrollIntoView(false)")
+    tab.wait_for_timeout(500)
+    film.shoot(3_000)
+    film.save(photos.out / "demo.gif")
+    tab.close()
+
+
 TOURS = {
+    "demo": take_demo,
     "welcome": take_welcome,
     "menu": take_menu,
     "book": take,
