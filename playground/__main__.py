@@ -10,7 +10,7 @@ from pathlib import Path
 
 from galvanic.errors import UserError
 from galvanic.files import write_text
-from playground.server import Playground, open_port
+from playground.server import HOST, Playground, open_port
 from shared.logging import configure_logging
 from shared.settings import get_settings
 
@@ -18,6 +18,8 @@ EXTENSION = "GALVANIC_PLAYGROUND_EXTENSION"
 """Names a module whose `extend` gets the playground before it is served."""
 PAGE_TOKEN = "GALVANIC_PLAYGROUND_TOKEN"  # noqa: S105 - the variable's name
 """Opens the page. Without it the playground makes one, and prints it."""
+LISTEN = "GALVANIC_PLAYGROUND_LISTEN"
+"""The address to listen on in place of 127.0.0.1: 0.0.0.0 in a container, whose engine publishes the port."""
 
 
 async def _run(arguments: argparse.Namespace) -> None:
@@ -28,7 +30,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     if not bot_token:
         raise UserError("No DISCORD_TOKEN is set.", "Choose one: the playground lets in the bot that has the same.")
     page_token = os.environ.get(PAGE_TOKEN)
-    playground = Playground(open_port(port), bot_token=bot_token, page_token=page_token)
+    listener = open_port(port, os.environ.get(LISTEN) or HOST)
+    playground = Playground(listener, bot_token=bot_token, page_token=page_token)
     if extension := os.environ.get(EXTENSION):
         importlib.import_module(extension).extend(playground)
     stop = asyncio.Event()

@@ -1,10 +1,10 @@
 """Keeps other people and other web pages away from the playground.
 
-It listens on 127.0.0.1 only, but every account of this machine can connect there, and any page open in the same browser
-can send requests. So a request needs the token of the printed address, which the browser keeps as a cookie. It must
-name this machine as its host (against DNS rebinding) and, when a browser says which page sent it, that must be our own.
-The control API also needs a header, which another page cannot set without a preflight request. Our own page may load
-and run only what comes from here.
+It listens on 127.0.0.1, in a container on all addresses. Every account of this machine can connect there, others too if
+a container publishes the port to them, and any page open in the same browser can send requests. So a request needs
+the token of the printed address, which the browser keeps as a cookie. It must name this machine as its host (against
+DNS rebinding) and, when a browser says which page sent it, that must be our own. The control API also needs a header,
+which another page cannot set without a preflight request. Our own page may load and run only what comes from here.
 """
 
 import secrets

@@ -21,16 +21,18 @@ HOST = "127.0.0.1"
 _MAX_REQUEST = 140 * 2**20  # a body may hold ten files of 10 MiB, in base64
 
 
-def open_port(port: int) -> socket.socket:
-    """Bind a port on 127.0.0.1 (0: any free one), before anything else is made: URLs in messages carry the port.
+def open_port(port: int, host: str = HOST) -> socket.socket:
+    """Bind a port of this machine (0: any free one), before anything else is made: URLs in messages carry the port.
+
+    `host`: the addresses where others can connect; people, pages and the bot know us as HOST in any case.
 
     Raises UserError: it is taken or not allowed.
     """
     try:
         # It sets SO_REUSEADDR: else a restart would wait until the system forgets the last connections.
-        return socket.create_server((HOST, port))
+        return socket.create_server((host, port))
     except OSError as error:
-        problem = f"Port {port} on {HOST} is taken or not allowed."
+        problem = f"Port {port} on {host} is taken or not allowed."
         raise UserError(problem, "Set PORT to a free one above 1023.") from error
 
 

@@ -19,10 +19,10 @@ BOT = Path(__file__).with_name("tiny_bot.py")
 class Server:
     """A playground in a process of its own."""
 
-    def __init__(self, folder: Path, port: str = "0") -> None:
+    def __init__(self, folder: Path, port: str = "0", **variables: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         inherited = {name: value for name, value in os.environ.items() if name != "PORT"}
-        env = inherited | ENVIRONMENT | {"DATA_DIR": str(folder), "DISCORD_TOKEN": BOT_TOKEN}
+        env = inherited | ENVIRONMENT | {"DATA_DIR": str(folder), "DISCORD_TOKEN": BOT_TOKEN} | variables
         command = [sys.executable, "-m", "playground", "--port", port]
         with (folder / "log").open("w") as log:
             self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)

@@ -1,8 +1,10 @@
 """The control API without a bot: its protection, and what a person may not do."""
 
 import asyncio
+import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -70,6 +72,24 @@ async def test_the_printed_address_is_kept_as_a_cookie(server: Server) -> None:
         for path in ("/", "/static/app.js"):
             async with session.get(server.url + path) as answer:
                 assert answer.status == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone gives a machine all of 127.0.0.0/8")
+def test_other_addresses_are_listened_to_if_asked_and_guarded_as_the_usual_one(server: Server, tmp_path: Path) -> None:
+    def elsewhere(asked: Server) -> str:
+        return f"{asked.client.address.replace('127.0.0.1', '127.0.0.2')}&as=ben"
+
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        status(elsewhere(server), {})
+    published = Server(tmp_path, GALVANIC_PLAYGROUND_LISTEN="0.0.0.0")
+    try:
+        host = {"Host": published.url.removeprefix("http://")}
+        page = elsewhere(published).partition("?")[0]
+        assert status(elsewhere(published), {}) == 403, "another name than this machine's"
+        assert status(page, host) == 403, "no token"
+        assert status(page, host | {"Cookie": published.client.headers["Cookie"]}) == 200
+    finally:
+        assert published.stop() == 0
 
 
 def test_what_stands_for_a_token_cannot_be_guessed() -> None:
