@@ -113,9 +113,19 @@ class Author(ABC):
 
     def _enough(self, writing: _Writing, ids: Ids) -> bool:
         """Return whether these ids are enough: a text of its length, or one that is to be written again."""
-        if self._needs_opening(writing, ids) or len(ids) >= _MOST_SYMBOLS * writing.request.length:
+        if self._needs_opening(writing, ids):
+            return True
+        if writing.request.enough is not None:
+            return writing.request.enough(*self._split(writing, ids))
+        if len(ids) >= _MOST_SYMBOLS * writing.request.length:
             return True
         return int(self.vocabulary.lengths[ids].sum()) >= writing.needed
+
+    def _split(self, writing: _Writing, ids: Ids) -> tuple[Ids, Ids]:
+        """Return the ids of a request's own seed, and those of the text so far, with its opening."""
+        read = len(writing.read.ids) + bool(writing.read.open_end and self.vocabulary.decode(ids[:1]) == " ")
+        together = np.append(writing.row.seed, ids)
+        return together[:read], together[read:]
 
     def _needs_opening(self, writing: _Writing, ids: Ids) -> bool:
         """Return whether these first ids of a text make another word of a whole word at the seed's end.

@@ -22,6 +22,7 @@ from galvanic.sampling import DRAW, Floats, Sampling
 from galvanic.text import Ids
 
 CHUNK = 64  # steps in one call of a pass: enough to hide the cost of the call, few enough to waste little at the end
+NO_PREDICTIONS: Floats = np.empty((0, 0, 0), np.float32)  # where nobody wants the probabilities of all symbols
 
 
 @dataclass
@@ -45,12 +46,12 @@ class Pass(ABC):
     """The states of texts that are read and written side by side, one row each. Each begins with one symbol."""
 
     @abstractmethod
-    def advance(self, given: Ids, uniform: Floats) -> tuple[Ids, Floats]:
+    def advance(self, given: Ids, uniform: Floats, predictions: Floats = NO_PREDICTIONS) -> tuple[Ids, Floats]:
         """Read the last symbol of each text and take the next one, for each step.
 
         Returns the symbols taken and the log probability of each before it came, both [steps, rows]. `given`: [steps,
         rows], the next symbols, with `DRAW` where one is to be sampled. `uniform`: [steps, rows], random numbers from
-        [0, 1) to sample by.
+        [0, 1) to sample by. `predictions`: [steps, rows, symbols], to be written: the log probabilities of all symbols.
         """
 
     @abstractmethod

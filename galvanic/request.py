@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from pydantic import Field
 
 from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, RecipeName
@@ -18,6 +20,9 @@ class WriteRequest(GenerateOptions):
     seed: str = ""  # ignored with `from_corpus` and `from_line`
     from_line: bool = False  # take the beginning of a random line or sentence of the corpus as the seed
     until: float = math.inf  # the deadline (`time.monotonic`), after which nobody waits any more
+    enough: Callable[[Any, Any], bool] | None = Field(None, exclude=True, repr=False)
+    """Asked after each chunk, in place of `length`, whether to write no more. It gets the ids of the seed [symbols] and
+    of the text so far [symbols], which together are what the model reads."""
 
 
 class Drawing(NamedTuple):

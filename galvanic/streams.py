@@ -26,7 +26,7 @@ from galvanic.companion import NO_TABLE, Companion, Nodes, Tables, follow, join_
 from galvanic.compiled import compiled
 from galvanic.kernels import LANES, STEPS, advance_cell, log_softmax, multiply, quantised
 from galvanic.plan import NetworkConfig, Weights, split_members
-from galvanic.predictor import Pass, Predictor
+from galvanic.predictor import NO_PREDICTIONS, Pass, Predictor
 from galvanic.sampling import NEVER, Floats, Sampling, Texts, new_texts, take
 from galvanic.text import Ids
 
@@ -190,10 +190,10 @@ class _Pass(Pass):
         shape = (len(texts.symbols), networks.units)
         self._hidden, self._cells = np.zeros(shape, np.int16), np.zeros(shape, np.float32)
 
-    def advance(self, given: Ids, uniform: Floats) -> tuple[Ids, Floats]:
+    def advance(self, given: Ids, uniform: Floats, predictions: Floats = NO_PREDICTIONS) -> tuple[Ids, Floats]:
         ids, log_probs = np.empty(given.shape, np.int32), np.empty(given.shape, np.float32)
         state = self._texts, self._hidden, self._cells, self._nodes
-        advance(self._networks, self._tables, *state, given, uniform, ids, log_probs)
+        advance(self._networks, self._tables, *state, given, uniform, ids, log_probs, predictions)
         return ids, log_probs
 
     def keep(self, rows: Sequence[int]) -> None:
@@ -213,12 +213,13 @@ def advance(
     uniform: Floats,
     ids: Ids,
     log_probs: Floats,
+    predictions: Floats,
 ) -> None:
     """Read and predict a symbol in each row, so many times: `Pass.advance`, compiled.
 
     `given`, `uniform`: [steps, rows], as there. `ids`, `log_probs`: [steps, rows], to be written: the symbols taken,
-    and their log probabilities before they came. `hidden` and `cells` [rows, units], and `nodes`
-    (`companion.start_nodes`), are the rows' states, which are moved on.
+    and their log probabilities before they came. `predictions`: [steps, rows, symbols], to be written; or empty.
+    `hidden` and `cells` [rows, units], and `nodes` (`companion.start_nodes`), are the rows' states, which are moved on.
     """
     rows, symbols = len(texts.symbols), networks.ids.shape[1]
     predicted = np.empty((rows, symbols), np.float32)
@@ -229,6 +230,8 @@ def advance(
     for step in range(len(given)):
         buffers = (mixed, sums, gates, mean, lines)
         predict(networks, tables, texts.symbols, hidden, cells, nodes, predicted, buffers)
+        if len(predictions):
+            predictions[step] = predicted
         take(texts, predicted, given[step], uniform[step])
         for row in range(rows):
             ids[step, row] = texts.symbols[row]

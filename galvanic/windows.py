@@ -6,7 +6,7 @@ import numpy as np
 
 from galvanic.companion import NO_TABLE, start_nodes
 from galvanic.plan import NetworkConfig, Weights
-from galvanic.predictor import Pass, Predictor
+from galvanic.predictor import NO_PREDICTIONS, Pass, Predictor
 from galvanic.sampling import Floats, Sampling, Texts, new_texts, take
 from galvanic.streams import Networks, pack, predict
 from galvanic.text import Ids
@@ -39,7 +39,7 @@ class _Pass(Pass):
         self._hidden = np.zeros((window, network.units), np.int16)
         self._cells = np.zeros((window, network.units), np.float32)
 
-    def advance(self, given: Ids, uniform: Floats) -> tuple[Ids, Floats]:
+    def advance(self, given: Ids, uniform: Floats, predictions: Floats = NO_PREDICTIONS) -> tuple[Ids, Floats]:
         ids, log_probs = np.empty(given.shape, np.int32), np.empty(given.shape, np.float32)
         window, symbols = self._window, self._network.ids.shape[1]
         columns = int(self._network.parts[:, 1].max())
@@ -53,6 +53,8 @@ class _Pass(Pass):
             predict(self._network, NO_TABLE, read, self._hidden, self._cells, self._nodes, predicted, buffers)
             self._at += 1
             complete = self._at % window  # the row whose window has all its characters now
+            if len(predictions):
+                predictions[step] = predicted[complete]
             take(self._texts, predicted[complete : complete + 1], given[step], uniform[step])
             ids[step] = self._texts.symbols
             log_probs[step] = predicted[complete, ids[step]]

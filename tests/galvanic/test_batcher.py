@@ -1,4 +1,4 @@
-"""Requests of many threads, gathered into few passes; memory that a burst leaves behind goes back to the system."""
+"""Requests of many threads, gathered into few passes."""
 
 import threading
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from galvanic import batcher
+from galvanic.batcher import Batcher
 from tests.launcher.running import wait_until
-from worker import warm
-from worker.warm import Batcher
 
 
 class Counting:
@@ -53,7 +53,7 @@ def _submit_while_busy(serve: Counting, numbers: Sequence[int]) -> list[int | Ba
 
 
 def test_a_pass_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "MOST_TOGETHER", 4)
+    monkeypatch.setattr(batcher, "MOST_TOGETHER", 4)
     serve = Counting()
     assert _submit_while_busy(serve, range(1, 11)) == [2 * number for number in range(1, 11)]
     assert [len(together) for together in serve.passes] == [1, 4, 4, 2]
