@@ -25,8 +25,7 @@ WORKER := $(shell if [ -e /proc/driver/nvidia/version ] || nvidia-smi >/dev/null
 endif
 # PLAYGROUND= leaves it out: a bot with a token needs none.
 PLAYGROUND ?= playground
-comma := ,
-EXTRAS := run,bot,$(WORKER)$(if $(PLAYGROUND),$(comma)playground)
+GROUPS := $(addprefix --group ,run bot $(WORKER) $(PLAYGROUND))
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 # The other build of TensorFlow, which must go first: both fill one folder.
 RIVAL := $(if $(filter worker-gpu,$(WORKER)),tensorflow-cpu,$(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorflow))
@@ -209,13 +208,14 @@ $(INSTALLED): pyproject.toml constraints.txt | $(PY)
 	@rm -f $(VENV)/.installed-*
 	@echo "installing (the first time this downloads about 600 MB, with a GPU 4 GB, and takes some minutes)"
 	@$(if $(RIVAL),$(PIP) uninstall --quiet --quiet --yes $(RIVAL))
-	@$(PIP) install -c constraints.txt -e ".[$(EXTRAS)]" || { echo "error: the installation failed. Check the connection to the \
+	@$(PIP) install --quiet -c constraints.txt pip  # an older one knows no groups
+	@$(PIP) install -c constraints.txt $(GROUPS) && $(PIP) install --quiet --no-deps -e . || { echo "error: the installation failed. Check the connection to the \
 	internet and the space on the disk (3 GB are needed, 8 GB with a GPU), then run make again." >&2; exit 1; }
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
 	@echo "installing the tools for testing"
-	@$(PIP) install --quiet -c constraints.txt -e ".[$(EXTRAS),playground,dev]"
+	@$(PIP) install --quiet -c constraints.txt $(GROUPS) --group playground --group dev
 	@touch $@
 
 $(DOCS_INSTALLED): docs/requirements.txt

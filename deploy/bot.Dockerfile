@@ -8,10 +8,9 @@ ENV VENV=/opt/galvanic PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 RUN python -m venv --without-pip "$VENV"
 WORKDIR /src
 # What we need, without our own code and texts, so that this layer outlives a change of them.
-COPY pyproject.toml constraints.txt LICENSE ./
+COPY pyproject.toml constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    touch README.md \
-    && pip --python "$VENV/bin/python" install -c constraints.txt ".[bot]" \
+    pip --python "$VENV/bin/python" install -c constraints.txt --group bot \
     && find "$VENV/lib" -depth -type d -name tests -exec rm -rf {} +
 
 FROM python:${PYTHON}

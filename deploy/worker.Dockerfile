@@ -1,22 +1,21 @@
 # syntax=docker/dockerfile:1
 # The worker side; one image for training and generating. Build from the project's folder:
 #   docker build -f deploy/worker.Dockerfile .
-#   docker build -f deploy/worker.Dockerfile --build-arg EXTRA=worker-gpu .
+#   docker build -f deploy/worker.Dockerfile --build-arg GROUP=worker-gpu .
 ARG PYTHON=3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM python:${PYTHON} AS build
 # worker: TensorFlow for the CPU. worker-gpu: with the CUDA libraries; the host needs only the driver.
-ARG EXTRA=worker
+ARG GROUP=worker
 ENV VENV=/opt/galvanic PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # The image's own pip installs into it: one of its own would only be carried along.
 RUN python -m venv --without-pip "$VENV"
 WORKDIR /src
 # What we need, without our own code and texts, so that this layer outlives a change of them.
-COPY pyproject.toml constraints.txt LICENSE ./
+COPY pyproject.toml constraints.txt ./
 # TensorFlow's headers and libclang are for those who build upon it.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    touch README.md \
-    && pip --python "$VENV/bin/python" install -c constraints.txt ".[${EXTRA},s3]" \
+    pip --python "$VENV/bin/python" install -c constraints.txt --group "${GROUP}" --group s3 \
     && rm -rf "$VENV"/lib/python3*/site-packages/tensorflow/include "$VENV"/lib/python3*/site-packages/clang \
     && find "$VENV/lib" -depth -type d -name tests -exec rm -rf {} +
 

@@ -18,6 +18,7 @@ from galvanic.errors import UserError
 if TYPE_CHECKING:
     from galvanic.library import Model, Text, load, train
 
+__version__ = "1.0.0"
 __all__ = ["Model", "Text", "UserError", "load", "train"]
 
 # Before TensorFlow is imported: take a GPU's memory as it is needed, for two processes may share the card.

@@ -160,7 +160,7 @@ def test_the_gpu_is_for_training_alone() -> None:
         (device,) = train["deploy"]["resources"]["reservations"]["devices"]
         assert device["driver"] == "nvidia"
         assert device["capabilities"] == ["gpu"]
-        assert train["build"]["args"] == {"EXTRA": "worker-gpu"}
+        assert train["build"]["args"] == {"GROUP": "worker-gpu"}
         assert train["image"] != services["train"]["image"]
 
 

@@ -1,4 +1,4 @@
-"""`python -m worker`: the engine without Discord, and the worker services."""
+"""Run a worker, or ask about it: `python -m worker`."""
 
 import sys
 

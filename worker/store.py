@@ -237,7 +237,7 @@ def _open_filesystem(settings: Settings) -> tuple[Any, str]:
         raise UserError(
             f"The model store's address begins with {url.partition('://')[0]}://, "
             "which this installation doesn't know.",
-            "For s3:// install the extra `s3` (pip install 'galvanic[s3]'); or correct MODEL_STORE.",
+            "For s3:// install its client (.venv/bin/pip install -c constraints.txt s3fs); or correct MODEL_STORE.",
         ) from error
     return filesystem, str(root).rstrip("/")
 

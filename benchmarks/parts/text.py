@@ -72,14 +72,14 @@ def memory(context: Context) -> None:
 
 
 def _peak_mb(work: Path, megabytes: int) -> float:
-    """Return the peak resident memory of `python -m worker train` on a text of so many megabytes, with its children.
+    """Return the peak resident memory of `galvanic train` on a text of so many megabytes, with its children.
 
     Raises:
         RuntimeError: the training failed.
     """
     source, out, log = (work / f"memory-{megabytes}{suffix}" for suffix in (".txt", "", ".log"))
     texts.write_babble(source, megabytes)
-    command = [sys.executable, "-m", "worker", "train", str(source), "--out", str(out), "--minutes", "0.2"]
+    command = [sys.executable, "-m", "galvanic", "train", str(source), "--out", str(out), "--minutes", "0.2"]
     settings = {"CORPUS_MAX_MB": "1000", "DATA_DIR": str(work / "data")}
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **settings})

@@ -76,13 +76,13 @@ def _tutorial() -> tuple[list[int], str, object]:
 def generate(context: Context) -> None:
     """Measure a cold start, from a new process to its text, and a warm reply inside a worker."""
     folder = default_model(context.work)
-    command = [sys.executable, "-m", "worker", "generate", str(folder), SEED, "--length", str(REPLY)]
+    command = [sys.executable, "-m", "galvanic", "generate", str(folder), SEED, "--length", str(REPLY)]
     cold = []
     for _ in range(1 if context.quick else 5):
         begun = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
         if done.returncode:
-            raise RuntimeError(f"`worker generate` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+            raise RuntimeError(f"`galvanic generate` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
         cold.append(time.perf_counter() - begun)
     model = load_model(folder)
     reply = repeated(lambda: model.generate(SEED, REPLY), 1)

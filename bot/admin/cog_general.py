@@ -1,7 +1,6 @@
 """Commands `help` and `status`, the answer to a direct message, and the greeting of a new server."""
 
 import contextlib
-import importlib.metadata
 import math
 import platform
 from collections import Counter
@@ -27,6 +26,7 @@ from bot.servers.access import is_admin
 from bot.train.start import DEMO_MINUTES
 from bot.types import Context, hybrid_command
 from bot.words import AMBER, BLURPLE, GREEN, RED, add_fields, in_minutes, listed, plain, size
+from galvanic import __version__
 from galvanic.units import count
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job
@@ -177,8 +177,7 @@ class General(commands.Cog):
             "Disk": "" if free is None else f"{size(free)} free of {size(all_of)}",
         }
         add_fields(embed, fields)
-        version = importlib.metadata.version("galvanic")
-        return embed.set_footer(text=f"All servers together · Galvanic {version} · {_LIBRARIES}")
+        return embed.set_footer(text=f"All servers together · Galvanic {__version__} · {_LIBRARIES}")
 
     async def _machines(self, queue: str) -> Counter[str]:
         """Count the running workers by what they run on."""

@@ -1,14 +1,14 @@
-"""The command `galvanic`: the engine on the command line, and the plugins that are installed.
+"""The command `galvanic`: the engine on the command line, and in a checkout the server's commands.
 
-The server's commands join as plugins: entry points of the group `galvanic.commands`, each a function that gets a `Cli`.
+The server's commands are plugins, functions that get a `Cli`. The wheel holds the engine alone.
 TensorFlow is imported only by the commands that need it.
 """
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from galvanic.cli.base import Cli, add_options
@@ -17,15 +17,22 @@ from galvanic.options import GenerateOptions, TrainOptions
 from galvanic.read.chat import typed_names
 
 Plugin = Callable[[Cli], None]
+_SERVER = ("launcher.command", "bot.command", "worker.cli")
+"""Modules of a checkout that have a plugin, the function `register`."""
 
 
-def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = None, program: str = "galvanic") -> int:
-    """Run a command; return its exit status, which is 2 for wrong input. `plugins`: by default those installed."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    cli = Cli(program)
+def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = None) -> int:
+    """Run a command; return its exit status, which is 2 for wrong input. `plugins`: by default the checkout's."""
+    cli = Cli("galvanic")
     _add_engine(cli)
-    for plugin in _installed() if plugins is None else plugins:
+    for plugin in _of_checkout() if plugins is None else plugins:
         plugin(cli)
+    return run(cli, arguments)
+
+
+def run(cli: Cli, arguments: list[str] | None) -> int:
+    """Run a command, and print what is wrong as one line; return the exit status."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return cli.run(arguments)
     except BrokenPipeError:
@@ -37,11 +44,16 @@ def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = 
         return error.exit_status if isinstance(error, UserError) else 1
 
 
-def _installed() -> Iterable[Plugin]:
-    """Yield the plugins that can be imported with all that they need."""
-    for entry in entry_points(group="galvanic.commands"):
+def _of_checkout() -> Iterable[Plugin]:
+    """Yield the server's plugins that can be imported with all that they need; none if this is no checkout."""
+    root = Path(__file__).parents[2]
+    if not (root / "pyproject.toml").is_file():
+        return
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    for name in _SERVER:
         try:
-            plugin: Plugin = entry.load()
+            plugin: Plugin = importlib.import_module(name).register
         except (ImportError, AttributeError):
             continue
         yield plugin

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from galvanic import __version__
 from galvanic.cli.findings import Finding
 from galvanic.errors import UserError
 from galvanic.options import DRAWN, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
@@ -29,6 +30,7 @@ class Cli:
         self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text, by default
         self.checks: list[Callable[[], Iterable[Finding]]] = []  # what `doctor` looks at, too
         self._parser = argparse.ArgumentParser(prog=program, description="Learns to write from any text.")
+        self._parser.add_argument("--version", action="version", version=f"galvanic {__version__}")
         self._commands = self._parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(self, name: str, summary: str, run: Run, *, json: bool = True) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""`python -m worker`, as a person runs it."""
+"""The command `galvanic` of a checkout, as a person runs it."""
 
 import io
 import itertools
@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from galvanic.cli import main
 from shared.settings import get_settings
 from tests.worker.hostile import apart
 from tests.worker.texts import SENTENCE, Memorised, babble
-from worker.cli import main
+from worker.cli import register
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def worker(*arguments: str | Path, data: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as `python -m worker` does, in this process, which has TensorFlow loaded already."""
+    """Run a command in this process, which has TensorFlow loaded already."""
     out, errors = io.StringIO(), io.StringIO()
     command = [str(argument) for argument in arguments]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
@@ -34,7 +35,7 @@ def worker(*arguments: str | Path, data: Path) -> subprocess.CompletedProcess[st
             patch.setenv(name, value)
         get_settings.cache_clear()
         try:
-            status = main(command)
+            status = main(command, [register])
         finally:
             get_settings.cache_clear()
     return subprocess.CompletedProcess(command, status, out.getvalue(), errors.getvalue())
@@ -42,7 +43,7 @@ def worker(*arguments: str | Path, data: Path) -> subprocess.CompletedProcess[st
 
 def started(*arguments: str | Path, data: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own."""
-    command = [sys.executable, "-m", "worker", *map(str, arguments)]
+    command = [sys.executable, "-m", "galvanic", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY, env=_environment(data))
 
 
@@ -86,7 +87,7 @@ def test_train_generate_evaluate(text: Path, tmp_path: Path) -> None:
 
 @pytest.mark.process
 def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "worker", "train", str(text), "--out", str(tmp_path / "m")]
+    command = [sys.executable, "-m", "galvanic", "train", str(text), "--out", str(tmp_path / "m")]
     process = subprocess.Popen(
         [*command, "--epochs", "400"], stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=_environment(tmp_path)
     )

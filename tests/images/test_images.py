@@ -240,7 +240,7 @@ def test_the_workers_image_trains_and_writes(worker_image: Image) -> None:
         ["train", "sea.txt", "--out", "sea", "--epochs", "1", "--units", "16"],
         ["generate", "sea", "The sea", "--length", "20"],
     ):
-        process = worker_image.start([*worker_image.entrypoint, *words], {}, stdout=subprocess.PIPE)
+        process = worker_image.start(["python", "-m", "galvanic", *words], {}, stdout=subprocess.PIPE)
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
     # Pictures, NLTK, and a model store on S3: imported when they are needed.

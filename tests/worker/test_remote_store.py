@@ -108,7 +108,7 @@ def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch
         ModelStore(settings)
     told = check_store(settings)
     assert "begins with s4://, which this installation doesn't know" in told.problem
-    assert "install the extra `s3`" in told.remedy
+    assert "install -c constraints.txt s3fs" in told.remedy
 
 
 def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""The server's commands, a plugin of `galvanic`. `python -m worker` has them and the engine's, but no other plugin."""
+"""The worker's commands: `python -m worker`, and a plugin of `galvanic` in a checkout."""
 
 import argparse
 import asyncio
 import socket
 
-from galvanic.cli import main as run
+from galvanic.cli import run
 from galvanic.cli.base import Cli, report
 from galvanic.errors import UserError
 from galvanic.read.formats import FileText, read_paths
@@ -18,13 +18,20 @@ from worker import hardware
 
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit status; 78: the settings are wrong."""
-    return run(arguments, [register], "python -m worker")
+    cli = Cli("python -m worker")
+    _add_commands(cli, "serve")
+    return run(cli, arguments)
 
 
 def register(cli: Cli) -> None:
+    """Add the commands to those of the engine, and give it the server's texts and settings."""
     cli.named = named_text
     cli.limits = lambda: get_settings().train_limits
     cli.length = lambda: get_settings().generate_length
+    _add_commands(cli, "worker")
+
+
+def _add_commands(cli: Cli, serve_as: str) -> None:
     cli.add(
         "doctor",
         "Check this installation, and say what to do where it cannot work as it should.",
@@ -32,9 +39,8 @@ def register(cli: Cli) -> None:
     )
     cli.add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.", _devices)
     summary = "Train or write, whatever the queue asks for, until told to stop."
-    for name, description in (("worker", summary), ("serve", "The same as `worker`.")):
-        serve = cli.add(name, description, _serve, json=False)
-        serve.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
+    serve = cli.add(serve_as, summary, _serve, json=False)
+    serve.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
     health = cli.add("health", "End with 0 when a worker of this host serves the queue.", _health, json=False)
     health.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
 
