@@ -147,6 +147,7 @@ def train(
     random_seed: int | None = None,
     name: str | None = None,
     progress: bool = True,
+    log_dir: str | Path | None = None,
 ) -> Model:
     """Train a model on a text. An interrupt (Ctrl-C, or a notebook's stop) ends it early, with the best so far.
 
@@ -166,9 +167,10 @@ def train(
         random_seed: with `epochs`, the same number gives the same model on the same machine; None: a random one.
         name: the text's name in the model.
         progress: show a bar, and the model's samples.
+        log_dir: a folder to log the training into: `log.csv`, and files for TensorBoard.
 
     Raises:
-        UserError: the text, an option or the parent cannot be used.
+        UserError: the text, an option, the parent or the folder for the log cannot be used.
     """
     from galvanic import model_file
 
@@ -178,11 +180,13 @@ def train(
     from galvanic import training
     from galvanic.progress import Bar
     from galvanic.results import Hooks
+    from galvanic.training_log import logged
 
-    with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else nullcontext(Hooks()) as hooks:
+    with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else nullcontext(Hooks()) as bar:
         whose = ChatOptions(tuple(only), tuple(without), speakers, text_column, speaker_column)
         source, corpus = _find_text(text, name, Path(folder), whose)
         out = Path(folder) / f"model{model_file.SUFFIX}"
+        hooks = logged(bar, Path(log_dir) if log_dir else None)
         result = training.train(
             source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE, quiet=True
         )

@@ -27,6 +27,7 @@ from galvanic.results import (
     CurvePoint,
     Doing,
     Hooks,
+    Measurement,
     Progress,
     Sample,
     Stopped,
@@ -116,6 +117,7 @@ class Loop:
             if start is not None and not self.record.curve:
                 self.record.curve = [CurvePoint(0, start, self._heldout())]
                 self.best = self.learner.weights()
+                self._report(self.record.curve[0])
         self._good = self.learner.state()
         while True:
             try:
@@ -178,6 +180,7 @@ class Loop:
         if best_point(self.record.curve) is point:
             self.best = weights
             self._good = self.learner.state()
+        self._report(point)
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
             self.tell("sampling")
             event = self.sample(weights, point)
@@ -278,9 +281,6 @@ class Loop:
         """Report progress to the hooks."""
         self._told = time.monotonic()
         at, over = self.record.at, doing == "finishing"
-        speed = None
-        if self.pace.step_s and at.step:
-            speed = at.loss_count / at.step / self.pace.step_s / self.learner.prepared.density
         event = Progress(
             doing=doing,
             done=1.0 if over else self.pace.done(),
@@ -291,10 +291,33 @@ class Loop:
             train_loss=self._train_loss(),
             heldout_loss=self.record.curve[-1].heldout_loss if self.record.curve else None,
             eta_s=0.0 if over else self.pace.remaining(),
-            chars_per_s=speed,
+            chars_per_s=self._speed(),
         )
         with self.pace.clock_stopped():
             self.hooks.progress(event)
+
+    def _report(self, point: CurvePoint) -> None:
+        """Report an epoch's measurements to the hooks."""
+        at = self.record.at
+        with self.pace.clock_stopped():
+            self.hooks.measured(
+                Measurement(
+                    epoch=point.epoch,
+                    step=at.total_steps,
+                    seconds=at.seconds,
+                    chars_per_second=self._speed(),
+                    learning_rate=self.pace.rate(),
+                    loss=point.train_loss,
+                    val_loss=point.heldout_loss,
+                )
+            )
+
+    def _speed(self) -> float | None:
+        """Return the characters learned in a second; None: not known yet."""
+        at = self.record.at
+        if not (self.pace.step_s and at.step):
+            return None
+        return at.loss_count / at.step / self.pace.step_s / self.learner.prepared.density
 
     def _save(self) -> None:
         if self.folder is None:

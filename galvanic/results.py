@@ -50,11 +50,26 @@ class Sample(BaseModel, frozen=True):
     by: Writer | None = None
 
 
+class Measurement(NamedTuple):
+    """Measurements at the end of an epoch. Losses are in nats per character; the names are those of Keras."""
+
+    epoch: int
+    step: int  # steps of the whole training so far
+    seconds: float  # of training so far, over all attempts
+    chars_per_second: float | None
+    learning_rate: float
+    loss: float  # on the text that is learned
+    val_loss: float | None  # on the held-out part; None: nothing is held out
+
+
 class Hooks:
     """A training calls these methods while it runs. This class ignores all events, and never stops a training."""
 
     def progress(self, event: Progress) -> None:
         """Take note of progress; called about twice a second, and when `doing` changes."""
+
+    def measured(self, event: Measurement) -> None:
+        """Take note of the measurements of an epoch; its sample, if there is one, comes next."""
 
     def sample(self, event: Sample) -> None:
         """Take note of a sample."""

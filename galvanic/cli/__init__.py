@@ -70,6 +70,7 @@ def _add_engine(cli: Cli) -> None:
     train.add_argument("text", metavar="TEXT", nargs="+", help="files or folders, or a name from the catalogue")
     train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write, NAME.safetensors")
     add_force(train)
+    train.add_argument("--log-dir", type=Path, metavar="DIR", help="log it there: log.csv, and files for TensorBoard")
     starts = "a model to start from, on its own text or another; starter: the English that I come with; none: nothing"
     train.add_argument(
         "--from", dest="parent", metavar="MODEL", help=f"{starts} (default: the starter where it helps the text)"

@@ -13,6 +13,7 @@ from galvanic.options import GenerateOptions, TrainOptions, checked
 from galvanic.progress import Bar
 from galvanic.read.chat import ChatOptions, preview
 from galvanic.results import TrainingInterrupted, TrainResult
+from galvanic.training_log import logged
 from galvanic.units import count, course
 from galvanic.verdict import verdict
 
@@ -66,7 +67,8 @@ def train(options: argparse.Namespace, cli: Cli) -> int:
         from galvanic import training
 
         places: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "parent": parent, "starter": STARTER_FILE}
-        with Bar("interrupt") as hooks:
+        with Bar("interrupt") as bar:
+            hooks = logged(bar, options.log_dir)
             result = training.train(text, chosen, info, **places, hooks=hooks, limits=cli.limits(), quiet=True)
     except (TrainingInterrupted, KeyboardInterrupt):
         kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."

@@ -12,7 +12,7 @@ from galvanic.learners import make_learner
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.plan import Plan, make_plan
-from galvanic.results import TrainResult, best_point
+from galvanic.results import Hooks, TrainResult, best_point
 from galvanic.text import prepare
 from galvanic.training import train
 from shared.settings import Settings
@@ -31,7 +31,7 @@ def small_plan(recipe: str, text: str = TEXT) -> Plan:
     return plan.model_copy(update={"network": network, "batch": min(plan.batch, 64)})
 
 
-def run(recipe: str, out: Path, hooks: Recorder | None = None, **options: Any) -> TrainResult:
+def run(recipe: str, out: Path, hooks: Hooks | None = None, **options: Any) -> TrainResult:
     text = options.pop("text", TEXT)
     others = {name: options.pop(name) for name in ("checkpoint", "limits", "parent") if name in options}
     plan = options.pop("plan", small_plan(recipe, text))
