@@ -104,3 +104,11 @@ def _add_engine(cli: Cli) -> None:
     formats = "; ".join(f"{name}: {each.summary}" for name, each in FORMATS.items())
     export.add_argument("--format", choices=FORMATS, default="safetensors", help=f"{formats} (default: safetensors)")
     add_force(export)
+
+    inspect = cli.add("inspect", "Tell what a model is, and how well it writes.", models.inspect)
+    inspect.add_argument("model", type=Path, metavar="MODEL", help="a model's file or folder, or starter")
+
+    import_ = cli.add("import", "Check somebody's model, and write it as a model file.", models.import_)
+    import_.add_argument("model", type=Path, metavar="MODEL", help="a model's file or folder (hf)")
+    import_.add_argument("--out", type=Path, required=True, metavar="NAME", help="the file to write, NAME.safetensors")
+    add_force(import_)
