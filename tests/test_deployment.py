@@ -180,11 +180,14 @@ def test_images_of_others_are_pinned(file: str) -> None:
             assert re.search(rf":v?\d+\.\d+\.\d+(-\w+)?{DIGEST}$", service["image"]), name
 
 
-@pytest.mark.parametrize(("name", "package"), [("bot", "bot"), ("worker", "worker")])
-def test_an_image_holds_its_own_side_only_and_runs_as_nobody(name: str, package: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "packages"),
+    [("bot", ["bot"]), ("worker", ["worker"]), ("playground", ["bot", "worker", "playground", "launcher"])],
+)
+def test_an_image_holds_its_own_side_only_and_runs_as_nobody(name: str, packages: list[str]) -> None:
     lines = (ROOT / "deploy" / f"{name}.Dockerfile").read_text("utf-8").splitlines()
     code = [line.split()[1:] for line in lines if line.startswith("COPY ") and "/opt/app" in line]
-    assert code == [["galvanic", "/opt/app/galvanic"], ["shared", "/opt/app/shared"], [package, f"/opt/app/{package}"]]
+    assert code == [[package, f"/opt/app/{package}"] for package in ("galvanic", "shared", *packages)]
     assert "USER 10001:10001" in lines
     (base,) = (line for line in lines if line.startswith("ARG PYTHON="))
     assert re.fullmatch(rf"ARG PYTHON=3\.\d+\.\d+-slim-\w+{DIGEST}", base)

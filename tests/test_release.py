@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from galvanic import __version__
 from tests.compose import ROOT
 from tools.release import main, release_notes
 
@@ -76,6 +77,22 @@ def test_nothing_is_published_before_the_tests_and_the_package_index_comes_after
         "pypi": ["build", "images"],
         "release": "pypi",
     }
+
+
+def test_the_images_have_dockerfiles_and_the_names_and_version_that_are_asked_for() -> None:
+    published = set()
+    for image in jobs("release")["images"]["strategy"]["matrix"]["include"]:
+        dockerfile = ROOT / "deploy" / f"{image['dockerfile']}.Dockerfile"
+        argument = image["arguments"].partition("=")[0]
+        assert f"\nARG {argument}" in dockerfile.read_text("utf-8")
+        published.add(f"galvanic-{image['image']}")
+    common = yaml.safe_load((ROOT / "deploy" / "common.yml").read_text("utf-8"))["services"]
+    names = {service.get("image", "") for service in common.values()}
+    asked = {name for name in names if "galvanic-" in name}
+    images = published - {"galvanic-playground"}
+    assert asked == {f"${{GALVANIC_IMAGES:-}}{name}:${{GALVANIC_VERSION:-{__version__}}}" for name in images}
+    kubernetes = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "kustomization.yaml").read_text("utf-8"))["images"]
+    assert {(image["name"], image["newTag"]) for image in kubernetes} == {(name, __version__) for name in images}
 
 
 def test_the_notes_are_the_versions_section(

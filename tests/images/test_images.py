@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from launcher.redis_server import find_redis_server
 from tests import compose
 from tests.compose import ROOT
 from tests.driver import BOT_TOKEN, ENVIRONMENT
+from tests.driver.client import PlaygroundClient
 from tests.e2e.system import free_port
 from tests.images.image import Image, build
 from tests.launcher.running import wait_until
@@ -55,6 +57,14 @@ def bot_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
 def worker_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     """The workers' image, for the CPU; large, so it goes at once."""
     image = build(ROOT / "deploy" / "worker.Dockerfile", tmp_path_factory.mktemp("worker"))
+    yield image
+    shutil.rmtree(image.venv)
+
+
+@pytest.fixture
+def playground_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The image with everything and the playground."""
+    image = build(ROOT / "deploy" / "playground.Dockerfile", tmp_path_factory.mktemp("playground"))
     yield image
     shutil.rmtree(image.venv)
 
@@ -267,3 +277,27 @@ def test_the_workers_image_has_one_tensorflow(worker_image: Image, capsys: pytes
     assert len(found) == 1
     assert "s3fs" in worker_image.packages()
     assert not [path for path in worker_image.venv.rglob("include") if path.parent.name == "tensorflow"]
+
+
+def test_the_playgrounds_image_opens_writes_by_the_starter_and_stops(playground_image: Image) -> None:
+    """As `docker run -p 8765:8765` starts it; the page is asked for at another address, as the engine does."""
+    port = str(free_port())
+    driven = ENVIRONMENT | {"PORT": port, "PYTHONPATH": f"{playground_image.inside('/opt/app')}:{ROOT}"}
+    process = playground_image.start(playground_image.entrypoint, driven, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        address = next(line for line in process.stdout if line.startswith("playground: ")).split()[1]
+        client = PlaygroundClient(address)
+        page = urllib.request.Request(client.url.replace("127.0.0.1", "127.0.0.2"), headers=client.headers)
+        page.add_header("Host", f"localhost:{port}")
+        with urllib.request.urlopen(page, timeout=60) as answer:
+            assert b"<title>Galvanic" in answer.read()
+        client.wait_for_bot()
+        asked = client.send("!generate --length 40 It was a dark and stormy night")
+        text = client.wait_for_message(lambda message: bool(message["embeds"]), after=asked["id"])
+        assert "starter" in str(text["embeds"])
+        process.terminate()
+        assert process.stdout.read().endswith("everything is stopped\n")
+        assert process.wait(60) == 0
+    finally:
+        kill(process)
