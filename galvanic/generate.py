@@ -26,7 +26,7 @@ from galvanic.options import RecipeName, checked
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Predictor, Row
 from galvanic.request import WriteRequest, too_slow, usual_drawing
-from galvanic.results import Generation, Score
+from galvanic.results import Generation, Prediction, Score
 from galvanic.sampling import Sampling
 from galvanic.streams import Streams
 from galvanic.text import RECIPES, UNKNOWN, CharVocabulary, Ids, ScoringText, Seed, Vocabulary, make_vocabulary
@@ -321,6 +321,24 @@ def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float,
     places = np.repeat(scoring.starts - first, scoring.lengths) + np.arange(scoring.lengths.sum())
     np.add.at(each, places, np.repeat(nats / scoring.lengths, scoring.lengths))
     return tuple(each.tolist())
+
+
+def predict_next(loaded: model_file.Loaded, text: str) -> Prediction:
+    """Predict the symbol after a text. Raises UserError if nothing of the text can be read."""
+    description, weights, _, companion = loaded
+    vocabulary = make_vocabulary(description.recipe, description.symbols)
+    ids = RECIPES[description.recipe].seed(text, vocabulary).ids
+    symbols = list(np.arange(len(vocabulary), dtype=np.int32)[:, None])
+    network = np.array(predictor(description.network, weights).read_ahead(ids, symbols)[1]).T  # [1, symbols]
+
+    def probabilities(log_probs: npt.NDArray[np.float32]) -> dict[str, float]:
+        pairs = zip(vocabulary.symbols, np.exp(log_probs[0]).tolist(), strict=True)
+        return dict(sorted(pairs, key=lambda pair: -pair[1]))
+
+    if companion is None:
+        return Prediction(probabilities(network), probabilities(network), None)
+    table = companion.log_probs(ids, np.array([len(ids)]))
+    return Prediction(probabilities(companion.mixed(network, table)), probabilities(network), probabilities(table))
 
 
 def load_model(path: Path) -> TextModel:

@@ -17,7 +17,7 @@ from galvanic.request import WriteRequest
 
 if TYPE_CHECKING:
     from galvanic.model_file import Loaded
-    from galvanic.results import Score, TrainResult
+    from galvanic.results import Prediction, Score, TrainResult
 
 __all__ = ["Model", "Text", "UserError", "load", "train"]
 
@@ -96,8 +96,20 @@ class Model:
         return text
 
     def evaluate(self, text: str) -> Score:
-        """Measure the loss on a text: `bits_per_char`, `nats_per_char`. Raises UserError if the text can't be read."""
+        """Measure the loss on a text: `bits_per_char`, `nats_per_char`, and the `nats` of each character.
+
+        Raises UserError if the text can't be read.
+        """
         return self._model.score(text)
+
+    def predict(self, text: str) -> Prediction:
+        """Predict the symbol after a text: by the model, by its network and by its table, likeliest first.
+
+        Raises UserError if nothing of the text can be read.
+        """
+        from galvanic.generate import predict_next
+
+        return predict_next(self._loaded, text)
 
     def save(self, path: str | Path) -> Path:
         """Write it into one file, `NAME.safetensors`, and return its path. Raises OSError if that fails."""

@@ -189,6 +189,14 @@ class Generation:
     seconds: float
 
 
+class Prediction(NamedTuple):
+    """The probability of each symbol to come next, likeliest first."""
+
+    mixture: dict[str, float]  # by the model
+    network: dict[str, float]  # by its network alone
+    table: dict[str, float] | None  # by its table of n-grams alone; None: it has none
+
+
 @dataclass(frozen=True)
 class Score:
     """A model's loss on a text."""

@@ -1,5 +1,6 @@
 """`import galvanic` in somebody's own program."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,21 @@ def test_a_model_shows_itself_in_a_notebook() -> None:
     model = galvanic.load(FIXTURE)
     assert repr(model).startswith("<galvanic.Model, recipe char, of Tide")
     assert repr(text := model.generate(length=20)) == text
+
+
+@pytest.mark.parametrize("name", ["char", "char-table", "word-table", "classic"])
+def test_a_prediction_is_what_the_model_scores_by(name: str) -> None:
+    model = galvanic.load(FIXTURE.with_name(name))
+    prediction = model.predict("the tide")
+    assert (prediction.table is not None) == name.endswith("-table")
+    for probabilities in filter(None, prediction):
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
+        assert list(probabilities.values()) == sorted(probabilities.values(), reverse=True)
+    assert prediction.network != prediction.table
+    if name.startswith("char"):
+        for symbol in ("s", " ", "e"):
+            nats = -math.log(prediction.mixture[symbol]) - math.log1p(-model.description.unseen)
+            assert model.evaluate(f"the tide{symbol}").nats[-1] == pytest.approx(nats, abs=1e-4)
 
 
 @pytest.mark.parametrize(
