@@ -67,6 +67,7 @@ class JobClient(Service):
         self._settings = settings
         self._news: dict[str, set[asyncio.Event]] = {}
         self._position: str | None = None
+        self._entering = asyncio.Lock()
         self._celery = Celery("galvanic-bot", broker=settings.broker_url)
         self._celery.conf.update(
             task_serializer="json",
@@ -107,8 +108,13 @@ class JobClient(Service):
             if limit is None:
                 pipe.eval(*lifecycle.enter(job, nonce, packed))
 
+        async def enter() -> list[Any]:
+            async with self._entering:  # else each that enters has all others at that moment begin again
+                answers: list[Any] = await self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id))
+                return answers
+
         try:
-            answer = await redis_call(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
+            answer = await redis_call(enter())
         except RedisError:  # nobody knows whether it was carried out
             self.roll_back(job.job_id, nonce)
             raise

@@ -164,6 +164,14 @@ async def test_a_servers_oldest_uploads_are_dropped(queue: JobClient, client: re
     assert await client.exists(keys.upload(GUILD, texts[3]))
 
 
+async def test_many_at_once_cost_no_more_each(queue: JobClient, sync: redis.Redis) -> None:
+    before = sync.info("commandstats").get("cmdstat_watch", {"calls": 0})["calls"]
+    jobs = [train_job(job_id=f"t-{number}", place=place(guild_id=number)) for number in range(60)]
+    entered = await asyncio.gather(*(queue.submit_train(job, "a tide", (3, 20)) for job in jobs))
+    assert entered == ["entered"] * len(jobs)
+    assert sync.info("commandstats")["cmdstat_watch"]["calls"] - before == len(jobs), "they kept each other from it"
+
+
 async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:
     jobs = [train_job(job_id=f"t-{number}") for number in range(8)]
     entries = await asyncio.gather(*(queue.submit_train(job, "text", (3, 20)) for job in jobs))
