@@ -100,6 +100,7 @@ class CheckpointCopies:
         self._attempt = attempt
         self._name = f"{_FOLDER}/{job.job_id}/{text_folder(job)}/{NAME}"
         self._noted = False
+        self._uncopied = False
         self._copied_at = -math.inf
         self._copying = threading.Lock()
 
@@ -107,6 +108,7 @@ class CheckpointCopies:
         """Note that a checkpoint is on the disk, and begin to copy it if the last copy is old."""
         if self._store.is_local:
             return
+        self._uncopied = True
         if not self._noted:
             with contextlib.suppress(OSError):  # the disk is full: noted with a later one
                 write_text(self._files.attempt, str(self._attempt))
@@ -116,14 +118,16 @@ class CheckpointCopies:
             threading.Thread(target=run, args=(self.complete,), name="checkpoint-copy", daemon=True).start()
 
     def complete(self) -> None:
-        """Copy the last checkpoint, as before this attempt ends, for the next one may be on another host."""
+        """Copy the last checkpoint, if the store does not have it: the next attempt may be on another host."""
         with self._copying:
-            if not self._noted:
+            if not self._noted or not self._uncopied:
                 return
             began = time.monotonic()
+            self._uncopied = False
             try:
                 self._store.put(self._name, self._files.checkpoint)
             except OSError as error:
+                self._uncopied = True
                 log.warning("checkpoint_not_copied", error=str(error))
                 return
             self._copied_at = time.monotonic()

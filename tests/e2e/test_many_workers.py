@@ -136,6 +136,7 @@ def test_a_training_goes_on_on_another_host_and_its_model_writes_on_a_third(
         other.start()
         cluster.until("a second worker", lambda: '"event": "worker_ready"' in other.log())
     before = max(event.epoch for _, event in cluster.told(job.job_id) if isinstance(event, Progress))
+    stopped_at = len(first.log())
     first.stop(end)
     if end is signal.SIGKILL:
         other.start()
@@ -144,7 +145,8 @@ def test_a_training_goes_on_on_another_host_and_its_model_writes_on_a_third(
     starts = [event for _, event in cluster.told(job.job_id) if isinstance(event, Started)]
     assert [start.resumed for start in starts] == [False, True]
     assert '"event": "checkpoint_brought"' in other.log()
-    assert len(first.log().split('"event": "checkpoint_copied"')) > (2 if end is signal.SIGTERM else 1)
+    if end is signal.SIGTERM:
+        assert '"event": "checkpoint_copied"' in first.log()[stopped_at:], "what it learned since the copy is lost"
     assert model.epochs >= before
     store = ModelStore(cluster.settings)
     assert ids(store) == [model.model_id]

@@ -102,6 +102,24 @@ def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytes
     assert copied(settings) == []
 
 
+def test_a_checkpoint_is_copied_once(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    put = ModelStore.put
+    monkeypatch.setattr(ModelStore, "put", lambda *of: (sent.append(of[1]), put(*of)))
+    job, settings = train_job(), get_settings()
+    files = TextFiles(settings, job)
+    files.folder.mkdir(parents=True)
+    files.checkpoint.write_text("of the first epoch")
+    copies = CheckpointCopies(ModelStore(settings), job, files, 1)
+    copies.saved()
+    for _ in range(2):
+        copies.complete()  # as when a worker is stopped while its last save is copied
+    assert len(sent) == 1
+    copies.saved()
+    copies.complete()
+    assert len(sent) == 2
+
+
 def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_path: Path) -> None:
     settings = get_settings()
     store = ModelStore(settings)
