@@ -75,6 +75,8 @@ def redis_command(socket: Path, folder: Path) -> tuple[str, ...]:
         # The append-only file holds everything; snapshots would write it all a second time.
         "save": "",
         "dbfilename": SNAPSHOT,
+        # A stream takes this much at least, and each text has one for a month.
+        "stream-node-max-bytes": "512",
         # Jobs and their events are no cache: refuse a write rather than forget something.
         "maxmemory-policy": "noeviction",
     }

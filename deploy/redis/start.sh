@@ -99,6 +99,8 @@ appendfsync everysec
 # What was deleted leaves the disk when the file is rewritten. Heartbeats alone write so much in about a day.
 auto-aof-rewrite-min-size 8mb
 save ""
+# A stream takes this much at least, and each text has one for a month.
+stream-node-max-bytes 512
 maxmemory ${REDIS_MAXMEMORY:-0}
 maxmemory-policy noeviction
 END
