@@ -13,7 +13,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-gpu bench-quick starter load scaling compose-config audit licences clean
+.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-gpu bench-quick starter load growth scaling compose-config audit licences clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -162,6 +162,9 @@ starter: $(INSTALLED)  ## train the model of English that comes with Galvanic (C
 
 load: $(INSTALLED)  ## many people at once: 50 trainings and 2,000 texts in 5 minutes (about a quarter of an hour)
 	$(PY) -m benchmarks.load --minutes $(MINUTES) --trainings $(TRAININGS) --generates $(GENERATES) --seed $(SEED) $(LOAD_ARGS)
+
+growth: $(INSTALLED)  ## a thousand servers ask the real queue, and what a message, a text and a training cost (about 20 minutes)
+	$(PY) -m benchmarks.growth $(GROWTH_ARGS)
 
 scaling: $(INSTALLED)  ## how throughput grows with workers (about 10 minutes; SCALING_ARGS="--rounds 1")
 	$(PY) -m benchmarks.scaling $(SCALING_ARGS)

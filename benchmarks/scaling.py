@@ -23,9 +23,9 @@ import redis
 
 from benchmarks import report
 from benchmarks.models import default_model
+from benchmarks.own_redis import redis_server
 from bot.jobs.client import JobClient
 from galvanic.options import CorpusInfo, TrainOptions
-from launcher.redis_server import find_redis_server
 from shared import keys, presence
 from shared.connect import connect, connect_async
 from shared.events import TERMINAL, parse_event
@@ -204,21 +204,6 @@ def table(measured: dict[str, dict[int, list[float]]], machine: dict[str, Any]) 
             middle = statistics.median(each)
             lines.append(f"| {count}, {kind} | {middle:.4g} | {statistics.median(ratios):.2f}{spread} |")
     return "\n".join(lines)
-
-
-@contextlib.contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
-    """Start a Redis on a socket of its own within the block."""
-    socket = folder / "redis.sock"
-    command = [find_redis_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            until = time.monotonic() + _START_S
-            while not socket.exists() and time.monotonic() < until:
-                time.sleep(_LOOK_EVERY_S)
-            yield f"unix://{socket}"
-        finally:
-            server.terminate()
 
 
 def main(arguments: list[str] | None = None) -> int:
