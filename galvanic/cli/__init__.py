@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import shtab
+
 from galvanic.cli.base import Cli, add_options
 from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, TrainOptions
@@ -25,6 +27,7 @@ def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = 
     """Run a command; return its exit status, which is 2 for wrong input. `plugins`: by default the checkout's."""
     cli = Cli("galvanic")
     _add_engine(cli)
+    _add_completion(cli)
     for plugin in _of_checkout() if plugins is None else plugins:
         plugin(cli)
     return run(cli, arguments)
@@ -42,6 +45,15 @@ def run(cli: Cli, arguments: list[str] | None) -> int:
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status if isinstance(error, UserError) else 1
+
+
+def _add_completion(cli: Cli) -> None:
+    def complete(options: argparse.Namespace) -> int:
+        print(shtab.complete(cli.parser, options.shell))
+        return 0
+
+    summary = "Print a script that completes commands and options in your shell."
+    cli.add("completion", summary, complete, json=False).add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
 
 
 def _of_checkout() -> Iterable[Plugin]:

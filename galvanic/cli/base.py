@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import shtab
+
 from galvanic import __version__
 from galvanic.cli.findings import Finding
 from galvanic.errors import UserError
@@ -21,6 +23,16 @@ def _no_text(name: str) -> FileText:
     raise UserError(f"There is no text file {name}.", "Give the path of a file.")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Lets a shell complete the name of a file where an argument takes one."""
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        action = super().add_argument(*names, **options)
+        if options.get("type") is Path or options.get("metavar") == "TEXT":
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+        return action
+
+
 class Cli:
     """The commands of the command line. Plugins add commands, texts that have a name, limits, and checks."""
 
@@ -29,9 +41,9 @@ class Cli:
         self.limits: Callable[[], TrainLimits] = TrainLimits
         self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text, by default
         self.checks: list[Callable[[], Iterable[Finding]]] = []  # what `doctor` looks at, too
-        self._parser = argparse.ArgumentParser(prog=program, description="Learns to write from any text.")
-        self._parser.add_argument("--version", action="version", version=f"galvanic {__version__}")
-        self._commands = self._parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+        self.parser = _Parser(prog=program, description="Learns to write from any text.")
+        self.parser.add_argument("--version", action="version", version=f"galvanic {__version__}")
+        self._commands = self.parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(self, name: str, summary: str, run: Run, *, json: bool = True) -> argparse.ArgumentParser:
         """Add a command. `run` returns its exit status; `json`: it can also print its result as JSON."""
@@ -42,7 +54,7 @@ class Cli:
         return command
 
     def run(self, arguments: list[str] | None) -> int:
-        options = self._parser.parse_args(arguments)
+        options = self.parser.parse_args(arguments)
         run: Run = options.run
         return run(options)
 
