@@ -49,6 +49,7 @@ class CorpusInfo(_Frozen):
     licence: str = ""  # one line about the rights in it
     hard_wrapped: bool | None = None  # whether lines are broken at a fixed width, to be joined; None: find out
     reading: ReadingId | None = None  # of a channel's messages
+    chat: bool = False  # whether it is an exported chat of people
     left_out: int = Field(0, ge=0)  # characters of Project Gutenberg's header and licence
     language: str = Field("", pattern=r"^([a-z]{2})?$")  # code of ISO 639-1; empty: not known
 
@@ -56,6 +57,11 @@ class CorpusInfo(_Frozen):
     def extent(self) -> str:
         """Return the length and the language in words, as in `419,335 characters, English`."""
         return ", ".join(filter(None, [count(self.chars, "character"), language_name(self.language)]))
+
+    @property
+    def is_messages(self) -> bool:
+        """Return whether it is people's messages, of a channel or an exported chat."""
+        return self.chat or self.source == "channel" or self.reading is not None
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -269,7 +269,7 @@ def _shown(about: Preview, pages: Sequence[bytes], consents: Consents | None) ->
 def _corpus(about: Preview, pages: Sequence[bytes]) -> Corpus:
     """Return the text that was chosen. Raises UserError: it is too short."""
     text, title = of_memory(_text(about, pages, None).text), about.chat.title
-    return checked(text, text.info(title, title, "upload", LICENCES["upload"], hard_wrapped=False, language=""))
+    return checked(text, text.info(title, title, "upload", LICENCES["upload"], language="", chat=True))
 
 
 def _embed(about: Preview, messages: int, people: int, lines: Collection[str]) -> discord.Embed:

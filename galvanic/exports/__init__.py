@@ -12,7 +12,7 @@ from pathlib import Path
 
 from galvanic import model_file
 from galvanic.errors import UserError
-from galvanic.exports import hub, keras_file
+from galvanic.exports import hub, keras_file, page
 
 Write = Callable[[Path, Path], tuple[str, ...]]
 """Write the model of a file (the first path) to a new place (the second), and return notes for people.
@@ -40,6 +40,7 @@ FORMATS = {
     "safetensors": Format("a model file of Galvanic", model_file.SUFFIX, _safetensors),
     "hf": Format("a folder for the Hugging Face Hub", "", hub.write),
     "keras": Format("the network alone, for Keras", keras_file.SUFFIX, keras_file.write),
+    "html": Format("a page that writes in a browser, offline", ".html", page.write),
 }
 
 

@@ -82,7 +82,7 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
     except OSError as error:
         problem = f"{error.filename or paths[0]} cannot be read: {error.strerror}."
         raise UserError(problem, "Give files that can be read.") from error
-    info = text.info(path.stem, name, "file", hard_wrapped=False if chat else None)
+    info = text.info(path.stem, name, "file", chat=chat is not None)
     return FileText(text.body, info, chat)
 
 

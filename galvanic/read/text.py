@@ -52,10 +52,13 @@ class Text:
         licence: str = "",
         hard_wrapped: bool | None = None,
         language: str | None = None,
+        *,
+        chat: bool = False,
     ) -> CorpusInfo:
         """Return the facts about the text. `title`, `licence`: if the file names none.
 
-        `language`: its code; None: find it out. Raises UserError: its file can't be read.
+        `language`: its code; None: find it out. `chat`: it is an exported chat, whose lines are never joined. Raises
+        UserError: its file can't be read.
         """
         title = self.title or title
         return CorpusInfo(
@@ -65,7 +68,8 @@ class Text:
             chars=self.chars,
             sha256=self.sha256,
             licence=self.licence or licence,
-            hard_wrapped=hard_wrapped,
+            hard_wrapped=False if chat else hard_wrapped,
+            chat=chat,
             left_out=self.left_out,
             language=language_of(self.body) if language is None else language,
         )
