@@ -12,43 +12,39 @@ function toggle() {
   number += 1;
   writes = !writes;
   $("go").textContent = writes ? "Stop" : "Write";
-  if (!writes) {
-    worker.postMessage({ number });
-    show(`Stopped. ${$("status").textContent}`);
-    return;
-  }
-  const drawn = $("random-seed").value === "" ? crypto.getRandomValues(new Uint32Array(1))[0] : Number($("random-seed").value);
-  const wanted = { seed: $("seed").value, length: Number($("length").value), temperature: Number($("temperature").value), randomSeed: drawn };
-  $("begun").textContent = wanted.seed;
+  if (!writes) return worker.postMessage({ number });
+  const drawn = crypto.getRandomValues(new Uint32Array(1))[0], { value: seed } = $("seed"), { value: typed } = $("random-seed");
+  const [length, temperature, randomSeed] = [$("length").value, $("temperature").value, typed || drawn].map(Number);
+  $("begun").textContent = seed;
   $("written").textContent = "";
-  $("text").hidden = false;
-  $("copy").disabled = false;
+  $("text").hidden = $("copy").disabled = false;
   started = performance.now();
-  show(`Random seed ${drawn}.`);
-  worker.postMessage({ number, ...wanted });
+  show(`Random seed ${randomSeed}.`);
+  return worker.postMessage({ number, seed, length, temperature, randomSeed });
 }
 
 worker.onmessage = ({ data }) => {
-  if (data.ready || data.number === number) $("go").disabled = false;
-  if (data.ready) show("Ready.");
   if (data.number !== number) return;
+  $("go").disabled = false;
+  if (data.ready) show("Ready.");
   if (data.written) $("written").append(data.written);
-  if (!data.done) return;
-  if (writes) [writes, $("go").textContent] = [false, "Write"];
   if (data.problem) show(data.problem);
-  else {
-    const speed = [...$("written").textContent].length / (performance.now() - started) * 1000;
-    const left = data.unknown.length ? ` The model lacks ${data.unknown.join(" ")} and skipped that.` : "";
-    show(`${$("status").textContent} ${Math.round(speed)} characters a second.${left}`);
-  }
+  if (!data.done) return;
+  [writes, $("go").textContent] = [false, "Write"];
+  if (data.problem) return;
+  const speed = 1000 * [...$("written").textContent].length / (performance.now() - started);
+  const lacking = data.unknown.length ? ` Left out, since the model lacks them: ${data.unknown.join(" ")}` : "";
+  show(`${$("status").textContent} ${Math.round(speed)} characters a second.${lacking}`);
 };
 
 $("form").addEventListener("submit", (event) => { event.preventDefault(); toggle(); });
-$("form").addEventListener("keydown", (event) => { if (event.key === "Enter" && event.ctrlKey) $("form").requestSubmit(); });
-document.addEventListener("keydown", (event) => { if (event.key === "Escape" && writes) toggle(); });
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.ctrlKey) $("form").requestSubmit();
+  if (event.key === "Escape" && writes) toggle();
+});
 $("temperature").addEventListener("input", () => { $("chosen").textContent = $("temperature").value; });
 $("copy").addEventListener("click", () => {
   getSelection().selectAllChildren($("text"));
-  show(document.execCommand("copy") ? "Copied." : "Selected: copy it with your browser.");
+  show(document.execCommand("copy") ? "Copied." : "Selected. Copy it with your browser.");
 });
 worker.postMessage({ number, model: $("model").textContent });

@@ -314,7 +314,7 @@ onmessage = async ({ data }) => {
   newest = data.number;
   try {
     if (data.model) model = new Model(await unpack(data.model));
-    if (data.model) postMessage({ ready: true });
+    if (data.model) postMessage({ number: data.number, ready: true });
     else if (data.length) await write(data);
   } catch (error) {
     postMessage({ number: data.number, done: true, problem: error.message });
