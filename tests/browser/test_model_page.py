@@ -84,7 +84,7 @@ def test_it_writes_what_python_writes(page: ModelPage, model: Path, tmp_path: Pa
 
 def test_nothing_of_a_model_is_markup(page: ModelPage, tmp_path: Path) -> None:
     markup = "<img src=x onerror=alert(1)>"
-    symbols = (*"\n a!<>/=();",)
+    symbols = tuple("\n a!<>/=();")
     config = network(len(symbols))
     logits = [40.0 if symbol in "<>/" else 0 for symbol in symbols]
     text = corpus(title=markup, licence="</script><script>alert(2)</script>", name="x")
