@@ -102,7 +102,7 @@ test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken a
 test-fuzz: $(INSTALLED_DEV)  ## Hypothesis' tests of commands, presses, files, jobs and texts, with up to 2,000 examples each
 	$(PY) -m pytest -m hypothesis --hypothesis-profile many $(TEST_WORKERS) --timeout 3600 $(PYTEST_ARGS)
 
-test-images: $(INSTALLED_DEV)  ## what runs in containers, installed and started as there (downloads 450 MB)
+test-images: $(INSTALLED_DEV)  ## what runs in containers, installed and started as there (downloads 900 MB)
 	$(PY) -m pytest -m images tests/images -W ignore $(PYTEST_ARGS)
 
 soak: $(INSTALLED_DEV)  ## ordinary use while parts are killed and Discord fails (MINUTES=20 SEED=1)
