@@ -365,6 +365,9 @@ def take_demo(photos: Photographer, minutes: float) -> None:
     film.shoot(3_000)
     film.save(photos.out / "demo.gif")
     tab.close()
+    question = photos.say("!model delete frankenstein", "Delete", channel="library")  # other tours learn it, too
+    photos.system.client.click_label(question, "Delete it", channel="library")
+    photos.system.wait_for_card(question, "deleted", channel="library")
 
 
 TOURS = {
