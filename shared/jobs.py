@@ -228,13 +228,14 @@ class QuizJob(_Job):
 
 
 class ExportJob(_Job):
-    """Lay a model, as one file, into Redis as `MODEL_FILE`."""
+    """Lay a model, as one file, into Redis as `MODEL_FILE`: a model file, or a page that writes in a browser."""
 
     kind: Literal["export"] = "export"
     letter = "x"
     answer = "exported"
     model: ModelRef
     most_bytes: int = Field(ge=1)  # what the channel takes; a larger file is refused
+    page: bool = False
 
 
 class ImportJob(_Job):

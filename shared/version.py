@@ -2,7 +2,7 @@
 
 from galvanic.errors import UserError
 
-DATA_VERSION = 2
+DATA_VERSION = 3
 """Raise it with each change of a message, a record or a script that the version before can't read."""
 
 

@@ -11,6 +11,7 @@ import redis
 
 from galvanic import model_file
 from galvanic.errors import UserError
+from galvanic.exports.page import MOST_BYTES, make_page
 from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
 from galvanic.model_file import Description
 from galvanic.options import CorpusInfo
@@ -39,14 +40,17 @@ _FOREIGN = (
 
 
 def export(job: ExportJob, context: JobContext) -> Exported:
-    """Lay a model's file into Redis. It names the readings of channels that the model learned from.
+    """Lay a model's file or page into Redis. The file names the readings of channels that the model learned from.
 
-    Raises UserError when the store has no such model, or its file is too large to be sent.
+    Raises UserError when the store has no such model, its file is too large to be sent, or it may be no page.
     """
     with tempfile.TemporaryDirectory() as temporary, context.models.store.reading(job.model.model_id) as path:
-        target = Path(temporary) / MODEL_FILE
-        model_file.export(path, target, job.most_bytes)
-        data = target.read_bytes()
+        if job.page:
+            data = make_page(path, job.model.name, min(job.most_bytes, MOST_BYTES))
+        else:
+            target = Path(temporary) / MODEL_FILE
+            model_file.export(path, target, job.most_bytes)
+            data = target.read_bytes()
     context.job_events.attach(MODEL_FILE, data, FILE_TTL_S)
     return Exported(size=len(data))
 

@@ -286,19 +286,23 @@ class ModelCommands(commands.Cog):
     # ------------------------------------------------------------------ files
 
     @_part(
-        "export [NAME]",
+        "export [NAME] [--page]",
         "export frankenstein",
-        "export",
+        "export frankenstein --page",
         about="Post a model of yours as a file, to keep or to import elsewhere",
     )
-    @app_commands.describe(name=f"{_NAME}; without one, this channel's model")
-    async def model_export(self, ctx: Context, name: str | None = None) -> None:
+    @app_commands.describe(
+        name=f"{_NAME}; without one, this channel's model", page="A page that writes in any browser, offline"
+    )
+    async def model_export(self, ctx: Context, name: str | None = None, page: Literal["--page"] | None = None) -> None:
         """Post a model as a file. For its owner and members with Manage Server.
 
+        With `--page` it is a page that writes in any browser, offline; of books and files only, never of messages.
         The model of an uploaded text can be exported only in the channel where it was trained, and that of a channel's
         messages only by members with Manage Server.
         """
-        await self.transfer.export(ctx, name)
+        alone = name == "--page"  # typed without a name
+        await self.transfer.export(ctx, None if alone else name, page=alone or page is not None)
 
     @_part(
         "import [NAME]          (with a .safetensors file attached)",

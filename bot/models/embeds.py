@@ -9,7 +9,7 @@ from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, add_fields, as_typed, 
 from galvanic.languages import language_name
 from galvanic.options import RECIPE_WORDS
 from galvanic.units import bits, count
-from shared.jobs import LOSS_FILE
+from shared.jobs import LOSS_FILE, ExportJob
 from shared.models import ModelRecord
 
 _BUTTONS = {
@@ -169,8 +169,14 @@ def unshared(model: ModelRecord) -> discord.Embed:
     )
 
 
-def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False) -> str:
+def exported(job: ExportJob, file_bytes: int, prefix: str, *, messages: bool = False) -> str:
     """Return the message above the file. `messages`: the model learned from channels' messages."""
+    name = job.model.name
+    if job.page:
+        return (
+            f"`{name}` as a page, {size(file_bytes)}. Download it and open it in a browser: it writes there, also "
+            "offline. Everyone who can read this channel can download it, and its texts may quote what it learned from."
+        )
     if messages:
         return (
             f"`{name}` as a file, {size(file_bytes)}.\n"

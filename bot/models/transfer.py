@@ -55,11 +55,11 @@ class Transfer:
     core: Core
     registry: Registry
 
-    async def export(self, ctx: Context, name: str | None) -> None:
-        """Post a model as a file: the one of this name, or (None) the channel's."""
+    async def export(self, ctx: Context, name: str | None, *, page: bool) -> None:
+        """Post a model as a file: the one of this name, or (None) the channel's. `page`: one that writes by itself."""
 
         async def build(actor: Actor) -> ExportJob:
-            return self._export_job(actor, await self.registry.choose(actor.viewer, name))
+            return self._export_job(actor, await self.registry.choose(actor.viewer, name), page=page)
 
         await self.core.requests.command(ctx, build, may=None, cooldown="model")
 
@@ -69,11 +69,11 @@ class Transfer:
 
         await self.core.requests.press(press, build, may=None, cooldown="model")
 
-    def _export_job(self, actor: Actor, model: ModelRecord) -> ExportJob:
+    def _export_job(self, actor: Actor, model: ModelRecord, *, page: bool = False) -> ExportJob:
         """Everyone who reads the channel can take the file."""
         require_export(model, actor)
         most = guild_of(self.core.bot, actor).filesize_limit
-        return ExportJob(**actor.asks(ExportJob), model=model.ref, most_bytes=most)
+        return ExportJob(**actor.asks(ExportJob), model=model.ref, most_bytes=most, page=page)
 
     async def post_export(self, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
         """Post the file. Raises UserError if it can't be used there by now, or learned words that were withdrawn."""
@@ -87,8 +87,9 @@ class Transfer:
                 "It will be made again without them, or deleted; a new one can be exported.",
             )
         prefix = await self.core.servers.prefix(job.place.guild_id)
-        notice = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.readings))
-        await send(notice, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
+        notice = embeds.exported(job, event.size, prefix, messages=bool(model.readings))
+        ending = "html" if job.page else "safetensors"
+        await send(notice, file=discord.File(io.BytesIO(data), f"{job.model.name}.{ending}"), **options)
 
     async def import_file(self, ctx: Context, file: discord.Attachment, name: str | None) -> None:
         """Have an exported model checked and entered, if this person may train here and it fits the server's quota."""

@@ -4,8 +4,8 @@ import pytest
 
 from playground.places import USER_IDS
 from shared import keys
-from shared.events import Failed
-from shared.jobs import ExportJob
+from shared.events import Exported, Failed
+from shared.jobs import MODEL_FILE, ExportJob
 from tests.bot.channels import model_of
 from tests.bot.ids import BEN, CELLAR, LAB, LIBRARY
 from tests.bot.live import Live, text_of
@@ -58,14 +58,30 @@ async def test_the_one_that_runs_is_finished(live: Live) -> None:
     assert await live.core.jobs.control(running) == "finish"
 
 
-async def test_the_channels_model_is_exported(live: Live) -> None:
-    worker = StandIn(live.bot.settings)
+async def test_only_its_owner_exports_the_channels_model(live: Live) -> None:
     assert "There is no model here yet" in await live.ask("!model export")
     await live.models.registry.use(LAB, model_of(live, "bens", owner_id=BEN))
     assert "isn't your model" in await live.ask("!model export", person="cleo")
-    live.send("!model export", person="ben")
+
+
+@pytest.mark.parametrize(
+    ("typed", "file"),
+    [
+        ("!model export", "bens.safetensors"),
+        ("!model export --page", "bens.html"),
+        ("!model export bens --page", "bens.html"),
+    ],
+)
+async def test_a_model_is_exported_as_a_file_or_a_page(live: Live, typed: str, file: str) -> None:
+    worker = StandIn(live.bot.settings)
+    await live.models.registry.use(LAB, model_of(live, "bens", owner_id=BEN))
+    sent = live.send(typed, person="ben")
     job = await live.job(await worker.asked(live), ExportJob)
-    assert job.model.name == "bens"
+    assert (job.model.name, job.page) == ("bens", file.endswith("html"))
+    await live.bot.redis.set(keys.artifact(job.job_id, MODEL_FILE), b"a model")
+    worker.tell(job.job_id, Exported(size=7))
+    (attached,) = (await live.answered(sent)).attachments
+    assert attached["filename"] == file
 
 
 async def test_an_import_that_a_worker_refuses_has_its_cooldown(live: Live) -> None:

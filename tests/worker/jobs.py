@@ -49,18 +49,18 @@ def picture_job(model_id: str = "one", name: str = "one") -> PictureJob:
     return PictureJob(job_id="p-1", place=PLACE, model=ModelRef(model_id=model_id, name=name))
 
 
-def export_job(model_id: str = "one", most_bytes: int = 10 * 2**20, number: int = 1) -> ExportJob:
+def export_job(model_id: str = "one", most_bytes: int = 10 * 2**20, number: int = 1, **fields: Any) -> ExportJob:
     model = ModelRef(model_id=model_id, name=model_id)
-    return ExportJob(job_id=f"e-{number}", place=PLACE, model=model, most_bytes=most_bytes)
+    return ExportJob(job_id=f"e-{number}", place=PLACE, model=model, most_bytes=most_bytes, **fields)
 
 
 def import_job(number: int = 1, **fields: Any) -> ImportJob:
     return ImportJob(**{"job_id": f"i-{number}", "place": PLACE, "file_name": "model.safetensors", **fields})
 
 
-def exported(client: redis.Redis, most_bytes: int = 10 * 2**20, number: int = 1) -> bytes:
+def exported(client: redis.Redis, most_bytes: int = 10 * 2**20, number: int = 1, **fields: Any) -> bytes:
     """The file of the model `one`."""
-    job = export_job(most_bytes=most_bytes, number=number)
+    job = export_job(most_bytes=most_bytes, number=number, **fields)
     answer = lives.expect(Exported, run(client, job))
     data = cast(bytes, client.get(keys.artifact(job.job_id, MODEL_FILE)))
     assert answer.size == len(data) <= most_bytes

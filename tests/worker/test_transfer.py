@@ -89,6 +89,13 @@ def test_a_model_that_the_channel_cannot_take_is_refused(client: redis.Redis) ->
     assert not client.exists(keys.artifact("e-1", MODEL_FILE))
 
 
+def test_a_page_is_of_no_messages_and_as_large_as_the_channel_takes(client: redis.Redis, settings: Settings) -> None:
+    assert b"<h1>one</h1>" in exported(client, page=True)
+    require_failure(run(client, export_job(most_bytes=5_000, number=2, page=True)), "page takes")
+    stored(settings, "one").write_bytes(marked(exported(client, number=3), "aa11"))
+    require_failure(run(client, export_job(number=4, page=True)), "people's messages")
+
+
 @pytest.mark.parametrize(
     ("part", "changes", "problem"),
     [
