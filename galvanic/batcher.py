@@ -29,11 +29,12 @@ class Batcher(Generic[Request, Result]):
         self._passes = ThreadPoolExecutor(at_once, "pass")
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Result]]:
-        """They are served in the same pass if it has room. A pass is due for each call, so none is left over."""
+        """They are served in one pass if it has room. Each call brings the passes that its requests fill."""
         waiting: list[tuple[Request, Future[Result]]] = [(asked, Future()) for asked in requests]
         for request in waiting:
             self._waiting.put(request)
-        self._passes.submit(self._pass)
+        for _ in range(0, len(waiting), MOST_TOGETHER):
+            self._passes.submit(self._pass)
         return [future for _, future in waiting]
 
     def _pass(self) -> None:

@@ -80,3 +80,8 @@ def test_many_threads_and_passes_lose_nothing() -> None:
     doubled = [2 * number for number in range(2_000)]
     with ThreadPoolExecutor(40) as threads:
         assert list(threads.map(lambda number: ask(batcher, number), range(2_000))) == doubled
+
+
+def test_a_call_with_more_than_a_pass_takes_leaves_none_over() -> None:
+    batcher: Batcher[int, int] = Batcher(lambda numbers: [2 * number for number in numbers])
+    assert [future.result(30) for future in batcher.submit(range(100))] == [2 * number for number in range(100)]
