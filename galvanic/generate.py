@@ -116,16 +116,17 @@ class Author(ABC):
         if self._needs_opening(writing, ids):
             return True
         if writing.request.enough is not None:
-            return writing.request.enough(*self._split(writing, ids))
+            return writing.request.enough(*self._so_far(writing, ids))
         if len(ids) >= _MOST_SYMBOLS * writing.request.length:
             return True
         return int(self.vocabulary.lengths[ids].sum()) >= writing.needed
 
-    def _split(self, writing: _Writing, ids: Ids) -> tuple[Ids, Ids]:
-        """Return the ids of a request's own seed, and those of the text so far, with its opening."""
-        read = len(writing.read.ids) + bool(writing.read.open_end and self.vocabulary.decode(ids[:1]) == " ")
-        together = np.append(writing.row.seed, ids)
-        return together[:read], together[read:]
+    def _so_far(self, writing: _Writing, ids: Ids) -> tuple[Ids, Ids, int]:
+        """Return what `WriteRequest.enough` gets."""
+        own = len(writing.read.ids)
+        text = np.append(writing.row.seed[own:], ids)
+        repeats = writing.read.open_end and self.vocabulary.decode(text[:1]).startswith(" ")
+        return writing.row.seed[:own], text, int(repeats)
 
     def _needs_opening(self, writing: _Writing, ids: Ids) -> bool:
         """Return whether these first ids of a text make another word of a whole word at the seed's end.

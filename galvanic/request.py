@@ -20,9 +20,9 @@ class WriteRequest(GenerateOptions):
     seed: str = ""  # ignored with `from_corpus` and `from_line`
     from_line: bool = False  # take the beginning of a random line or sentence of the corpus as the seed
     until: float = math.inf  # the deadline (`time.monotonic`), after which nobody waits any more
-    enough: Callable[[Any, Any], bool] | None = Field(None, exclude=True, repr=False)
+    enough: Callable[[Any, Any, int], bool] | None = Field(None, exclude=True, repr=False)
     """Asked after each chunk, in place of `length`, whether to write no more. It gets the ids of the seed [symbols] and
-    of the text so far [symbols], which together are what the model reads."""
+    of the text so far [symbols], and how many of the text's first characters repeat the seed's end."""
 
 
 class Drawing(NamedTuple):

@@ -23,8 +23,15 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 IMAGES = DOCS / "images"
 MODULES = re.compile(r"`((?:galvanic|bot|worker|shared|launcher|playground|benchmarks|tests|deploy|docs)/[\w./-]*)`")
 VARIABLES = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)\b")
-OTHERS = {"DATA_VERSION", "CUDA_VISIBLE_DEVICES", "ONEDNN_MAX_CPU_ISA", "SECRETS_DIR", "COMPOSE_FILE"}
-"""A constant of the code, and variables of CUDA, oneDNN, systemd and Docker Compose."""
+OTHERS = {
+    "DATA_VERSION",
+    "CUDA_VISIBLE_DEVICES",
+    "ONEDNN_MAX_CPU_ISA",
+    "SECRETS_DIR",
+    "COMPOSE_FILE",
+    "GALVANIC_API_KEY",
+}
+"""A constant of the code, and variables of CUDA, oneDNN, systemd, Docker Compose and `galvanic serve`."""
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 

@@ -124,3 +124,15 @@ def _add_engine(cli: Cli) -> None:
     import_.add_argument("model", type=Path, metavar="MODEL", help="a model's file or folder (hf)")
     import_.add_argument("--out", type=Path, required=True, metavar="NAME", help="the file to write, NAME.safetensors")
     add_force(import_)
+
+    def run_serve(options: argparse.Namespace) -> int:
+        from galvanic.cli.serve import serve  # what it needs takes other commands long to import
+
+        return serve(options)
+
+    serve = cli.add("serve", "Serve models to programs, in the form of OpenAI's API.", run_serve, json=False)
+    serve.add_argument("model", type=Path, metavar="MODEL", nargs="+", help="the files of models, or starter")
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1, this machine alone)")
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="(default: 8000)")
+    key = "a file with the key that requests must bring (default: the variable GALVANIC_API_KEY, or none)"
+    serve.add_argument("--key-file", type=Path, metavar="FILE", help=key)
