@@ -1,5 +1,6 @@
 """Prometheus' configuration and the page about it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from shared.settings import Settings
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "deploy" / "prometheus"
 PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+DASHBOARD = ROOT / "deploy" / "grafana" / "galvanic.json"
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"
 )
@@ -26,6 +28,16 @@ def rules() -> list[dict[str, Any]]:
     (group,) = yaml.safe_load((FOLDER / "alerts.yml").read_text("utf-8"))["groups"]
     found: list[dict[str, Any]] = group["rules"]
     return found
+
+
+def dashboard_queries(interval: str = "1m") -> list[tuple[str, str]]:
+    """Return title and query of each panel of the dashboard, with `interval` where Grafana puts one in."""
+    panels = json.loads(DASHBOARD.read_text("utf-8"))["panels"]
+    return [
+        (panel["title"], target["expr"].replace("$__rate_interval", interval))
+        for panel in panels
+        for target in panel["targets"]
+    ]
 
 
 def test_the_page_lists_every_alert_and_no_other() -> None:
@@ -46,8 +58,9 @@ def test_alerts_and_queries_use_metrics_that_there_are() -> None:
     listed = set(re.findall(r"^\| `(galvanic_\w+)` \|", PAGE, re.MULTILINE))
     used = set(re.findall(r"galvanic_\w+", "".join(rule["expr"] for rule in rules())))
     used |= set(re.findall(r"galvanic_\w+", PAGE.partition("Some questions")[2].partition("## Alerts")[0]))
+    used |= set(re.findall(r"galvanic_\w+", "\n".join(query for _, query in dashboard_queries())))
     assert used
-    assert {name.removesuffix("_bucket") for name in used} <= listed
+    assert {name.removesuffix("_bucket").removesuffix("_count") for name in used} == listed
 
 
 def test_all_containers_of_each_service_are_scraped() -> None:
@@ -80,3 +93,27 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
     asked = re.findall(r'alertname="(\w+)"', cases.read_text("utf-8"))
     assert set(asked) == {rule["alert"] for rule in rules()}
     assert "SUCCESS" in promtool("test", "rules", str(cases))
+
+
+@needs_promtool
+@pytest.mark.process
+def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    """`tests/e2e/test_dashboard.py` asks them of a real run."""
+    recorded = [{"record": f"panel:{number}", "expr": query} for number, (_, query) in enumerate(dashboard_queries())]
+    file = tmp_path / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}), "utf-8")
+    assert f"{len(recorded)} rules found" in promtool("check", "rules", str(file))
+
+
+def test_panels_have_places_of_their_own() -> None:
+    dashboard = json.loads(DASHBOARD.read_text("utf-8"))
+    cells: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        at = panel["gridPos"]
+        own = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not own & cells
+        assert at["x"] + at["w"] <= 24, "Grafana's columns"
+        cells |= own
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    (variable,) = dashboard["templating"]["list"]
+    assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {f"${{{variable['name']}}}"}
