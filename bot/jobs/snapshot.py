@@ -173,7 +173,7 @@ def limit_s(options: TrainOptions, settings: Settings) -> float:
     return 60 * (options.minutes if options.minutes is not None else settings.train_max_minutes)
 
 
-@functools.lru_cache(maxsize=1_000)
+@functools.lru_cache(maxsize=10_000)
 def _train_job(job_id: str, data: bytes) -> TrainJob | None:
     """Read a training, or return None and log once that it is damaged."""
     job = job_from(job_id, data)
