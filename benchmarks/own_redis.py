@@ -1,4 +1,4 @@
-"""Start a Redis for a measurement."""
+"""Start a Redis for a measurement, with the settings of the product's."""
 
 import contextlib
 import subprocess
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from launcher.redis_server import find_redis_server
+from launcher.redis_server import redis_command
 
 _START_S = 60.0
 _LOOK_EVERY_S = 0.02
@@ -14,10 +14,9 @@ _LOOK_EVERY_S = 0.02
 
 @contextlib.contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """Start a Redis on a socket of its own within the block."""
+    """Start a Redis on a socket of its own within the block; give its URL."""
     socket = folder / "redis.sock"
-    command = [find_redis_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+    with subprocess.Popen(redis_command(socket, folder), stdout=subprocess.DEVNULL) as server:
         try:
             until = time.monotonic() + _START_S
             while not socket.exists() and time.monotonic() < until:

@@ -294,6 +294,7 @@ class _Bot:
             await asyncio.sleep(due - time.monotonic())
             self._outcome.late_ms.append(1_000 * max(0.0, time.monotonic() - due))
             following.add(asyncio.create_task(self._ask(number, ask)))
+        await asyncio.sleep(begun + 60 * size.minutes / size.scale - time.monotonic())
         _, pending = await asyncio.wait(following, timeout=_END_S) if following else (set(), set())
         for task in (*pending, *watching):
             task.cancel()
