@@ -67,10 +67,14 @@ def test_kustomize_finds_every_file_and_every_image() -> None:
     images = {image["name"]: image for image in KUSTOMIZATION["images"]}
     compose = yaml.safe_load((ROOT / "deploy" / "common.yml").read_text("utf-8"))["services"]
     own = {container["image"] for name, container in CONTAINERS.items() if name != "redis"} | {GPU["image"]}
-    assert own == set(images) == {service["image"] for service in compose.values() if "build" in service}
+    composed = {service["image"] for service in compose.values() if "build" in service}
+    tags = {image["newTag"] for image in images.values()}
+    assert len(tags) == 1, "all parts need the same version"
+    version = f"${{GALVANIC_VERSION:-{tags.pop()}}}"
+    assert own == set(images)
+    assert {f"${{GALVANIC_IMAGES:-}}{name}:{version}" for name in images} == composed
     assert CONTAINERS["redis"]["image"] == compose["redis"]["image"]
     assert {image["newName"] for image in images.values()} == {f"ghcr.io/OWNER/{name}" for name in images}
-    assert len({image["newTag"] for image in images.values()}) == 1, "all parts need the same version"
 
 
 def test_each_container_runs_what_its_image_has() -> None:
