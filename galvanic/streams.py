@@ -146,7 +146,7 @@ class Streams(Predictor):
 
     def __init__(self, networks: Networks, tables: Tables) -> None:
         self.symbols = networks.ids.shape[1]
-        self._networks, self._tables = networks, tables
+        self.networks, self._tables = networks, tables
 
     @classmethod
     def of(cls, config: NetworkConfig, weights: Weights, companion: Companion | None = None) -> Streams:
@@ -162,11 +162,11 @@ class Streams(Predictor):
         """Make the predictor of several models. Each comes with its weight, and with its id of each symbol of the
         mixture (-1 if it lacks the symbol)."""
         total = sum(weight for _, weight, _ in models)
-        networks = _join([(streams._networks, weight / total, ids) for streams, weight, ids in models])
+        networks = _join([(streams.networks, weight / total, ids) for streams, weight, ids in models])
         return cls(networks, join_tables([streams._tables for streams, _, _ in models]))
 
     def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
-        return _Pass(self._networks, self._tables, new_texts(first, samplings))
+        return _Pass(self.networks, self._tables, new_texts(first, samplings))
 
 
 def uniform_network(symbols: int) -> tuple[NetworkConfig, Weights]:

@@ -3,9 +3,8 @@
 
 const $ = (id) => document.getElementById(id);
 const worker = new Worker(URL.createObjectURL(new Blob([$("writer").textContent], { type: "text/javascript" })));
+const show = (text) => { $("status").textContent = text; };
 let number = 0, started = 0, writes = false;
-
-function show(text) { $("status").textContent = text; }
 
 /** Begin to write, or stop. */
 function toggle() {
@@ -38,10 +37,7 @@ worker.onmessage = ({ data }) => {
 };
 
 $("form").addEventListener("submit", (event) => { event.preventDefault(); toggle(); });
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.ctrlKey) $("form").requestSubmit();
-  if (event.key === "Escape" && writes) toggle();
-});
+$("seed").addEventListener("keydown", (event) => { if (event.key === "Enter" && event.ctrlKey) $("form").requestSubmit(); });
 $("temperature").addEventListener("input", () => { $("chosen").textContent = $("temperature").value; });
 $("copy").addEventListener("click", () => {
   getSelection().selectAllChildren($("text"));

@@ -23,7 +23,7 @@ from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
 from galvanic.files import replacing
 from galvanic.model_file import Description, load
 from galvanic.ngrams import PREFIX
-from galvanic.plan import Weights, split_members
+from galvanic.plan import Weights
 from galvanic.request import usual_drawing
 from galvanic.text import make_vocabulary
 from galvanic.units import MEGABYTE
@@ -95,22 +95,19 @@ def _packed(description: Description, weights: Weights, companion: Companion | N
 
     Each number has 4 bytes. An array begins with the lowest bytes of all its numbers, since alike bytes zip better.
     """
-    from galvanic.streams import Part, pack
+    from galvanic.streams import Part, Streams
 
-    members = [pack(description.network, own) for own in split_members(description.network, weights)]
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for number, member in enumerate(members):
-        arrays |= {f"{name}{number}": getattr(member, name) for name in ("weights", "scales", "tables")}
+    networks = Streams.of(description.network, weights).networks
+    arrays: dict[str, npt.NDArray[Any]] = {name: getattr(networks, name) for name in ("weights", "scales", "tables")}
     if companion is not None:
-        arrays |= {name.removeprefix(PREFIX): array for name, array in companion.arrays.items()}
+        table = {name.removeprefix(PREFIX): array for name, array in companion.arrays.items()}
+        arrays |= {"powers": table.pop("weights"), **table}
     facts = {
         "symbols": description.symbols,
         "signs": make_vocabulary(description.recipe, description.symbols).signs,
         "minP": usual_drawing(description.recipe, description.training.known_loss).min_p,
-        "networks": [
-            {"units": member.units, "parts": [Part(*map(int, part))._asdict() for part in member.parts]}
-            for member in members
-        ],
+        "units": networks.units,
+        "parts": [dict(zip(Part._fields, part, strict=True)) for part in networks.parts.tolist()],
         "arrays": {name: {"kind": _kind(array), "size": array.size} for name, array in arrays.items()},
     }
     head = json.dumps(facts).encode()
@@ -125,8 +122,8 @@ def _planes(array: npt.NDArray[Any]) -> bytes:
     """Return the lowest bytes of all numbers, then the second ones, and so on, 4 bytes for each number."""
     if array.dtype == np.int16:
         array = array.view(np.uint16)  # without a sign, the upper two bytes are 0
-    numbers = np.ascontiguousarray(array.ravel() if array.dtype == np.float32 else array.ravel().astype(np.uint32))
-    return numbers.astype(numbers.dtype.newbyteorder("<")).view(np.uint8).reshape(-1, 4).T.tobytes()
+    numbers = array.astype("<f4" if array.dtype == np.float32 else "<u4").ravel()
+    return numbers.view(np.uint8).reshape(-1, 4).T.tobytes()
 
 
 def _filled(**values: str) -> bytes:

@@ -2,6 +2,7 @@
 // hidden units and weights are integers, and other numbers are rounded to 32 bits where Python rounds them.
 "use strict";
 
+const FIRST = 0, OUTPUT = 2; // kinds of a part: a network's first LSTM layer, and its output layer
 const STEPS = 4096, NEVER = -1e9; // integer steps of a hidden unit from 0 to 1; log probability of what must not come
 const GUARD_LAGS = 256, GUARD_LEAST = 12, RARE_SIGN = 0.02; // as in galvanic.sampling
 const WHOLE_WORD = 0.008, NEW_WORD = 0.005, JUDGED = 64; // as in galvanic.generate
@@ -19,9 +20,7 @@ async function unpack(base64) {
   const model = JSON.parse(new TextDecoder().decode(data.subarray(4, place)));
   for (const [name, { kind, size }] of Object.entries(model.arrays)) {
     const numbers = new Int32Array(size);
-    for (let shift = 0; shift < 32; shift += 8) {
-      for (let at = 0; at < size; at++) numbers[at] |= data[place++] << shift;
-    }
+    for (let at = 0; at < 4 * size; at++) numbers[at % size] |= data[place++] << (8 * Math.floor(at / size));
     const kinds = { int16: () => Int16Array.from(numbers), int32: () => numbers, float32: () => new Float32Array(numbers.buffer) };
     model.arrays[name] = kinds[kind]();
   }
@@ -77,28 +76,13 @@ function advance(cells, hidden, gates) {
   }
 }
 
-/** Read a symbol by an LSTM network, and return the log probability of each one that may follow. */
-function readBy({ parts, weights, scales, tables }, { hidden, cells }, symbol) {
-  let gates;
-  for (const part of parts) {
-    const { columns, inputs, first } = part, added = part.table + (part === parts[0] ? symbol * columns : 0), end = first + inputs;
-    gates = new Float32Array(columns);
-    multiply(weights, part.weights, hidden.subarray(first, end), gates);
-    for (let column = 0; column < columns; column++) {
-      gates[column] = tables[added + column] + gates[column] * scales[part.scales + column];
-    }
-    if (part !== parts.at(-1)) advance(cells.subarray(end - columns / 4, end), hidden.subarray(end - columns / 4, end), gates);
-  }
-  return gates;
-}
-
 /** The table of n-grams, a tree of passages, and its mixture with the network (galvanic.companion). */
 class Table {
   constructor(arrays, symbols) {
     const { symbol, share, children } = arrays;
     const nodes = 1 + share.length, step = Math.log(1e-6) / 255;
     const shares = Float32Array.from({ length: 256 }, (_, at) => (at < 255 ? Math.exp(step * at) : 0));
-    Object.assign(this, { symbols, weights: arrays.weights, first: new Int32Array(nodes + 1).fill(1), symbol: new Int32Array(nodes + 1) });
+    Object.assign(this, { symbols, powers: arrays.powers, first: new Int32Array(nodes + 1).fill(1), symbol: new Int32Array(nodes + 1) });
     Object.assign(this, { share: new Float32Array(nodes + 1), rest: new Float32Array(nodes + 1) });
     for (let node = 0; node < nodes; node++) {
       if (node) this.symbol[node] = node <= symbols ? node - 1 : symbol[node - 1 - symbols];
@@ -136,8 +120,8 @@ class Table {
   mix(nodes, network) {
     const table = this.predict(nodes), [sure, tableSure] = [network, table].map(largest);
     const [u, v] = [0, 3].map((row) => {
-      const sum = round(this.weights[row] + this.weights[row + 1] * sure);
-      return Math.max(round(sum + this.weights[row + 2] * tableSure), round(0.01));
+      const sum = round(this.powers[row] + this.powers[row + 1] * sure);
+      return Math.max(round(sum + this.powers[row + 2] * tableSure), round(0.01));
     });
     return logSoftmax(network.map((log, symbol) => u * log + round(v * table[symbol])));
   }
@@ -153,10 +137,9 @@ function* uniform(seed) {
   };
   const absorb = hash(0x43b0d7e5, 0x931e8875), release = hash(0x8b51f9dd, 0x58f38ded);
   const pool = [seed, 0, 0, 0].map(absorb);
-  for (let from = 0; from < 4; from++) {
-    for (let to = 0; to < 4; to++) {
-      if (from !== to) pool[to] = mixed(Math.imul(0xca01f9dd, pool[to]) - Math.imul(0x4973f715, absorb(pool[from])));
-    }
+  for (let pair = 0; pair < 16; pair++) {
+    const from = pair >> 2, to = pair & 3;
+    if (from !== to) pool[to] = mixed(Math.imul(0xca01f9dd, pool[to]) - Math.imul(0x4973f715, absorb(pool[from])));
   }
   const words = Array.from({ length: 8 }, (_, at) => BigInt(release(pool[at % 4])));
   const [high, low, streamHigh, streamLow] = [0, 2, 4, 6].map((at) => words[at] | (words[at + 1] << 32n));
@@ -174,14 +157,14 @@ function* uniform(seed) {
 
 /** Draws the symbols of one text, and breaks out of loops (galvanic.sampling). */
 class Sampler {
-  constructor({ minP, signs }, temperature, seed) {
-    Object.assign(this, { temperature, minP, signs, random: uniform(seed), forbidden: -1 });
+  constructor({ minP, signs }, temperature) {
+    Object.assign(this, { temperature, minP, signs, forbidden: -1 });
     Object.assign(this, { last: new Int32Array(GUARD_LAGS).fill(-1), runs: new Int32Array(GUARD_LAGS) });
   }
 
   /** Draw a symbol, and forbid the one that would continue a passage that came three times in a row. */
-  take(logs) {
-    const symbol = this.draw(logs, this.random.next().value);
+  take(logs, random) {
+    const symbol = this.draw(logs, random);
     for (let lag = 0; lag < GUARD_LAGS; lag++) this.runs[lag] = this.last[lag] === symbol ? this.runs[lag] + 1 : 0;
     this.last.copyWithin(1, 0);
     this.last[0] = symbol;
@@ -218,29 +201,32 @@ class Sampler {
   }
 }
 
-/** A model: a network, or the mean of several, and mostly a table. */
+/** A model: a network, or several whose predictions are averaged, and mostly a table. */
 class Model {
-  constructor({ symbols, signs, minP, networks, arrays }) {
-    Object.assign(this, { symbols, signs, minP, ids: new Map(symbols.map((symbol, id) => [symbol, id])) });
-    this.networks = networks.map((network, at) => (
-      { ...network, weights: arrays[`weights${at}`], scales: arrays[`scales${at}`], tables: arrays[`tables${at}`] }));
+  constructor({ symbols, signs, minP, units, parts, arrays }) {
+    Object.assign(this, { symbols, signs, minP, units, parts, arrays, ids: new Map(symbols.map((symbol, id) => [symbol, id])) });
     this.table = arrays.share ? new Table(arrays, symbols.length) : null;
   }
 
-  /** Return the beginning of a text: each network's state, and the table's nodes. */
-  start() {
-    const states = this.networks.map(({ units }) => ({ hidden: new Int16Array(units), cells: new Float32Array(units) }));
-    return { states, nodes: [0, -1, -1, -1, -1, -1, -1] };
-  }
+  /** Return the beginning of a text: hidden units and cells of all layers, and the table's nodes. */
+  start() { return { hidden: new Int16Array(this.units), cells: new Float32Array(this.units), nodes: [0, -1, -1, -1, -1, -1, -1] }; }
 
-  /** Read a symbol of a text, and return the log probability of each one that may follow. */
-  read(text, symbol) {
-    const size = this.symbols.length; // what is behind is padding
-    const logs = this.networks.map((network, at) => logSoftmax(readBy(network, text.states[at], symbol).subarray(0, size)));
+  /** Read a symbol of a text, and return the log probability of each one that may follow (galvanic.streams.predict). */
+  read({ hidden, cells, nodes }, symbol) {
+    const logs = [], arrays = this.arrays;
+    for (const { kind, columns, inputs, first, weights, scales, table } of this.parts) {
+      const gates = new Float32Array(columns), added = table + (kind === FIRST ? symbol * columns : 0), end = first + inputs;
+      multiply(arrays.weights, weights, hidden.subarray(first, end), gates);
+      for (let column = 0; column < columns; column++) {
+        gates[column] = arrays.tables[added + column] + gates[column] * arrays.scales[scales + column];
+      }
+      if (kind === OUTPUT) logs.push(logSoftmax(gates.subarray(0, this.symbols.length))); // what is behind is padding
+      else advance(cells.subarray(end - columns / 4, end), hidden.subarray(end - columns / 4, end), gates);
+    }
     const mean = (_, at) => Math.max(NEVER, Math.log(logs.reduce((sum, each) => sum + Math.exp(each[at]) / logs.length, 0)));
-    const together = logs.length > 1 ? logs[0].map(mean) : logs[0];
-    this.table?.follow(text.nodes, symbol);
-    return this.table?.mix(text.nodes, together) ?? together;
+    const network = logs.length > 1 ? logs[0].map(mean) : logs[0];
+    this.table?.follow(nodes, symbol);
+    return this.table?.mix(nodes, network) ?? network;
   }
 
   /** Return a text with signs that the model has in place of those that it lacks. */
@@ -275,23 +261,19 @@ let model = null, newest = 0; // number of the text that is asked for; a text wi
 
 /** Yield the ids that follow these ones. Each symbol that is read takes a random number, as in Python. */
 function* following(ids, temperature, randomSeed) {
-  const text = model.start(), sampler = new Sampler(model, temperature, randomSeed);
-  for (const id of ids.slice(0, -1)) {
-    model.read(text, id);
-    sampler.random.next();
-  }
-  for (let id = ids.at(-1);;) {
-    id = sampler.take(model.read(text, id));
-    yield id;
+  const text = model.start(), sampler = new Sampler(model, temperature), random = uniform(randomSeed);
+  for (let at = 1, id = ids[0];; at++) {
+    const logs = model.read(text, id), { value: place } = random.next();
+    id = at < ids.length ? ids[at] : sampler.take(logs, place);
+    if (at >= ids.length) yield id;
   }
 }
 
 /** Continue a seed up to the end of a word, and send the page what is new, and the characters that the model lacks. */
 async function write({ number, seed, length, temperature, randomSeed }) {
-  const symbols = [...model.inKnownSigns(seed || "\n\n")], unknown = symbols.filter((symbol) => !model.ids.has(symbol));
+  const start = model.ids.has("\n") ? "\n\n" : model.symbols[0], symbols = [...model.inKnownSigns(seed || start)];
   const ids = symbols.filter((symbol) => model.ids.has(symbol)).map((symbol) => model.ids.get(symbol));
-  if (!ids.length && seed) throw new Error("The model knows none of these characters. Use the script of its text.");
-  if (!ids.length) ids.push(0);
+  if (!ids.length) throw new Error("The model knows none of these characters. Use the script of its text.");
   let texts = following(ids, temperature, randomSeed), { value: id } = texts.next(), told = performance.now();
   let written = seed ? model.opening(ids, model.symbols[id]) : "";
   if (written) {
@@ -307,7 +289,7 @@ async function write({ number, seed, length, temperature, randomSeed }) {
     await new Promise((resolve) => { setTimeout(resolve); }); // a message may have come
     if (number !== newest) return;
   }
-  postMessage({ number, written, done: true, unknown: [...new Set(unknown)] });
+  postMessage({ number, written, done: true, unknown: [...new Set(symbols)].filter((symbol) => !model.ids.has(symbol)) });
 }
 
 onmessage = async ({ data }) => {
