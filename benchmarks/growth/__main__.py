@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="galvanic-growth-") as folder, redis_server(Path(folder)) as url:
         simulation = simulate(size, Path(folder), url)
         results["simulation"] = simulation.to_json()
+        print("\n".join(_simulated(results["simulation"])), flush=True)
         if not options.no_costs:
             results["crowd"] = crowd(Path(folder), url)
             alone = replace(size, scale=20.0, train_workers=10, deaths=0.0)
@@ -52,10 +53,11 @@ def main(arguments: list[str] | None = None) -> int:
             ):
                 results[what] = simulate(replace(alone, law=law, minutes=minutes), Path(folder), url).to_json()
     if not options.no_costs:
-        from benchmarks.growth.costs import costs  # imports TensorFlow
+        from benchmarks.growth.costs import costs, loading  # imports TensorFlow
 
         with tempfile.TemporaryDirectory(prefix="galvanic-growth-") as folder:
             results["product"] = costs(Path(folder))
+            results["model"] = loading(Path(folder))
     results["machine"] = report.machine(Path(sys.executable))
     if options.out is not None:
         options.out.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
@@ -64,24 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return the results as lines for people."""
-    machine, run = results["machine"], results["simulation"]
-    size, stored = run["size"], run["redis"]
-    lines = [
-        f"{machine['cores']} cores of {machine['cpu']}, load {os.getloadavg()[0]:.1f}",
-        f"{size['law']['servers']} servers, {size['minutes']:g} minutes of a peak hour, "
-        f"{size['scale']:g} times as fast; {size['train_workers']} train workers",
-        f"entered: {run['entered']}; refused: {run['refused']}; workers that died: {run['deaths']}",
-        f"seconds until a server's first training begins: {_figures(run['first_wait_s'])}",
-        f"seconds until a further training begins:        {_figures(run['further_wait_s'])}",
-        f"seconds until a text is begun:                  {_figures(run['text_wait_s'])}",
-        f"longest queue: {run['longest_queue']} trainings",
-        f"milliseconds of a sweep:    {_figures(run['sweep_ms'])}",
-        f"milliseconds of a snapshot: {_figures(run['snapshot_ms'])}",
-        f"milliseconds that requests came late: {_figures(run['late_ms'])}",
-        f"Redis: at most {stored['peak_mb']:.1f} MB, {stored['commands'] / run['seconds']:,.0f} commands a second, "
-        f"{stored['cpu_s'] / run['seconds']:.0%} of a core",
-    ]
+    """Return the costs as lines for people."""
+    machine = results["machine"]
+    lines = [f"{machine['cores']} cores of {machine['cpu']}, load {os.getloadavg()[0]:.1f}"]
     if "nothing" in results:
         quiet = results["nothing"]
         lines.append(
@@ -100,8 +87,30 @@ def table(results: dict[str, Any]) -> str:
         for what in ("idle", "message", "text"):
             each = ", ".join(f"{name} {value:.2f}" for name, value in product[what].items())
             lines.append(f"{what}: {each}")
+        model = ", ".join(f"{name} {value:.1f}" for name, value in results["model"].items())
+        lines.append(f"a text from a cold and a warm model, and a model's size: {model}")
         lines.append("megabytes: " + ", ".join(f"{name} {size:.0f}" for name, size in product["memory_mb"].items()))
-    return "\n".join([*lines, *(f"PROBLEM: {problem}" for problem in run["problems"])])
+    return "\n".join(lines)
+
+
+def _simulated(run: dict[str, Any]) -> list[str]:
+    """Return the results of the simulation as lines for people."""
+    size, stored = run["size"], run["redis"]
+    return [
+        f"{size['law']['servers']} servers, {size['minutes']:g} minutes of a peak hour, "
+        f"{size['scale']:g} times as fast; {size['train_workers']} train workers",
+        f"entered: {run['entered']}; refused: {run['refused']}; workers that died: {run['deaths']}",
+        f"seconds until a server's first training begins: {_figures(run['first_wait_s'])}",
+        f"seconds until a further training begins:        {_figures(run['further_wait_s'])}",
+        f"seconds until a text is begun:                  {_figures(run['text_wait_s'])}",
+        f"longest queue: {run['longest_queue']} trainings",
+        f"milliseconds of a sweep:    {_figures(run['sweep_ms'])}",
+        f"milliseconds of a snapshot: {_figures(run['snapshot_ms'])}",
+        f"milliseconds that requests came late: {_figures(run['late_ms'])}",
+        f"Redis: at most {stored['peak_mb']:.1f} MB, {stored['commands'] / run['seconds']:,.0f} commands a second, "
+        f"{stored['cpu_s'] / run['seconds']:.0%} of a core",
+        *(f"PROBLEM: {problem}" for problem in run["problems"]),
+    ]
 
 
 def _job(run: dict[str, Any], kind: str, quiet: dict[str, Any]) -> str:

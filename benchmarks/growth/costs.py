@@ -1,6 +1,7 @@
 """Measure what a message and a text cost in the whole product, with the playground in Discord's place."""
 
 import asyncio
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from benchmarks.growth.simulation import redis_figures
 from benchmarks.listener import Channels
 from benchmarks.load import memory
 from benchmarks.load.run import babble
+from benchmarks.measure import seconds
 from benchmarks.models import default_model
 from benchmarks.product import Product, started
 from benchmarks.texts import info
+from galvanic.request import WriteRequest
+from shared.settings import Settings
 from tests.driver.client import PlaygroundClient
+from worker.warm import WarmModels
 
 _IDLE_S = 10.0
 _ANSWER_S = 60.0
@@ -66,6 +71,28 @@ async def _measure(product: Product, channel: str, messages: int, texts: int) ->
         text = span.end(texts, idle)
     sizes = memory.sizes(product.pids)
     return {"idle": idle, "message": message, "text": text, "memory_mb": {name: sizes[name]["rss"] for name in sizes}}
+
+
+def loading(work: Path, models: int = 20) -> dict[str, float]:
+    """Return the milliseconds of a text whose model is in memory, and of one whose model is first loaded from the
+    disk; and the megabytes of a model in memory and on the disk."""
+    file = default_model(work, babble())
+    settings = Settings(_env_file=None, data_dir=work, model_store=str(work / "models"), warm_models=models)
+    warm = WarmModels(settings)
+    ids = [f"m{number}" for number in range(models + 1)]
+    for model_id in ids:
+        warm.store.save(file, model_id)
+    requests = [WriteRequest(seed=_SEED, length=300)]
+    warm.write_all(1, ids.pop(), requests)  # what the first text of a process compiles is no model's
+    before = psutil.Process().memory_info().rss
+    cold = [seconds(lambda model_id=model_id: warm.write_all(1, model_id, requests)) for model_id in ids]  # type: ignore[misc]
+    after = psutil.Process().memory_info().rss
+    return {
+        "cold_ms": 1_000 * statistics.median(cold),
+        "warm_ms": 1_000 * statistics.median(seconds(lambda: warm.write_all(1, ids[-1], requests)) for _ in ids),
+        "memory_mb": (after - before) / models / 1e6,
+        "file_mb": file.stat().st_size / 1e6,
+    }
 
 
 class _Span:

@@ -65,7 +65,7 @@ class Size:
     generate_slots: int = 16
     text_s: float = 0.06
     text_chars: int = 400_000
-    deaths: float = 0.01
+    deaths: float = 0.03
     seed: int = 1
 
 
