@@ -75,6 +75,11 @@ def _read_key(file: Path | None) -> SecretStr | None:
     return SecretStr(key)
 
 
+def _failed(error: BaseException) -> Refusal:
+    log.error("request_failed", error=type(error).__name__)  # without its words, which may hold a prompt
+    return Refusal(500, "Something went wrong here.")
+
+
 def _is_loopback(host: str | None) -> bool:
     with contextlib.suppress(ValueError):
         return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
@@ -97,7 +102,7 @@ def _load(names: list[Path]) -> dict[str, Served]:
 
 
 class Server:
-    """The endpoint: its models, and its key."""
+    """Answers requests with its models."""
 
     def __init__(self, models: dict[str, Served], key: SecretStr | None) -> None:
         self._models, self._key = models, key
@@ -122,9 +127,8 @@ class Server:
             refusal = Refusal(404, "There is nothing here. Galvanic continues texts: POST /v1/completions.")
         except web.HTTPException as error:
             refusal = Refusal(error.status, f"{error.reason}.")
-        except Exception as error:  # its words may hold a prompt
-            log.error("request_failed", error=type(error).__name__)
-            refusal = Refusal(500, "Something went wrong here.")
+        except Exception as error:
+            refusal = _failed(error)
         headers = {"Retry-After": "1"} if refusal.status == 429 else {}
         return web.json_response(refusal.body, status=refusal.status, headers=headers)
 
@@ -192,15 +196,9 @@ class Completion:
 
     def __exit__(self, *_: object) -> None:
         self._gone.set()
+        counts = {"texts": len(self._writings), **self._usage()}
         seconds = round(time.time() - self._begun, 2)
-        log.info(
-            "completion",
-            id=self._id,
-            model=self._asked.model,
-            texts=len(self._writings),
-            seconds=seconds,
-            **self._usage(),
-        )
+        log.info("completion", id=self._id, model=self._asked.model, seconds=seconds, **counts)
 
     def _put(self, choice: Choice | BaseException) -> None:
         with contextlib.suppress(RuntimeError):  # the event loop is closed
@@ -219,7 +217,7 @@ class Completion:
                 late = time.monotonic() > self._until
                 raise Refusal(503, str(choice)) if late else Refusal(400, str(choice), "prompt")
             if isinstance(choice, BaseException):
-                raise choice
+                raise _failed(choice)
             unfinished -= choice["finish_reason"] is not None
             yield choice
 
@@ -258,7 +256,7 @@ class Completion:
         return {**head, "choices": choices, **usage}
 
     def _usage(self) -> dict[str, int]:
-        """Count symbols; those of a prompt once, however many texts continue it."""
+        """Return how many symbols were read and written. A prompt counts once, however many texts continue it."""
         read = sum(writing.prompt_tokens for writing in self._writings[:: self._asked.n])
         written = sum(writing.tokens for writing in self._writings)
         return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}

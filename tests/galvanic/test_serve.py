@@ -226,7 +226,8 @@ def test_too_many_texts_wait_and_a_client_that_leaves_makes_room(server: Running
 
 
 def test_a_key_is_asked_for_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    server = Running(tmp_path, "starter", "--host", "0.0.0.0", key=KEY)
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    server = Running(tmp_path, "starter", "--host", "0.0.0.0", "--key-file", tmp_path / "key")
     try:
         client = server.client(KEY)
         assert client.models.list().data
