@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -189,6 +190,7 @@ def train(
     typed = {key: value for key, value in locals().items() if key in TrainOptions.model_fields and value is not None}
     begin, implied = model_file.find_parent(parent)
     options = checked(TrainOptions, {**implied, **typed})
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a notebook would show TensorFlow's own lines
     from galvanic import training
     from galvanic.progress import Bar
     from galvanic.results import Hooks
