@@ -120,7 +120,9 @@ test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
 pictures: $(INSTALLED_DEV)  ## take the documentation's pictures anew (about 15 minutes; needs Chromium)
 	$(PY) -m tests.browser.pictures $(PICTURES_ARGS)
 
-docs: $(DOCS_INSTALLED)  ## the documentation as a site, in build/site; a broken link is an error
+docs: $(INSTALLED) $(DOCS_INSTALLED)  ## the documentation as a site, in build/site; a broken link is an error
+	@mkdir -p docs/_pages
+	@$(PY) -m galvanic export starter docs/_pages/try.html --format html --force
 	@$(SPHINX) -b html docs $(SITE)
 	@echo "open $(SITE)/index.html, or: make docs-serve"
 

@@ -21,6 +21,7 @@ myst_heading_anchors = 4
 html_theme = "furo"
 html_title = "Galvanic"
 html_static_path = ["_static"]
+html_extra_path = ["_pages"] if Path(__file__).with_name("_pages").exists() else []  # the starter's, by `make docs`
 html_css_files = ["galvanic.css"]
 html_copy_source = False
 html_show_sphinx = False

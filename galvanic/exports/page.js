@@ -8,8 +8,7 @@ let number = 0, started = 0, writes = false;
 
 /** Begin to write, or stop. */
 function toggle() {
-  number += 1;
-  writes = !writes;
+  [number, writes] = [number + 1, !writes];
   $("go").textContent = writes ? "Stop" : "Write";
   if (!writes) return worker.postMessage({ number });
   const drawn = crypto.getRandomValues(new Uint32Array(1))[0], { value: seed } = $("seed"), { value: typed } = $("random-seed");
@@ -27,17 +26,18 @@ worker.onmessage = ({ data }) => {
   $("go").disabled = false;
   if (data.ready) show("Ready.");
   if (data.written) $("written").append(data.written);
-  if (data.problem) show(data.problem);
   if (!data.done) return;
   [writes, $("go").textContent] = [false, "Write"];
-  if (data.problem) return;
+  if (data.problem) return show(data.problem);
   const speed = 1000 * [...$("written").textContent].length / (performance.now() - started);
   const lacking = data.unknown.length ? ` Left out, since the model lacks them: ${data.unknown.join(" ")}` : "";
-  show(`${$("status").textContent} ${Math.round(speed)} characters a second.${lacking}`);
+  return show(`${$("status").textContent} ${Math.round(speed)} characters a second.${lacking}`);
 };
 
-$("form").addEventListener("submit", (event) => { event.preventDefault(); toggle(); });
-$("seed").addEventListener("keydown", (event) => { if (event.key === "Enter" && event.ctrlKey) $("form").requestSubmit(); });
+$("go").addEventListener("click", () => { if (writes || $("form").reportValidity()) toggle(); }); // a frame may submit no form
+$("form").addEventListener("keydown", ({ key, ctrlKey, target }) => {
+  if (key === "Enter" && (ctrlKey || target.tagName === "INPUT")) $("go").click();
+});
 $("temperature").addEventListener("input", () => { $("chosen").textContent = $("temperature").value; });
 $("copy").addEventListener("click", () => {
   getSelection().selectAllChildren($("text"));

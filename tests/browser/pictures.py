@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from shared.settings import Settings
 from tests.browser.conftest import FLAGS
@@ -370,6 +370,26 @@ def take_demo(photos: Photographer, minutes: float) -> None:
     photos.system.wait_for_card(question, "deleted", channel="library")
 
 
+def take_page(photos: Photographer, minutes: float) -> None:
+    """A model is posted as a page, and writes there with the network off."""
+    learn_the_book(photos, minutes)
+    (file,) = photos.say("!model export frankenstein --page", "as a page")["attachments"]
+    browser = photos.page.tab.context.browser
+    assert browser is not None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / file["filename"]
+        path.write_bytes(photos.system.client.fetch(file["url"]))
+        tab = browser.new_context(offline=True, viewport={"width": 860, "height": 820}).new_page()
+        tab.goto(path.as_uri())
+        tab.fill("#seed", SEED)
+        tab.fill("#random-seed", "7")
+        tab.fill("#length", "480")
+        tab.get_by_role("button", name="Write").click()
+        expect(tab.locator("#status")).to_contain_text("a second", timeout=120_000)
+        tab.screenshot(path=photos.out / "page.png", full_page=True)
+        tab.context.close()
+
+
 TOURS = {
     "demo": take_demo,
     "welcome": take_welcome,
@@ -379,6 +399,7 @@ TOURS = {
     "talk": take_talk,
     "chats": take_chat,
     "game": take_game,
+    "page": take_page,
     "without": take_without,
 }
 

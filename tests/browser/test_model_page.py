@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from galvanic.exports.page import make_page
 from galvanic.generate import load_model
@@ -26,14 +26,17 @@ class ModelPage:
         self.problems: list[str] = []
         tab.on("pageerror", lambda error: self.problems.append(str(error)))
         tab.on("console", lambda entry: self.problems.append(entry.text))
-        tab.on("request", lambda request: self.problems.append(request.url) if "file:" not in request.url else None)
+        tab.on("request", self._note_request)
+
+    def _note_request(self, request: Request) -> None:
+        if not request.url.startswith(("file:", "blob:", "data:")):
+            self.problems.append(request.url)
 
     def open(self, folder: Path, model: Path, name: str = "a model") -> None:
         path = folder / f"{secrets.token_hex(4)}.html"
         path.write_bytes(make_page(model, name))
         self.tab.goto(path.as_uri())
         expect(self.status).to_have_text("Ready.", timeout=60_000)
-        self.problems.remove(next(url for url in self.problems if url.startswith("blob:")))  # the worker
 
     @property
     def status(self) -> Locator:
@@ -114,3 +117,14 @@ def test_a_text_is_stopped_and_another_one_begun(page: ModelPage, tmp_path: Path
     assert page.tab.evaluate_handle("document.documentElement").get_property("scrollWidth").json_value() <= 360
     page.tab.get_by_role("button", name="Copy").click()
     expect(page.status).to_have_text("Copied.")
+
+
+def test_it_writes_in_a_frame_that_may_only_run_scripts(page: ModelPage, tmp_path: Path) -> None:
+    """As the documentation shows the starter."""
+    (tmp_path / "page.html").write_bytes(make_page(TRAINED / "char.safetensors", "char"))
+    (tmp_path / "frame.html").write_text('<iframe src="page.html" sandbox="allow-scripts"></iframe>')
+    page.tab.goto((tmp_path / "frame.html").as_uri())
+    frame = page.tab.frame_locator("iframe")
+    frame.get_by_role("button", name="Write").click()
+    expect(frame.locator("#status")).to_contain_text("a second")
+    expect(frame.locator("#written")).not_to_be_empty()
