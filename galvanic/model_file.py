@@ -81,8 +81,17 @@ class Description(BaseModel, frozen=True):
     @property
     def readings(self) -> tuple[ReadingId, ...]:
         """Return the readings of channels that the model and its ancestors learned from, each once."""
-        texts = (self.corpus, *(ancestor.corpus for ancestor in self.lineage))
-        return tuple(dict.fromkeys(text.reading for text in texts if text.reading is not None))
+        return tuple(dict.fromkeys(text.reading for text in self.texts if text.reading is not None))
+
+    @property
+    def texts(self) -> tuple[CorpusInfo, ...]:
+        """Return the model's text, and those of its ancestors."""
+        return self.corpus, *(ancestor.corpus for ancestor in self.lineage)
+
+    @property
+    def learned_messages(self) -> bool:
+        """Return whether the model or an ancestor learned people's messages, of a channel or an exported chat."""
+        return any(text.is_messages for text in self.texts)
 
 
 def path_of(name: str | Path) -> Path:

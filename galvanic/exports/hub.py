@@ -9,7 +9,7 @@ from pathlib import Path
 from galvanic import model_file
 from galvanic.facts import MOST_LICENCE, MOST_TITLE, facts_of, one_line
 from galvanic.model_file import Description
-from galvanic.options import RECIPE_WORDS, STARTER
+from galvanic.options import RECIPE_WORDS, STARTER, CorpusInfo
 
 MODEL, CARD, CONFIG, CURVE = "model.safetensors", "README.md", "config.json", "curve.png"
 _SAMPLES, _SAMPLE_CHARS = 3, 300
@@ -27,8 +27,8 @@ def write(model: Path, target: Path) -> tuple[str, ...]:
         folder = Path(temporary)
         model_file.export(model, folder / MODEL)
         description = model_file.describe(model)
-        samples = _samples(model) if _has_public_texts(description) else []
-        (folder / CARD).write_text(_card(description, samples), "utf-8")
+        public = _has_public_texts(description)
+        (folder / CARD).write_text(_card(description, _samples(model) if public else []), "utf-8")
         (folder / CONFIG).write_text(json.dumps(_config(description), indent=2) + "\n", "utf-8")
         if description.training.curve:
             from galvanic.pictures import loss_chart
@@ -37,9 +37,9 @@ def write(model: Path, target: Path) -> tuple[str, ...]:
         target.mkdir(exist_ok=True)
         for path in folder.iterdir():
             path.replace(target / path.name)
-    if description.readings:
-        return ("It learned members' messages: publish it only if all of them agree.",)
-    if not samples:
+    if description.learned_messages:
+        return ("It learned people's messages: publish it only if all of them agree.",)
+    if not public:
         return (f"{CARD} has no samples, since the text may hold somebody's own words. You can add some.",)
     return ()
 
@@ -58,11 +58,13 @@ def _config(description: Description) -> dict[str, object]:
 
 def _has_public_texts(description: Description) -> bool:
     """Return whether all texts are of the catalogue or of Project Gutenberg. Others may be somebody's chat."""
-    before = [ancestor.corpus for ancestor in description.lineage if ancestor.name != STARTER]
-    public = [
-        text.source in ("catalogue", "python-docs") or text.left_out > 0 for text in (description.corpus, *before)
-    ]
-    return all(public) and not description.readings
+    public = [text.source in ("catalogue", "python-docs") or text.left_out > 0 for text in _texts(description)]
+    return all(public) and not description.learned_messages
+
+
+def _texts(description: Description) -> list[CorpusInfo]:
+    """Return the text that the model learned, and those that it learned before, without the starter's."""
+    return [description.corpus, *(older.corpus for older in description.lineage if older.name != STARTER)]
 
 
 def _samples(path: Path) -> list[str]:
@@ -74,11 +76,12 @@ def _samples(path: Path) -> list[str]:
 
 
 def _card(description: Description, samples: Sequence[str]) -> str:
-    corpus, messages = description.corpus, bool(description.readings)
-    title = "Members' messages" if messages else one_line(corpus.title, MOST_TITLE) or "An unnamed text"
+    corpus, messages = description.corpus, description.learned_messages
+    title = "People's messages" if messages else one_line(corpus.title, MOST_TITLE) or "An unnamed text"
     left_out = ("Rights", "Goes back to" if messages else "")  # nobody else knows what the messages' models are called
     facts = [f"- **{name}**: {_plain(value)}" for name, value in facts_of(description) if name not in left_out]
-    licence = one_line(corpus.licence, MOST_LICENCE) or "Unknown. Ask the text's owner before you publish the model."
+    unknown = "Unknown. Ask the text's owner before you publish the model."
+    licences = dict.fromkeys(one_line(text.licence, MOST_LICENCE) or unknown for text in _texts(description))
     sections = [
         "\n".join(["---", *_header(description), "---"]),
         f"# {_plain(title)}",
@@ -90,8 +93,8 @@ def _card(description: Description, samples: Sequence[str]) -> str:
         _as_code("pip install galvanic\ngalvanic import FOLDER --out my-model\ngalvanic generate my-model"),
         "## Limits",
         _LIMITS,
-        "## Rights in the text",
-        _plain(licence),
+        "## Rights in what it learned",
+        *map(_plain, licences),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -102,7 +105,8 @@ def _header(description: Description) -> list[str]:
     lines = ["library_name: galvanic", "pipeline_tag: text-generation"]
     if corpus.language:
         lines.append(f'language: ["{corpus.language}"]')  # quoted, since YAML takes Norwegian's `no` for false
-    if book := _GUTENBERG.fullmatch(corpus.licence):
+    licences = {text.licence for text in _texts(description)}
+    if len(licences) == 1 and (book := _GUTENBERG.fullmatch(corpus.licence)):
         link = f"https://www.gutenberg.org/ebooks/{book[1]}"
         lines += ["license: other", "license_name: public-domain-in-the-usa", f"license_link: {link}"]
     return [*lines, f"tags: [galvanic, lstm, {description.recipe}]"]

@@ -78,7 +78,7 @@ def make_page(model: Path, name: str, most_bytes: int = MOST_BYTES) -> bytes:
 
 def _require_book(description: Description) -> None:
     """Refuse a model that a page may not or can't hold. Raises UserError."""
-    if any(text.is_messages for text in (description.corpus, *(ancestor.corpus for ancestor in description.lineage))):
+    if description.learned_messages:
         raise UserError(
             "This model learned from people's messages, and a page is easily passed on.",
             "Pages are for models of books and files.",
