@@ -121,10 +121,12 @@ def find_parent(name: str | Path | None) -> tuple[Path | None, dict[str, str]]:
     return path, {"recipe": describe(path).recipe}
 
 
-def path_for(name: str | Path) -> Path:
-    """Return the path for a new model file that a person names, with or without its ending."""
+def path_for(name: str | Path, suffix: str = SUFFIX) -> Path:
+    """Return the path for a new file that a person names, with or without its ending."""
     path = Path(name)
-    return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
+    if path.suffix == suffix or path.name in ("", ".."):  # a folder, whose name takes no ending
+        return path
+    return path.with_name(path.name + suffix)
 
 
 def save(
@@ -247,8 +249,10 @@ def _require(holds: bool, why_not: str) -> None:
 def _metadata(path: Path, most: int) -> str:
     """Read our part of a safetensors file's header.
 
-    Raises ValueError if it is longer than `most` bytes or no JSON, and LookupError or TypeError if it has no such part.
+    Raises ValueError if it is no file, longer than `most` bytes or no JSON, and LookupError or TypeError if it has no
+    such part.
     """
+    _require(path.is_file(), "no file, but perhaps a pipe, which never ends")
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         _require(length <= most, "a longer header than a model has")
@@ -298,7 +302,7 @@ def _check_import(description: Description, file_bytes: int) -> None:
             raise UserError(
                 f"This model's network takes {needed / MEGABYTE:,.0f} MB, and imports may take "
                 f"{most / MEGABYTE:,.0f} MB.",
-                "Import a smaller model, or ask the bot's operator to raise IMPORT_MAX_MB.",
+                "Import a smaller model.",
             )
     network.check_pace()
     layers = len(network.units) * network.members

@@ -8,7 +8,7 @@ from galvanic.cli.base import report
 from galvanic.errors import UserError
 from galvanic.exports import hub
 from galvanic.facts import MOST_TITLE, facts_of, one_line
-from galvanic.model_file import SUFFIX, path_of
+from galvanic.model_file import SUFFIX, path_for, path_of
 from galvanic.options import RECIPE_WORDS
 from galvanic.units import MEGABYTE, count
 
@@ -16,8 +16,13 @@ MOST_IMPORTED = 250 * MEGABYTE  # of a model that is imported; checking it takes
 
 
 def new_path(name: Path, suffix: str = SUFFIX, *, force: bool) -> Path:
-    """Return where to write what a person named, with its ending. Raises UserError if it is there, without `force`."""
-    path = name if name.suffix == suffix or not suffix else name.with_name(name.name + suffix)
+    """Return where to write what a person named, with its ending.
+
+    Raises UserError if it is there, without `force`, or if it is a folder and has to be a file.
+    """
+    path = path_for(name, suffix)
+    if suffix and path.is_dir():
+        raise UserError(f"{path} is a folder.", "Give the name of a file.")
     if path.exists() and not force:
         raise UserError(f"{path} is there already.", "Give another name, or add --force to replace it.")
     return path

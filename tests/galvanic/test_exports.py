@@ -133,16 +133,26 @@ def test_a_folder_for_the_hub_is_taken_back(tmp_path: Path) -> None:
     assert card_of(folder)[1].startswith("\n# 176 texts in English\n")
 
 
-@pytest.mark.parametrize("texts", [[corpus()], [BOOK, corpus()], [channel_corpus("r1")], [BOOK, channel_corpus("r1")]])
-def test_a_card_quotes_no_text_that_may_be_somebodys_own(texts: list[CorpusInfo], tmp_path: Path) -> None:
+CHAT = corpus(title="Chat with Anna", chat=True)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [[corpus()], [BOOK, corpus()], [channel_corpus("r1")], [BOOK, channel_corpus("r1")], [CHAT], [BOOK, CHAT]],
+)
+def test_a_card_quotes_no_text_that_may_be_somebodys_own(
+    texts: list[CorpusInfo], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = saved(tmp_path / "m.safetensors", *texts)
     assert galvanic("export", model, tmp_path / "card", "--format", "hf") == 0
     header, card = card_of(tmp_path / "card")
     assert "## Samples" not in card
-    assert ("license" in header) == (texts[0] is BOOK)
-    if any(text.reading for text in texts):
-        assert "Tides" not in card
-        assert "secret" not in card
+    assert "license" not in header
+    assert "rights unknown" in card or "Unknown" in card
+    messages = any(text.is_messages for text in texts)
+    assert ("all of them agree" in capsys.readouterr().out) == messages
+    if messages:
+        assert not any(name in card for name in ("Tides", "Anna", "secret"))
 
 
 @pytest.mark.parametrize("packing", [None, *model_file.PACKINGS])
@@ -204,8 +214,19 @@ def test_nothing_is_written_where_it_cannot_be(tmp_path: Path, capsys: pytest.Ca
         assert galvanic("export", MODELS / "char", tmp_path / "file" / "x", "--format", name, "--force") == 2
         assert "cannot be written" in capsys.readouterr().err
     assert galvanic("export", MODELS / "char", tmp_path / "file", "--format", "hf", "--force") == 2
+    for name in ("/", ".", ".."):
+        assert galvanic("export", MODELS / "char", name, "--format", "html", "--force") == 2
+        assert "is a folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_no_model_is_read_where_there_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    for name in (tmp_path / "pipe", ".", "/", ""):
+        for command in (["inspect"], ["generate"], ["export", tmp_path / "out"]):
+            assert galvanic(command[0], name, *command[1:]) == 2
+            assert "no model" in capsys.readouterr().err
 
 
 def test_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
