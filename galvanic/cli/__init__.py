@@ -42,6 +42,8 @@ def run(cli: Cli, arguments: list[str] | None) -> int:
         # The reader of the output is gone. Without this, Python would report it again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return 130  # 128 + SIGINT, as a shell reports it
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status if isinstance(error, UserError) else 1
@@ -59,7 +61,7 @@ def _add_completion(cli: Cli) -> None:
 def _of_checkout() -> Iterable[Plugin]:
     """Yield the server's plugins that can be imported with all that they need; none if this is no checkout."""
     root = Path(__file__).parents[2]
-    if not (root / "pyproject.toml").is_file():
+    if not (root / ".env.example").is_file():  # ours; a pyproject.toml may lie beside any package
         return
     if str(root) not in sys.path:
         sys.path.append(str(root))
@@ -79,7 +81,7 @@ def _add_engine(cli: Cli) -> None:
         command.add_argument("--force", action="store_true", help="replace what is there")
 
     train = cli.add("train", "Train a model.", lambda options: commands.train(options, cli))
-    train.add_argument("text", metavar="TEXT", nargs="+", help="files or folders, or a name from the catalogue")
+    train.add_argument("text", metavar="TEXT", nargs="+", help="files or folders; in a checkout, a catalogue name")
     train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write, NAME.safetensors")
     add_force(train)
     train.add_argument("--log-dir", type=Path, metavar="DIR", help="log it there: log.csv, and files for TensorBoard")
@@ -108,7 +110,7 @@ def _add_engine(cli: Cli) -> None:
     score = "Score a text: nats and bits per character."
     evaluate = cli.add("evaluate", score, lambda options: commands.evaluate(options, cli))
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
-    evaluate.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
+    evaluate.add_argument("text", metavar="TEXT", help="a file; in a checkout, a catalogue name")
 
     export = cli.add("export", "Check a model, and write it in a format.", models.export)
     export.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")

@@ -70,10 +70,7 @@ class Cli:
         if "://" in name:
             raise UserError("Links are not fetched.", "Download the file, and give its path.")
         if not name or len(names) > 1 or Path(name).suffix or len(Path(name).parts) > 1:
-            raise UserError(
-                f"There is no text file {name or '``'}.",
-                "Give the path of a file, or a name from the catalogue.",
-            )
+            return _no_text(name or "``")
         refuse_for_text(options or ChatOptions())
         return self.named(name)
 

@@ -228,6 +228,13 @@ def test_a_process_of_its_own_tells_bad_input_without_a_traceback(text: Path, tm
     assert "Traceback" not in done.stderr
 
 
+def test_an_interrupted_command_leaves_no_traceback() -> None:
+    def wait(options: object) -> int:
+        raise KeyboardInterrupt
+
+    assert main(["wait"], plugins=[lambda cli: cli.add("wait", "Wait.", wait)]) == 130
+
+
 @pytest.mark.process
 def test_doctor_tells_a_machine_that_can_work(tmp_path: Path) -> None:
     environment = _environment(tmp_path) | {"REDIS_URL": ""}

@@ -121,8 +121,11 @@ def test_the_wheel_holds_the_engine_alone(release: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.process
 def test_it_trains_and_writes_beside_somebodys_own_modules(installed: Path, tmp_path: Path) -> None:
-    for name in ("bot", "worker", "launcher", "shared"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit('this is mine')\n")
+    (packages,) = installed.parent.glob("lib/python3*/site-packages")
+    for folder in (tmp_path, packages):
+        (folder / "pyproject.toml").touch()
+        for name in ("bot", "worker", "launcher", "shared"):
+            (folder / f"{name}.py").write_text("raise SystemExit('this is mine')\n")
 
     def run(*command: str | Path) -> str:
         environment = {"PATH": f"{installed}:{os.environ['PATH']}", "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "-1"}
