@@ -21,7 +21,7 @@ import numpy.typing as npt
 from galvanic.errors import UserError
 from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
 from galvanic.files import replacing
-from galvanic.model_file import Description, load
+from galvanic.model_file import Description, load, memory
 from galvanic.ngrams import PREFIX
 from galvanic.plan import Weights
 from galvanic.request import usual_drawing
@@ -51,6 +51,7 @@ def make_page(model: Path, name: str, most_bytes: int = MOST_BYTES) -> bytes:
     """
     description, weights, _, companion = load(model)
     _require_book(description)
+    _require_fits(memory(description.network) // 2, most_bytes)  # of 4 bytes in memory, 2 or more are in the page
     text = description.corpus
     licence = one_line(text.licence, MOST_LICENCE)
     usual = usual_drawing(description.recipe, description.training.known_loss)
@@ -67,12 +68,7 @@ def make_page(model: Path, name: str, most_bytes: int = MOST_BYTES) -> bytes:
         licence=html.escape(f"{licence.rstrip('.')}. " if licence else ""),
         temperature=f"{usual.temperature:g}",
     )
-    if len(page) > most_bytes:
-        raise UserError(
-            f"This model's page takes {len(page) / MEGABYTE:.1f} MB, and here pages may have "
-            f"{most_bytes / MEGABYTE:.1f} MB.",
-            "Train one with a single network, such as with `--units 512`.",
-        )
+    _require_fits(len(page), most_bytes)
     return page
 
 
@@ -87,6 +83,15 @@ def _require_book(description: Description) -> None:
         raise UserError(
             f"A page holds models of the recipe `char`, and this is one of `{description.recipe}`.",
             "Export the model file, or train one with the recipe `char`.",
+        )
+
+
+def _require_fits(size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise UserError(
+            f"This model's page takes {size / MEGABYTE:.1f} MB, and here pages may have "
+            f"{most_bytes / MEGABYTE:.1f} MB.",
+            "Train one with fewer `--units`, which then is a single network.",
         )
 
 

@@ -84,7 +84,9 @@ async def test_only_the_lines_of_those_are_learned_who_were_chosen(live: Live) -
     await live.until(lambda: "**102 messages**" in text_of(preview), "everybody's")
     choose(live, preview, vera)
     await live.until(lambda: "**34 messages**" in text_of(preview), "only Vera's")
-    assert learned(await trained(live, preview), PEOPLE) == [True, False, False]
+    job = await entered(live, preview)
+    assert learned(await text(live, job.job_id), PEOPLE) == [True, False, False]
+    assert job.corpus.is_messages
 
 
 async def test_options_choose_people_before(live: Live) -> None:
