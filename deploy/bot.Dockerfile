@@ -1,8 +1,9 @@
 # syntax=docker/dockerfile:1
 # The Discord side. Build from the project's folder: docker build -f deploy/bot.Dockerfile .
-ARG PYTHON=3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
+# Not named by an ARG: Dependabot would not update it.
+FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS base
 
-FROM python:${PYTHON} AS build
+FROM base AS build
 ENV VENV=/opt/galvanic PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # The image's own pip installs into it: one of its own would only be carried along.
 RUN python -m venv --without-pip "$VENV"
@@ -13,7 +14,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python "$VENV/bin/python" install -c constraints.txt --group bot \
     && find "$VENV/lib" -depth -type d -name tests -exec rm -rf {} +
 
-FROM python:${PYTHON}
+FROM base
 RUN groupadd --gid 10001 galvanic \
     && useradd --uid 10001 --gid galvanic --home-dir /data --no-create-home --shell /usr/sbin/nologin galvanic \
     && install -d -o galvanic -g galvanic /data

@@ -2,9 +2,10 @@
 # The worker side; one image for training and generating. Build from the project's folder:
 #   docker build -f deploy/worker.Dockerfile .
 #   docker build -f deploy/worker.Dockerfile --build-arg GROUP=worker-gpu .
-ARG PYTHON=3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
+# Not named by an ARG: Dependabot would not update it.
+FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS base
 
-FROM python:${PYTHON} AS build
+FROM base AS build
 # worker: TensorFlow for the CPU. worker-gpu: with the CUDA libraries; the host needs only the driver.
 ARG GROUP=worker
 ENV VENV=/opt/galvanic PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
@@ -19,7 +20,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && rm -rf "$VENV"/lib/python3*/site-packages/tensorflow/include "$VENV"/lib/python3*/site-packages/clang \
     && find "$VENV/lib" -depth -type d -name tests -exec rm -rf {} +
 
-FROM python:${PYTHON}
+FROM base
 # Fonts for pictures of texts (16 MB): emoji; Chinese, Japanese and Korean.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends fonts-noto-color-emoji fonts-wqy-microhei \

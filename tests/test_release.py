@@ -83,8 +83,8 @@ def test_the_images_have_dockerfiles_and_the_names_and_version_that_are_asked_fo
     published = set()
     for image in jobs("release")["images"]["strategy"]["matrix"]["include"]:
         dockerfile = ROOT / "deploy" / f"{image['dockerfile']}.Dockerfile"
-        argument = image["arguments"].partition("=")[0]
-        assert f"\nARG {argument}" in dockerfile.read_text("utf-8")
+        arguments = [argument.partition("=")[0] for argument in image["arguments"].split()]
+        assert re.findall(r"^ARG (\w+)=", dockerfile.read_text("utf-8"), re.M) == arguments or not arguments
         published.add(f"galvanic-{image['image']}")
     common = yaml.safe_load((ROOT / "deploy" / "common.yml").read_text("utf-8"))["services"]
     names = {service.get("image", "") for service in common.values()}
