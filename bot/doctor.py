@@ -1,4 +1,7 @@
-"""What `galvanic doctor` asks Discord: token, intents, servers, permissions and slash commands. It changes nothing."""
+"""The questions of `galvanic doctor` to Discord: token, intents, servers, permissions and slash commands.
+
+It changes nothing there.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +22,7 @@ _WITHIN_S = 30.0
 
 
 async def check_discord(settings: Settings) -> list[Finding]:
-    """Ask Discord. A finding holds neither the token nor an error's own words, which may quote it."""
+    """Return what Discord says of the bot. A finding quotes neither the token nor an error, which may hold it."""
     if settings.discord_token is None:
         return [Finding(Level.OK, "There is no DISCORD_TOKEN here; the bot alone needs one.")]
     if settings.discord_api_url:

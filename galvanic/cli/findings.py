@@ -1,4 +1,4 @@
-"""What `doctor` says: findings of its own and of plugins."""
+"""The findings of `doctor`: its own, and those of plugins."""
 
 from dataclasses import dataclass
 from enum import StrEnum
