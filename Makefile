@@ -201,7 +201,7 @@ licences: $(INSTALLED) $(AUDIT_INSTALLED)  ## write docs/licences.csv anew
 	@mv docs/licences.csv.new docs/licences.csv
 
 clean:  ## remove the environments and what the tools left; data stays
-	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) $(AUDIT_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info
+	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) $(AUDIT_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist docs/_pages *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):
