@@ -224,14 +224,18 @@ def export(path: Path, target: Path, most_bytes: float = math.inf) -> None:
         size = target.stat().st_size
         target.unlink()
     except OSError as error:
-        problem = f"{target.name} cannot be written: {error.strerror}."
-        raise UserError(problem, "Name another file, or make room.") from error
+        raise not_written(target, error) from error
     raise UserError(
         f"This model's file takes {size / MEGABYTE:.1f} MB at least, and here files may have "
         f"{most_bytes / MEGABYTE:.1f} MB.",
         "Take it to a server with a higher limit for files, or train one with fewer `--units`. The bot's "
         "operator can export it on the machine, with `galvanic export`.",
     )
+
+
+def not_written(target: Path, error: OSError) -> UserError:
+    """Return the error for a file that cannot be written."""
+    return UserError(f"{target.name} cannot be written: {error.strerror}.", "Name another file, or make room.")
 
 
 def damaged(path: Path | None = None) -> UserError:

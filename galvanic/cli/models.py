@@ -62,7 +62,10 @@ def import_(options: argparse.Namespace) -> int:
     if path.stat().st_size > MOST_IMPORTED:
         raise UserError(f"{path.name} has more than {MOST_IMPORTED / MEGABYTE:,.0f} MB.", "Import a smaller model.")
     description, weights, windows, companion = model_file.load(path, MOST_IMPORTED)
-    model_file.save(out, description, weights, windows, companion, description.packed)
+    try:
+        model_file.save(out, description, weights, windows, companion, description.packed)
+    except OSError as error:
+        raise model_file.not_written(out, error) from error
     title = one_line(description.corpus.title, MOST_TITLE) or "an unnamed text"
     claim = "Who trained it, and on what, is only what the file claims."
     report(options.json, {"model": str(out), "title": title, "notes": [claim]}, [f"{out}: {title}", claim])

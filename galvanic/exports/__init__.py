@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galvanic import model_file
-from galvanic.errors import UserError
 from galvanic.exports import hub, keras_file, page
 
 Write = Callable[[Path, Path], tuple[str, ...]]
@@ -49,5 +48,4 @@ def export(model: Path, target: Path, name: str) -> tuple[str, ...]:
     try:
         return FORMATS[name].write(model, target)
     except OSError as error:
-        problem = f"{target.name} cannot be written: {error.strerror}."
-        raise UserError(problem, "Name another file, or make room.") from error
+        raise model_file.not_written(target, error) from error

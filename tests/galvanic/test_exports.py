@@ -213,6 +213,8 @@ def test_nothing_is_written_where_it_cannot_be(tmp_path: Path, capsys: pytest.Ca
     for name in ("safetensors", "hf", "keras"):
         assert galvanic("export", MODELS / "char", tmp_path / "file" / "x", "--format", name, "--force") == 2
         assert "cannot be written" in capsys.readouterr().err
+    assert galvanic("import", MODELS / "char", "--out", tmp_path / "file" / "x") == 2
+    assert "cannot be written" in capsys.readouterr().err
     assert galvanic("export", MODELS / "char", tmp_path / "file", "--format", "hf", "--force") == 2
     for name in ("/", ".", ".."):
         assert galvanic("export", MODELS / "char", name, "--format", "html", "--force") == 2
