@@ -194,13 +194,13 @@ def train(
     from galvanic import training
     from galvanic.progress import Bar
     from galvanic.results import Hooks
-    from galvanic.training_log import logged
+    from galvanic.training_log import TrainingLog
 
     with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else nullcontext(Hooks()) as bar:
         whose = ChatOptions(tuple(only), tuple(without), speakers, text_column, speaker_column)
         source, corpus = _find_text(text, name, Path(folder), whose)
         out = Path(folder) / f"model{model_file.SUFFIX}"
-        hooks = logged(bar, Path(log_dir) if log_dir else None)
+        hooks = TrainingLog(bar, Path(log_dir)) if log_dir else bar
         result = training.train(
             source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE, quiet=True
         )

@@ -20,11 +20,6 @@ _HEADER = ",".join(Measurement._fields)
 log = structlog.get_logger()
 
 
-def logged(hooks: Hooks, folder: Path | None) -> Hooks:
-    """Return hooks that log into a folder as well; None: no log. Raises UserError as `TrainingLog`."""
-    return TrainingLog(hooks, folder) if folder else hooks
-
-
 class TrainingLog(Hooks):
     """Hooks that log measurements and samples, and pass all events on to other hooks.
 

@@ -13,7 +13,7 @@ from galvanic.options import GenerateOptions, TrainOptions, checked
 from galvanic.progress import Bar
 from galvanic.read.chat import ChatOptions, preview
 from galvanic.results import TrainingInterrupted, TrainResult
-from galvanic.training_log import logged
+from galvanic.training_log import TrainingLog
 from galvanic.units import count, course
 from galvanic.verdict import verdict
 
@@ -68,7 +68,7 @@ def train(options: argparse.Namespace, cli: Cli) -> int:
 
         places: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "parent": parent, "starter": STARTER_FILE}
         with Bar("interrupt") as bar:
-            hooks = logged(bar, options.log_dir)
+            hooks = TrainingLog(bar, options.log_dir) if options.log_dir else bar
             result = training.train(text, chosen, info, **places, hooks=hooks, limits=cli.limits(), quiet=True)
     except (TrainingInterrupted, KeyboardInterrupt):
         kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."
