@@ -329,8 +329,9 @@ def predict_next(loaded: model_file.Loaded, text: str) -> Prediction:
     description, weights, _, companion = loaded
     vocabulary = make_vocabulary(description.recipe, description.symbols)
     ids = RECIPES[description.recipe].seed(text, vocabulary).ids
-    symbols = list(np.arange(len(vocabulary), dtype=np.int32)[:, None])
-    network = np.array(predictor(description.network, weights).read_ahead(ids, symbols)[1]).T  # [1, symbols]
+    network = np.empty((1, len(vocabulary)), np.float32)  # log probabilities
+    reading, step = predictor(description.network, weights).begin_with(ids), np.zeros((1, 1), np.float32)
+    reading.advance(step.astype(np.int32), step, network[None])  # whichever symbol comes next
 
     def probabilities(log_probs: npt.NDArray[np.float32]) -> dict[str, float]:
         pairs = zip(vocabulary.symbols, np.exp(log_probs[0]).tolist(), strict=True)

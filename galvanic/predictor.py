@@ -72,6 +72,12 @@ class Predictor(ABC):
         A text gets the same symbols whatever other texts are in its pass.
         """
 
+    def begin_with(self, ids: Ids) -> Pass:
+        """Begin a text, and read these symbols of it, one or more."""
+        reading = self.begin([int(ids[0])], [Sampling(0.0)])
+        reading.advance(ids[1:, None], np.zeros((len(ids) - 1, 1), np.float32))
+        return reading
+
     def read(self, ids: Ids, until: float = math.inf) -> Floats:
         """Return the log probability of each symbol of a text before it was read, [len(ids)].
 
