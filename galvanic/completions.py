@@ -4,9 +4,8 @@ A token is a symbol of the model: with `char`, a character.
 """
 
 import secrets
-import threading
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +14,21 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from galvanic.generate import Author
 from galvanic.predictor import CHUNK, Pass
 from galvanic.request import WriteRequest
-from galvanic.sampling import Floats, Sampling
+from galvanic.sampling import Floats
 from galvanic.text import Ids
 
 Choice = dict[str, Any]  # a text, or a piece of one, as the answer has it
 _SEEDS = 2**32
-# What is not supported, and the value that changes nothing.
-_NEUTRAL = {"best_of": 1, "echo": False, "frequency_penalty": 0, "logit_bias": {}, "presence_penalty": 0, "suffix": ""}
+# The values that change nothing, of what is not supported and of `top_p`. Some programs always send them.
+_NEUTRAL = {
+    "best_of": 1,
+    "echo": False,
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "presence_penalty": 0,
+    "suffix": "",
+    "top_p": 1,
+}
 
 
 class Refusal(Exception):
@@ -52,7 +59,7 @@ class CompletionRequest(BaseModel):
     n: int = Field(1, ge=1, le=8)
     stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], _listed] = Field([], max_length=4)
     stream: bool = False
-    stream_options: dict[Literal["include_usage"], bool] = {}
+    stream_options: dict[str, bool] = {}
     logprobs: int | None = Field(None, ge=0, le=5)
     user: str = ""
 
@@ -72,27 +79,20 @@ def read_request(body: bytes) -> CompletionRequest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     param = str(first["loc"][0]) if first["loc"] else None
-    problem = "It is not supported" if first["type"] == "extra_forbidden" else first["msg"].replace("Input", "It")
-    raise Refusal(400, f"{f'`{param}`: ' if param else ''}{problem}.", param)
+    raise Refusal(400, f"{f'`{param}`: ' if param else ''}{first['msg']}.", param)
 
 
 class Writing:
     """A text that is being written. `tell` gets its pieces, in the thread that writes; unstreamed, all in one.
 
-    `number`: its place among the request's texts. `gone`: set when nobody waits any more, which ends it.
+    `number`: its place among the request's texts.
     """
 
     def __init__(
-        self,
-        asked: CompletionRequest,
-        model: Author,
-        number: int,
-        until: float,
-        tell: Callable[[Choice], None],
-        gone: threading.Event,
+        self, asked: CompletionRequest, model: Author, number: int, until: float, tell: Callable[[Choice], None]
     ) -> None:
         self.prompt_tokens = self.tokens = 0
-        self._asked, self._model, self._number, self._tell, self._gone = asked, model, number, tell, gone
+        self._asked, self._model, self._number, self._tell = asked, model, number, tell
         self._sent = 0  # characters
         self._reading: Pass | None = None  # reads what is written, for `logprobs`
         seed = secrets.randbelow(_SEEDS) if asked.seed is None else asked.seed
@@ -112,25 +112,22 @@ class Writing:
         text, starts = vocabulary.decode(ids), np.cumsum(vocabulary.widths[ids]) - vocabulary.widths[ids]
         stops = [place for stop in asked.stop if (place := text.find(stop, sent)) >= 0]
         finish = "stop" if stops else "length" if len(ids) == asked.max_tokens else None
-        if self._gone.is_set() or not (finish or asked.stream):
-            return self._gone.is_set()
+        if not (finish or asked.stream):
+            return False
         held = 0 if finish else max(map(len, asked.stop), default=1) - 1  # they may begin a stop sequence
         end = min(stops, default=max(sent, len(text) - held))
         new = slice(self.tokens, max(self.tokens, int(np.searchsorted(starts, end))))
         self._sent, self.tokens = end, new.stop
-        logprobs = None if asked.logprobs is None else self._logprobs(seed, ids[new], starts[new], asked.logprobs)
+        offsets = starts[new] + len(self.request.seed) - repeated
+        logprobs = None if asked.logprobs is None else self._logprobs(seed, ids[new], offsets, asked.logprobs)
         self._tell({"index": self._number, "text": text[sent:end], "logprobs": logprobs, "finish_reason": finish})
         return finish is not None
 
-    def _logprobs(self, seed: Ids, ids: Ids, starts: npt.NDArray[np.int64], most: int) -> dict[str, list[Any]]:
-        """Return the log probabilities of symbols and of the likeliest ones in their places, before temperature.
-
-        Offsets are counted from the prompt's beginning.
-        """
+    def _logprobs(self, seed: Ids, ids: Ids, offsets: npt.NDArray[np.int64], most: int) -> dict[str, list[Any]]:
+        """Return the log probabilities of symbols and of the likeliest ones in their places, before temperature."""
         predictor, symbols = self._model.predictor, self._model.vocabulary.symbols
         if self._reading is None:
-            self._reading = predictor.begin([int(seed[0])], [Sampling(0.0)])
-            self._reading.advance(seed[1:, None], np.zeros((len(seed) - 1, 1), np.float32))
+            self._reading = predictor.begin_with(seed)
         chances, likeliest = [], []
         for start in range(0, len(ids), CHUNK):
             part = ids[start : start + CHUNK, None]
@@ -140,6 +137,5 @@ class Writing:
                 chances.append(float(row[number]))
                 shown = dict.fromkeys([*np.argsort(-row, kind="stable")[:most].tolist(), number])
                 likeliest.append({symbols[symbol]: float(row[symbol]) for symbol in shown})
-        offsets = (starts + len(self.request.seed)).tolist()
-        tokens = [symbols[number] for number in ids]
-        return {"tokens": tokens, "token_logprobs": chances, "top_logprobs": likeliest, "text_offset": offsets}
+        tokens, places = [symbols[number] for number in ids], offsets.tolist()
+        return {"tokens": tokens, "token_logprobs": chances, "top_logprobs": likeliest, "text_offset": places}

@@ -132,9 +132,12 @@ def _add_engine(cli: Cli) -> None:
 
         return serve(options)
 
-    serve = cli.add("serve", "Serve models to programs, in the form of OpenAI's API.", run_serve, json=False)
+    serve = cli.add(
+        "serve",
+        "Serve models to programs, in the form of OpenAI's API. GALVANIC_API_KEY: its key.",
+        run_serve,
+        json=False,
+    )
     serve.add_argument("model", type=Path, metavar="MODEL", nargs="+", help="the files of models, or starter")
     serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1, this machine alone)")
     serve.add_argument("--port", type=int, default=8000, metavar="N", help="(default: 8000)")
-    key = "a file with the key that requests must bring (default: the variable GALVANIC_API_KEY, or none)"
-    serve.add_argument("--key-file", type=Path, metavar="FILE", help=key)

@@ -1,4 +1,4 @@
-"""The command `serve`: models behind an endpoint in OpenAI's form. Prompts and texts stand in no line of the log."""
+"""The command `serve`: models behind an endpoint in OpenAI's form. It logs no prompt, no text and no key."""
 
 import argparse
 import asyncio
@@ -6,78 +6,53 @@ import contextlib
 import hmac
 import ipaddress
 import json
+import logging
 import os
 import secrets
 import socket
-import threading
 import time
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from aiohttp import web
-from pydantic import SecretStr
 
-from galvanic.batcher import Batcher
 from galvanic.completions import Choice, CompletionRequest, Refusal, Writing, read_request
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
-from galvanic.model_file import memory, path_of
-from galvanic.request import WriteRequest
-from galvanic.results import Generation
+from galvanic.model_file import path_of
+from galvanic.request import between_blocks
 from galvanic.streams import compile_loop
-from galvanic.units import MEGABYTE
 
-MOST_WAITING = 64  # texts that are written or wait
+MOST_TEXTS = 64  # that are written or wait
 _DEADLINE_S = 60.0
 _MOST_BODY = 256_000  # bytes
 _LEAST_KEY = 16  # characters
-_PASSES = 4  # of a model at once; each keeps a core busy
+_REQUESTS = 4  # whose texts are written at once; each keeps a core busy, or several if it has many texts
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger()
 
 
-class Served(NamedTuple):
-    """A model, its entry in the list of models, and what gathers the requests for it."""
-
-    model: TextModel
-    entry: dict[str, Any]
-    batcher: Batcher[WriteRequest, Generation]
-
-
 def serve(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C. Raises UserError: a model, the address or the key can't be used."""
-    host, key = options.host, _read_key(options.key_file)
-    if key is None and not _is_loopback(host):
-        remedy = "Put one into GALVANIC_API_KEY or a file (--key-file)."
+    host, key = options.host, os.environ.get("GALVANIC_API_KEY", "")
+    if not (key or _is_loopback(host)):
+        remedy = "Put one into the variable GALVANIC_API_KEY."
         raise UserError(f"Other machines may reach {host}, so it needs a key.", remedy)
+    if key and len(key) < _LEAST_KEY:
+        raise UserError(f"The key has fewer than {_LEAST_KEY} characters.", "Make one: openssl rand -hex 24")
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, options.port), family=family)
+        listening = socket.create_server((host, options.port))
     except (OSError, OverflowError) as error:
         raise UserError(f"Can't listen on {host}, port {options.port}: {error}.", "Name another --port.") from error
     app = Server(_load(options.model), key).app()
-    url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/v1"
-    print(f"Serving at {url}. Ctrl-C ends it.", flush=True)
+    print(f"Serving at http://{host}:{listening.getsockname()[1]}/v1. Ctrl-C ends it.", flush=True)
+    logging.getLogger("aiohttp.server").disabled = True  # it quotes headers that it can't read, and the key is in one
     web.run_app(app, sock=listening, access_log=None, print=None, shutdown_timeout=1, handler_cancellation=True)
     return 0
-
-
-def _read_key(file: Path | None) -> SecretStr | None:
-    key = os.environ.get("GALVANIC_API_KEY", "") if file is None else file.read_text("utf-8").strip()
-    if not key and file is None:
-        return None
-    if len(key) < _LEAST_KEY:
-        raise UserError(f"The key has fewer than {_LEAST_KEY} characters.", "Make one: openssl rand -hex 24")
-    return SecretStr(key)
-
-
-def _failed(error: BaseException) -> Refusal:
-    log.error("request_failed", error=type(error).__name__)  # without its words, which may hold a prompt
-    return Refusal(500, "Something went wrong here.")
 
 
 def _is_loopback(host: str | None) -> bool:
@@ -86,32 +61,41 @@ def _is_loopback(host: str | None) -> bool:
     return False
 
 
-def _load(names: list[Path]) -> dict[str, Served]:
+def _load(names: list[Path]) -> dict[str, TextModel]:
     """Load the models, by their ids. Raises UserError: a file is no model, or two have one name."""
     compile_loop()
-    models: dict[str, Served] = {}
+    models: dict[str, TextModel] = {}
     for path in map(path_of, names):
         if path.stem in models:
             raise UserError(f"Two models are called {path.stem}.", "Rename a file: its name is the model's id.")
-        model, created = load_model(path), int(path.stat().st_mtime)
-        entry = {"id": path.stem, "object": "model", "created": created, "owned_by": "galvanic"}
-        models[path.stem] = Served(model, entry, Batcher(model.generate_batch, min(_PASSES, os.cpu_count() or 1)))
-        size = memory(model.description.network) / MEGABYTE
-        print(f"{path.stem}: {model.recipe}, {model.description.corpus.title}, {size:,.0f} MB of memory", flush=True)
+        models[path.stem] = load_model(path)
     return models
 
 
-class Server:
-    """Answers requests with its models."""
+def _refusal(error: Exception) -> Refusal:
+    """Return what to answer for an error, in OpenAI's form."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, web.HTTPNotFound):
+        return Refusal(404, "There is nothing here. Galvanic continues texts: POST /v1/completions.")
+    if isinstance(error, web.HTTPException):
+        return Refusal(error.status, f"{error.reason}.")
+    log.error("request_failed", error=type(error).__name__)  # without its words, which may hold a prompt
+    return Refusal(500, "Something went wrong here.")
 
-    def __init__(self, models: dict[str, Served], key: SecretStr | None) -> None:
+
+class Server:
+    """Answers requests with its models, which are called as their files."""
+
+    def __init__(self, models: dict[str, TextModel], key: str) -> None:
         self._models, self._key = models, key
-        self._writing = 0  # texts
+        self._started = int(time.time())
+        self._threads = ThreadPoolExecutor(_REQUESTS, "completion")
+        self._texts = 0  # that are written or wait
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._in_openai_form], client_max_size=_MOST_BODY)
         app.router.add_get("/v1/models", self._list)
-        app.router.add_get("/v1/models/{id}", self._show)
         app.router.add_post("/v1/completions", self._complete)
         return app
 
@@ -121,25 +105,18 @@ class Server:
         try:
             self._check_sender(request)
             return await handler(request)
-        except Refusal as error:
-            refusal = error
-        except web.HTTPNotFound:
-            refusal = Refusal(404, "There is nothing here. Galvanic continues texts: POST /v1/completions.")
-        except web.HTTPException as error:
-            refusal = Refusal(error.status, f"{error.reason}.")
         except Exception as error:
-            refusal = _failed(error)
-        headers = {"Retry-After": "1"} if refusal.status == 429 else {}
-        return web.json_response(refusal.body, status=refusal.status, headers=headers)
+            refusal = _refusal(error)
+        return web.json_response(refusal.body, status=refusal.status)
 
     def _check_sender(self, request: web.Request) -> None:
         """Refuse a request without the key or, if there is none, one that another site's page may have sent.
 
         Such a page reaches this machine also by a name of its own, which the request's `Host` shows.
         """
-        if self._key is not None:
+        if self._key:
             sent = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-            if not hmac.compare_digest(sent, f"Bearer {self._key.get_secret_value()}".encode()):
+            if not hmac.compare_digest(sent, f"Bearer {self._key}".encode("utf-8", "surrogateescape")):
                 raise Refusal(401, "The API key is wrong.", code="invalid_api_key")
             return
         host = None
@@ -149,77 +126,68 @@ class Server:
             raise Refusal(403, "Without a key, only programs on this machine are served, and no web pages.")
 
     async def _list(self, _: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [served.entry for served in self._models.values()]})
-
-    async def _show(self, request: web.Request) -> web.Response:
-        return web.json_response(self._find(request.match_info["id"]).entry)
-
-    def _find(self, name: str) -> Served:
-        if name not in self._models:
-            raise Refusal(404, "There is no such model; GET /v1/models lists them.", "model", "model_not_found")
-        return self._models[name]
+        entry = {"object": "model", "created": self._started, "owned_by": "galvanic"}
+        return web.json_response({"object": "list", "data": [{"id": name, **entry} for name in self._models]})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        if request.content_type != "application/json":
-            raise Refusal(415, "Send JSON, with the content type application/json.")
         asked = read_request(await request.read())
-        served, texts = self._find(asked.model), len(asked.prompt) * asked.n
-        if self._writing + texts > MOST_WAITING:
+        if asked.model not in self._models:
+            raise Refusal(404, "There is no such model; GET /v1/models lists them.", "model", "model_not_found")
+        texts = len(asked.prompt) * asked.n
+        if self._texts + texts > MOST_TEXTS:
             raise Refusal(429, "Too many texts are being written. Try again in a moment.", code="rate_limit_exceeded")
-        self._writing += texts
+        completion = Completion(asked, self._models[asked.model])
+        self._texts += texts
+        work = self._threads.submit(completion.write)
         try:
-            with Completion(asked, served) as completion:
-                return await (completion.stream(request) if asked.stream else completion.answer())
+            return await (completion.stream(request) if asked.stream else completion.answer())
         finally:
-            self._writing -= texts
+            self._texts -= texts
+            completion.ended = True
+            work.cancel()  # if it waits
 
 
 class Completion:
-    """A request and its texts, which are written while it is entered."""
+    """A request and its texts, which a thread writes. `ended`: nobody waits for them any more."""
 
-    def __init__(self, asked: CompletionRequest, served: Served) -> None:
-        self._asked, self._served = asked, served
-        self._begun, self._until = time.time(), time.monotonic() + _DEADLINE_S
-        self._id = f"cmpl-{secrets.token_hex(12)}"
-        self._gone = threading.Event()
+    def __init__(self, asked: CompletionRequest, model: TextModel) -> None:
+        self._asked, self._model = asked, model
+        self.ended = False
+        self._until = time.monotonic() + _DEADLINE_S
+        kind = {"object": "text_completion", "created": int(time.time()), "model": asked.model}
+        self._head = {"id": f"cmpl-{secrets.token_hex(12)}", **kind}
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Choice | BaseException] = asyncio.Queue()
-        self._writings = [
-            Writing(asked, served.model, number, self._until, self._put, self._gone)
-            for number in range(len(asked.prompt) * asked.n)
-        ]
+        self._queue: asyncio.Queue[Choice | Exception | None] = asyncio.Queue()
+        numbers = range(len(asked.prompt) * asked.n)
+        self._writings = [Writing(asked, model, number, self._until, self._put) for number in numbers]
 
-    def __enter__(self) -> "Completion":
-        for future in self._served.batcher.submit([writing.request for writing in self._writings]):
-            future.add_done_callback(self._done)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._gone.set()
-        counts = {"texts": len(self._writings), **self._usage()}
-        seconds = round(time.time() - self._begun, 2)
-        log.info("completion", id=self._id, model=self._asked.model, seconds=seconds, **counts)
-
-    def _put(self, choice: Choice | BaseException) -> None:
-        with contextlib.suppress(RuntimeError):  # the event loop is closed
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, choice)
-
-    def _done(self, future: "Future[Generation]") -> None:
-        if error := future.exception():
+    def write(self) -> None:
+        """Write the texts. Their pieces go into the queue, then an error or None."""
+        between_blocks.set(self._check)
+        try:
+            results = self._model.generate_batch([writing.request for writing in self._writings])
+            self._put(next((result for result in results if isinstance(result, UserError)), None))
+        except Exception as error:
             self._put(error)
 
+    def _put(self, item: Choice | Exception | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
+
+    def _check(self) -> None:
+        """End the writing if nobody waits any more, by an error that nobody gets."""
+        if self.ended:
+            raise ConnectionResetError
+
     async def _choices(self) -> AsyncIterator[Choice]:
-        """Yield the pieces of all texts until the last one has ended. Raises Refusal if one can't be written."""
-        unfinished = len(self._writings)
-        while unfinished:
-            choice = await self._queue.get()
-            if isinstance(choice, UserError):
+        """Yield the pieces of all texts. Raises an error of the writing; Refusal: a text can't be written."""
+        while (item := await self._queue.get()) is not None:
+            if isinstance(item, UserError):
                 late = time.monotonic() > self._until
-                raise Refusal(503, str(choice)) if late else Refusal(400, str(choice), "prompt")
-            if isinstance(choice, BaseException):
-                raise _failed(choice)
-            unfinished -= choice["finish_reason"] is not None
-            yield choice
+                raise Refusal(503, str(item)) if late else Refusal(400, str(item), "prompt")
+            if isinstance(item, Exception):
+                raise item
+            yield item
 
     async def answer(self) -> web.Response:
         choices = sorted([choice async for choice in self._choices()], key=lambda choice: choice["index"])
@@ -242,18 +210,17 @@ class Completion:
                 if no_usage:
                     await send(self._body([], usage=self._usage()))
                 await response.write(b"data: [DONE]\n\n")
-        except Refusal as refusal:
-            if not response.prepared:
-                raise
-            await send(refusal.body)
         except (ConnectionResetError, TimeoutError):  # the client went away, or doesn't read
             if request.transport is not None:
                 request.transport.abort()
+        except Exception as error:
+            if not response.prepared:
+                raise
+            await send(_refusal(error).body)
         return response
 
     def _body(self, choices: list[Choice], **usage: Any) -> dict[str, Any]:
-        head = {"id": self._id, "object": "text_completion", "created": int(self._begun), "model": self._asked.model}
-        return {**head, "choices": choices, **usage}
+        return {**self._head, "choices": choices, **usage}
 
     def _usage(self) -> dict[str, int]:
         """Return how many symbols were read and written. A prompt counts once, however many texts continue it."""

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,7 +78,6 @@ def complete(server: Running, **options: Any) -> Any:
 
 def test_models_are_listed_and_unknown_ones_refused(server: Running) -> None:
     assert [model.id for model in server.client().models.list()] == ["starter", "word-table", "classic"]
-    assert server.client().models.retrieve("classic").id == "classic"
     with pytest.raises(openai.NotFoundError, match="no such model"):
         complete(server, model="gpt-4")
 
@@ -177,9 +177,9 @@ def test_what_it_cannot_do_is_refused(server: Running, options: dict[str, Any], 
 
 
 def test_what_changes_nothing_is_taken(server: Running) -> None:
-    plain = complete(server, seed=1, max_tokens=20).choices[0].text
+    plain = complete(server, seed=1).choices[0].text
     neutral = {"best_of": 1, "echo": False, "presence_penalty": 0, "suffix": None, "logit_bias": {}, "user": "me"}
-    assert complete(server, seed=1, max_tokens=20, **neutral).choices[0].text == plain
+    assert complete(server, seed=1, top_p=1, **neutral).choices[0].text == plain
 
 
 def test_requests_are_small_json_from_this_machine(server: Running) -> None:
@@ -190,7 +190,6 @@ def test_requests_are_small_json_from_this_machine(server: Running) -> None:
         (400, b"[" * 10_000, right),
         (400, b"[]", right),
         (413, body + b" " * 300_000, right),
-        (415, body, {"Content_Type": "text/plain"}),
         (403, body, {**right, "Host": f"rebound.example:{server.port}"}),
         (403, body, {**right, "Origin": "https://site.example"}),
         (403, body, {**right, "Origin": "null"}),
@@ -211,9 +210,8 @@ def test_many_at_once_get_their_own_texts(server: Running) -> None:
 def test_too_many_texts_wait_and_a_client_that_leaves_makes_room(server: Running) -> None:
     stream = complete(server, prompt=["It was"] * 8, n=8, max_tokens=2_000, logprobs=5, stream=True)
     next(stream)
-    with pytest.raises(openai.RateLimitError) as refused:
+    with pytest.raises(openai.RateLimitError):
         complete(server)
-    assert refused.value.response.headers["Retry-After"]
     stream.close()
 
     def served() -> bool:
@@ -226,8 +224,7 @@ def test_too_many_texts_wait_and_a_client_that_leaves_makes_room(server: Running
 
 
 def test_a_key_is_asked_for_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(f"{KEY}\n")
-    server = Running(tmp_path, "starter", "--host", "0.0.0.0", "--key-file", tmp_path / "key")
+    server = Running(tmp_path, "starter", "--host", "0.0.0.0", key=KEY)
     try:
         client = server.client(KEY)
         assert client.models.list().data
@@ -235,13 +232,15 @@ def test_a_key_is_asked_for_and_ctrl_c_ends_it(tmp_path: Path) -> None:
             with pytest.raises(openai.AuthenticationError):
                 server.client(wrong).models.list()
         assert server.ask("GET", "/v1/models")[0] == 401
+        with socket.create_connection(("127.0.0.1", server.port)) as sender:
+            sender.sendall(f"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer {KEY}\0\r\n\r\n".encode())
+            assert b" 400 " in sender.recv(100)
         prompt = "A very secret prompt"
         stream = client.completions.create(model="starter", prompt=prompt, n=8, max_tokens=2_000, stream=True)
         first = next(stream)
     finally:
         assert server.end() == 0
     log = server.log.read_text()
-    assert first.id in log
     assert KEY not in log
     assert prompt not in log
     assert first.choices[0].text.strip() not in log

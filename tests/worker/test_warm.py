@@ -1,4 +1,4 @@
-"""Requests of many threads, gathered into few passes."""
+"""Requests of many threads, gathered into few passes; memory that a burst leaves behind goes back to the system."""
 
 import threading
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from galvanic import batcher
-from galvanic.batcher import Batcher
 from tests.launcher.running import wait_until
+from worker import warm
+from worker.warm import Batcher
 
 
 class Counting:
@@ -53,7 +53,7 @@ def _submit_while_busy(serve: Counting, numbers: Sequence[int]) -> list[int | Ba
 
 
 def test_a_pass_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batcher, "MOST_TOGETHER", 4)
+    monkeypatch.setattr(warm, "MOST_TOGETHER", 4)
     serve = Counting()
     assert _submit_while_busy(serve, range(1, 11)) == [2 * number for number in range(1, 11)]
     assert [len(together) for together in serve.passes] == [1, 4, 4, 2]
@@ -80,8 +80,3 @@ def test_many_threads_and_passes_lose_nothing() -> None:
     doubled = [2 * number for number in range(2_000)]
     with ThreadPoolExecutor(40) as threads:
         assert list(threads.map(lambda number: ask(batcher, number), range(2_000))) == doubled
-
-
-def test_a_call_with_more_than_a_pass_takes_leaves_none_over() -> None:
-    batcher: Batcher[int, int] = Batcher(lambda numbers: [2 * number for number in numbers])
-    assert [future.result(30) for future in batcher.submit(range(100))] == [2 * number for number in range(100)]
