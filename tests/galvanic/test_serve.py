@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,9 +105,10 @@ def test_tokens_are_symbols(server: Running) -> None:
     assert [len(choice.text) for choice in answer.choices] == [150] * 4
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (9, 600)
     assert complete(server, prompt="She", seed=1).choices[0].text == answer.choices[2].text
-    words = complete(server, model="word-table", max_tokens=20, logprobs=0).choices[0]
-    assert words.text == "".join(words.logprobs.tokens)
+    words = complete(server, model="word-table", prompt="The boats ", seed=0, max_tokens=20, logprobs=0).choices[0]
+    places = zip(words.logprobs.tokens, words.logprobs.text_offset, strict=True)
     assert len(words.logprobs.tokens) == 20
+    assert all(f"The boats {words.text}"[place:].startswith(token) for token, place in places)
 
 
 @pytest.mark.parametrize("model", ["starter", "word-table"])
@@ -213,14 +215,26 @@ def test_too_many_texts_wait_and_a_client_that_leaves_makes_room(server: Running
     with pytest.raises(openai.RateLimitError):
         complete(server)
     stream.close()
+    wait_until(lambda: not _error(server), 30)
 
-    def served() -> bool:
-        try:
-            return bool(complete(server))
-        except openai.RateLimitError:
-            return False
 
-    wait_until(served, 60)
+def test_a_client_that_leaves_while_its_prompt_is_read_keeps_nobody_waiting(server: Running) -> None:
+    body = json.dumps({"model": "starter", "prompt": ["It was " * 1_000] * 8, "n": 8}).encode()
+    for _ in range(4):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+        time.sleep(0.2)  # until a thread reads the prompts, which takes long
+        connection.close()
+    wait_until(lambda: not _error(server), 20)
+
+
+def _error(server: Running) -> str:
+    """Return the name of the error that a client gets, or nothing."""
+    try:
+        server.client().completions.create(model="starter", prompt="It was", timeout=30)
+    except openai.OpenAIError as error:
+        return type(error).__name__
+    return ""
 
 
 def test_a_key_is_asked_for_and_ctrl_c_ends_it(tmp_path: Path) -> None:
