@@ -25,7 +25,7 @@ from worker.events import JobEvents
 from worker.threads import Heartbeat, Lease
 
 SAMPLES = 5
-_LOOK_S = 0.2
+_LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
