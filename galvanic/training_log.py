@@ -54,14 +54,15 @@ class TrainingLog(Hooks):
             csv.writer(table, lineterminator="\n").writerow("NA" if value is None else value for value in event)
             for name, value in event._asdict().items():
                 if value is not None and name != "step":
-                    tf.summary.scalar(name, value)
+                    tf.summary.write(name, tf.constant(value, tf.float32), metadata=_shown_by("scalars", tf))
 
     def sample(self, event: Sample) -> None:
         self._hooks.sample(event)
         self._begin(event.epoch)
         with self._writing() as tf:
             # Indented, Markdown shows a text as it is.
-            tf.summary.text("sample", textwrap.indent(event.text, "    ", lambda _: True))
+            text = textwrap.indent(event.text, "    ", lambda _: True)
+            tf.summary.write("sample", text, metadata=_shown_by("text", tf))
 
     def trouble(self, what: Difficulty | None) -> None:
         self._hooks.trouble(what)
@@ -101,3 +102,9 @@ class TrainingLog(Hooks):
             self._events.flush()
         except (OSError, tf.errors.OpError) as error:
             log.warning("training_not_logged", reason=str(error))
+
+
+def _shown_by(plugin: str, tf: Any) -> Any:
+    """Return the metadata of an event for a plugin of TensorBoard. `tf.summary.scalar` would need TensorBoard here."""
+    metadata = tf.compat.v1.SummaryMetadata
+    return metadata(plugin_data=metadata.PluginData(plugin_name=plugin))

@@ -3,14 +3,13 @@
 import os
 import re
 import shutil
-import site
 import subprocess
 import sys
 import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -75,6 +74,23 @@ def test_a_worker_has_what_the_engine_asks_for() -> None:
         assert not heavy & {requirement.name for requirement in requirements(group)}
 
 
+def needed() -> Iterator[Distribution]:
+    """Yield the packages that the wheel asks for, and those that they ask for, as they are installed here."""
+    asked = list(requirements())
+    seen = set[str]()
+    for requirement in asked:  # which grows
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            package = distribution(requirement.name)
+        except PackageNotFoundError:
+            package = distribution(f"{requirement.name}-cpu")  # of TensorFlow
+        if package.name not in seen:
+            seen.add(package.name)
+            yield package
+            asked += map(Requirement, package.requires or ())
+
+
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the source distribution, and of the wheel that was built from it."""
@@ -91,7 +107,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the `bin` of an environment with the wheel, and without the checkout, which sees others' packages here."""
+    """Return the `bin` of an environment with the wheel and the packages that it asks for, and no others."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
@@ -99,7 +115,10 @@ def installed(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run([*pip, *release.glob("*.whl")], env=environment, check=True)
     (packages,) = folder.glob("lib/python3*/site-packages")
-    (packages / "others.pth").write_text("\n".join(site.getsitepackages()))
+    for package in needed():
+        for name in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
+            if not (packages / name).exists():
+                (packages / name).symlink_to(str(package.locate_file(name)))
     return python.parent
 
 
@@ -143,7 +162,7 @@ def test_it_trains_and_writes_beside_somebodys_own_modules(installed: Path, tmp_
     assert run("bash", "-c", f'eval "$(galvanic completion bash)"; {complete}') == "generate\n"
 
     (tmp_path / "boats.txt").write_text(babble(3_000), "utf-8")
-    run("galvanic", "train", "boats.txt", "--out", "boats", "--epochs", "2", "--units", "16")
+    run("galvanic", "train", "boats.txt", "--out", "boats", "--epochs", "2", "--units", "16", "--log-dir", "log")
     place, modules = run(installed / "python", "-c", WRITE).splitlines()
     assert Path(place).is_relative_to(installed.parent)
     assert not {"tensorflow", "keras", "celery", "redis", "discord", "shared", "worker"} & set(modules.split())
