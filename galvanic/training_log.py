@@ -33,7 +33,7 @@ class TrainingLog(Hooks):
         self._step = 0  # of the last measurement
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with self._table.open("a+", encoding="utf-8") as table:
+            with self._table.open("a+", encoding="utf-8", errors="replace") as table:
                 table.seek(0)
                 header = table.readline().strip()
         except OSError as error:
@@ -82,8 +82,9 @@ class TrainingLog(Hooks):
         import_tensorflow()
         import tensorflow as tf
 
-        lines = self._table.read_text("utf-8").splitlines()[1:]
-        kept = [line.split(",") for line in lines if int(line.split(",")[0]) < epoch]
+        rows = [line.split(",") for line in self._table.read_text("utf-8").splitlines()[1:]]
+        # A full disk may have left half a row.
+        kept = [row for row in rows if len(row) == len(Measurement._fields) and int(row[0]) < epoch]
         self._step = int(kept[-1][1]) if kept else 0
         self._table.write_text("\n".join([_HEADER, *map(",".join, kept), ""]), "utf-8")
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)  # drops all from its step on

@@ -132,12 +132,8 @@ def _add_engine(cli: Cli) -> None:
 
         return serve(options)
 
-    serve = cli.add(
-        "serve",
-        "Serve models to programs, in the form of OpenAI's API. GALVANIC_API_KEY: its key.",
-        run_serve,
-        json=False,
-    )
+    serve = cli.add("serve", "Serve models to programs, in the form of OpenAI's API.", run_serve, json=False)
     serve.add_argument("model", type=Path, metavar="MODEL", nargs="+", help="the files of models, or starter")
-    serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1, this machine alone)")
+    host = "where to listen (default: 127.0.0.1, this machine alone); elsewhere GALVANIC_API_KEY must hold a key"
+    serve.add_argument("--host", default="127.0.0.1", help=host)
     serve.add_argument("--port", type=int, default=8000, metavar="N", help="(default: 8000)")

@@ -47,7 +47,8 @@ def serve(options: argparse.Namespace) -> int:
     try:
         listening = socket.create_server((host, options.port))
     except (OSError, OverflowError) as error:
-        raise UserError(f"Can't listen on {host}, port {options.port}: {error}.", "Name another --port.") from error
+        problem = f"Can't listen on {host}, port {options.port}: {str(error).rstrip('.')}."
+        raise UserError(problem, "Name another --port.") from error
     app = Server(_load(options.model), key).app()
     print(f"Serving at http://{host}:{listening.getsockname()[1]}/v1. Ctrl-C ends it.", flush=True)
     logging.getLogger("aiohttp.server").disabled = True  # it quotes headers that it can't read, and the key is in one

@@ -52,6 +52,8 @@ def test_a_resumed_training_logs_each_epoch_once_and_a_new_one_begins_anew(tmp_p
     with pytest.raises(_Killed):  # after it logged two epochs that its checkpoint lacks
         run("char", out, TrainingLog(_DieAfter(3), folder), checkpoint=place, epochs=4)
     assert [row["epoch"] for row in _rows(folder)] == ["1", "2", "3"]
+    with (folder / TABLE).open("a") as table:
+        table.write("2,1")  # half a row, as a full disk leaves it
     result = run("char", out, TrainingLog(Hooks(), folder), checkpoint=place, epochs=4)
     rows = _rows(folder)
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
@@ -73,8 +75,8 @@ def test_a_resumed_training_logs_each_epoch_once_and_a_new_one_begins_anew(tmp_p
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    (tmp_path / TABLE).write_text("day,degrees\n1,20\n")
+    (tmp_path / TABLE).write_bytes(b"day,degr\xe9s\n1,20\n")
     for folder, problem in ((tmp_path / "file", "can't be written into"), (tmp_path, "not the log of a training")):
         with pytest.raises(galvanic.UserError, match=problem):
             galvanic.train(TEXT, epochs=1, log_dir=folder, progress=False)
-    assert (tmp_path / TABLE).read_text() == "day,degrees\n1,20\n"
+    assert (tmp_path / TABLE).read_bytes() == b"day,degr\xe9s\n1,20\n"
