@@ -13,7 +13,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-gpu bench-quick starter load growth scaling compose-config audit licences clean
+.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures notebooks docs docs-serve docs-links dev lint format bench bench-gpu bench-quick starter load growth scaling compose-config audit licences clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -119,6 +119,9 @@ test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
 
 pictures: $(INSTALLED_DEV)  ## take the documentation's pictures anew (about 15 minutes; needs Chromium)
 	$(PY) -m tests.browser.pictures $(PICTURES_ARGS)
+
+notebooks: $(INSTALLED_DEV)  ## run the notebooks of examples/ anew, and keep their outputs (about 7 minutes)
+	$(PY) -m tests.notebooks
 
 docs: $(INSTALLED) $(DOCS_INSTALLED)  ## the documentation as a site, in build/site; a broken link is an error
 	@mkdir -p docs/_pages

@@ -6,11 +6,9 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
+from tests.notebooks import NOTEBOOKS, run
 from tests.worker.texts import babble
-
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "examples").glob("*.ipynb"))
 
 
 def _pictures(notebook: Any) -> list[int]:
@@ -28,7 +26,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
     (tmp_path / "story.txt").write_text("“A boat,” said the sailor. " * 20 + babble(4_000), "utf-8")
     (at,) = (at for at, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ()))
     notebook.cells.insert(at + 1, nbformat.v4.new_code_cell('BOOK, MINUTES = "story.txt", 0.02'))
-    NotebookClient(notebook, timeout=800, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    run(notebook, tmp_path)
     del notebook.cells[at + 1]
     assert _pictures(notebook) == pictures
 
