@@ -23,8 +23,8 @@ log = structlog.get_logger()
 class TrainingLog(Hooks):
     """Hooks that log measurements and samples, and pass all events on to other hooks.
 
-    A resumed training goes on in the log; a new one replaces it. An error while it writes ends no training. Raises
-    UserError if the folder can't be written, or holds another table of that name.
+    A resumed training goes on in the log; a new one replaces it. A disk that is full later ends no training. Raises
+    UserError if the folder can't be written, or holds another table of that name; so does the first event.
     """
 
     def __init__(self, hooks: Hooks, folder: Path) -> None:
@@ -37,8 +37,7 @@ class TrainingLog(Hooks):
                 table.seek(0)
                 header = table.readline().strip()
         except OSError as error:
-            problem = f"The log can't be written into {folder}: {error.strerror}."
-            raise UserError(problem, "Name another folder.") from error
+            raise self._not_written(str(error.strerror)) from error
         if header not in ("", _HEADER):
             raise UserError(f"{self._table} is not the log of a training.", "Name another folder.")
 
@@ -48,7 +47,6 @@ class TrainingLog(Hooks):
 
     def measured(self, event: Measurement) -> None:
         self._hooks.measured(event)
-        self._begin(event.epoch)
         self._step = event.step
         with self._writing() as tf, self._table.open("a", encoding="utf-8", newline="") as table:
             csv.writer(table, lineterminator="\n").writerow("NA" if value is None else value for value in event)
@@ -82,15 +80,18 @@ class TrainingLog(Hooks):
         import_tensorflow()
         import tensorflow as tf
 
-        rows = [line.split(",") for line in self._table.read_text("utf-8").splitlines()[1:]]
-        # A full disk may have left half a row.
-        kept = [row for row in rows if len(row) == len(Measurement._fields) and int(row[0]) < epoch]
-        self._step = int(kept[-1][1]) if kept else 0
-        self._table.write_text("\n".join([_HEADER, *map(",".join, kept), ""]), "utf-8")
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)  # drops all from its step on
-        with tf.Graph().as_default(), tf.compat.v1.summary.FileWriter(str(self._folder)) as events:
-            events.add_session_log(start, self._step + 1 if kept else 0)
-        self._events = tf.summary.create_file_writer(str(self._folder))
+        try:
+            rows = [line.split(",") for line in self._table.read_text("utf-8").splitlines()[1:]]
+            # A full disk may have left half a row.
+            kept = [row for row in rows if len(row) == len(Measurement._fields) and int(row[0]) < epoch]
+            self._step = int(kept[-1][1]) if kept else 0
+            self._table.write_text("\n".join([_HEADER, *map(",".join, kept), ""]), "utf-8")
+            with tf.Graph().as_default(), tf.compat.v1.summary.FileWriter(str(self._folder)) as events:
+                events.add_session_log(start, self._step + 1 if kept else 0)
+            self._events = tf.summary.create_file_writer(str(self._folder))
+        except (OSError, tf.errors.OpError) as error:
+            raise self._not_written("the disk is full, perhaps") from error
 
     @contextmanager
     def _writing(self) -> Iterator[Any]:
@@ -102,7 +103,10 @@ class TrainingLog(Hooks):
                 yield tf
             self._events.flush()
         except (OSError, tf.errors.OpError) as error:
-            log.warning("training_not_logged", reason=str(error))
+            log.warning("training_not_logged", reason=str(error).splitlines()[0])
+
+    def _not_written(self, reason: str) -> UserError:
+        return UserError(f"The log can't be written into {self._folder}: {reason}.", "Name another folder.")
 
 
 def _shown_by(plugin: str, tf: Any) -> Any:
