@@ -53,7 +53,7 @@ def test_a_resumed_training_logs_each_epoch_once_and_a_new_one_begins_anew(tmp_p
         run("char", out, TrainingLog(_DieAfter(3), folder), checkpoint=place, epochs=4)
     assert [row["epoch"] for row in _rows(folder)] == ["1", "2", "3"]
     with (folder / TABLE).open("a") as table:
-        table.write("2,1")  # half a row, as a full disk leaves it
+        table.write("1,1")  # half a row, as a full disk leaves it
     result = run("char", out, TrainingLog(Hooks(), folder), checkpoint=place, epochs=4)
     rows = _rows(folder)
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
