@@ -86,7 +86,7 @@ def _refusal(error: Exception) -> Refusal:
 
 
 class Server:
-    """Answers requests with its models, which are called as their files."""
+    """Answers requests with its models, which are named after their files."""
 
     def __init__(self, models: dict[str, TextModel], key: str) -> None:
         self._models, self._key = models, key
