@@ -4,7 +4,9 @@ It changes nothing there.
 """
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import discord
 from discord import app_commands
@@ -86,8 +88,9 @@ def _permissions(name: str, have: discord.Permissions, invite: str) -> Finding:
 
 async def _commands(client: discord.Client, settings: Settings) -> Finding:
     """Compare the slash commands that Discord has with those of this version."""
-    bot = Galvanic(settings)  # which is never connected
-    await features.setup(bot.core)
+    with tempfile.TemporaryDirectory() as folder:  # DATA_DIR may be for another user alone
+        bot = Galvanic(settings.model_copy(update={"data_dir": Path(folder)}))  # which is never connected
+        await features.setup(bot.core)
     await bot.redis.aclose()
     names = {command.name for command in bot.tree.get_commands()}
     synced = {command.name for command in await app_commands.CommandTree(client).fetch_commands()}

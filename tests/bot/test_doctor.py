@@ -3,6 +3,7 @@
 import socketserver
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 import discord
 import pytest
@@ -30,8 +31,10 @@ def problems(findings: Iterable[Finding], level: Level) -> str:
     return "\n".join(finding.problem for finding in findings if finding.level == level)
 
 
-async def test_a_bot_that_never_ran_is_told_to_start(driver: Driver, settings: Settings) -> None:
-    findings = await check_discord(settings)
+async def test_a_bot_that_never_ran_is_told_to_start(driver: Driver, settings: Settings, tmp_path: Path) -> None:
+    another_users = tmp_path / "file" / "data"  # no folder can be made there
+    another_users.parent.touch()
+    findings = await check_discord(settings.model_copy(update={"data_dir": another_users}))
     (mend,) = (finding for finding in findings if finding.level == Level.MEND)
     assert "the bot never ran with this token" in mend.problem
     good = problems(findings, Level.OK)
