@@ -166,8 +166,11 @@ class Completion:
         """Write the texts. Their pieces go into the queue, then an error or None."""
         between_blocks.set(self._check)
         try:
-            results = self._model.generate_batch([writing.request for writing in self._writings])
-            self._put(next((result for result in results if isinstance(result, UserError)), None))
+            for result in self._model.generate_batch([writing.request for writing in self._writings]):
+                if isinstance(result, UserError):
+                    late = time.monotonic() > self._until
+                    raise Refusal(503, str(result)) if late else Refusal(400, str(result), "prompt")
+            self._put(None)
         except Exception as error:
             self._put(error)
 
@@ -181,11 +184,8 @@ class Completion:
             raise ConnectionResetError
 
     async def _choices(self) -> AsyncIterator[Choice]:
-        """Yield the pieces of all texts. Raises an error of the writing; Refusal: a text can't be written."""
+        """Yield the pieces of all texts. Raises the error that ended the writing."""
         while (item := await self._queue.get()) is not None:
-            if isinstance(item, UserError):
-                late = time.monotonic() > self._until
-                raise Refusal(503, str(item)) if late else Refusal(400, str(item), "prompt")
             if isinstance(item, Exception):
                 raise item
             yield item
