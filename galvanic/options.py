@@ -90,7 +90,7 @@ class TrainOptions(_Frozen):
         "Epochs: how many times to read the text", "as many as the minutes allow", ge=1, le=99_999
     )
     minutes: float | None = _option(
-        "Maximum training time in minutes", "TRAIN_MINUTES (8); classic: none, but 4 epochs", gt=0
+        "Maximum training time in minutes", "8, in a checkout TRAIN_MINUTES; classic: none, but 4 epochs", gt=0
     )
     layers: int | None = _option("LSTM layers", "1; classic: 3", ge=1, le=8)
     units: int | None = _option("LSTM units in each layer", "128 to 768; classic: 256, 256, 128", ge=8, le=4_096)
