@@ -4,7 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const worker = new Worker(URL.createObjectURL(new Blob([$("writer").textContent], { type: "text/javascript" })));
 const show = (text) => { $("status").textContent = text; };
-let number = 0, started = 0, writes = false;
+let number = 0, started = 0, writes = false, seedNote = "";
 
 /** Begin to write, or stop. */
 function toggle() {
@@ -17,21 +17,20 @@ function toggle() {
   $("written").textContent = "";
   $("text").hidden = $("copy").disabled = false;
   started = performance.now();
-  show(`Random seed ${randomSeed}.`);
+  show(seedNote = `Random seed ${randomSeed}.`);
   return worker.postMessage({ number, seed, length, temperature, randomSeed });
 }
 
 worker.onmessage = ({ data }) => {
   if (data.number !== number) return;
-  $("go").disabled = false;
-  if (data.ready) show("Ready.");
+  if (data.ready) [$("go").disabled, $("status").textContent] = [false, "Ready."];
   if (data.written) $("written").append(data.written);
   if (!data.done) return;
   [writes, $("go").textContent] = [false, "Write"];
   if (data.problem) return show(data.problem);
   const speed = 1000 * [...$("written").textContent].length / (performance.now() - started);
   const lacking = data.unknown.length ? ` Left out, since the model lacks them: ${data.unknown.join(" ")}` : "";
-  return show(`${$("status").textContent} ${Math.round(speed)} characters a second.${lacking}`);
+  return show(`${seedNote} ${Math.round(speed)} characters a second.${lacking}`);
 };
 
 $("go").addEventListener("click", () => { if (writes || $("form").reportValidity()) toggle(); }); // a frame may submit no form

@@ -12,6 +12,7 @@ const round = Math.fround; // to 32 bits; a product and a sum together are round
 
 /** Return the model: facts as JSON, and arrays whose numbers have 4 bytes, first the lowest ones of all numbers. */
 async function unpack(base64) {
+  if (!self.DecompressionStream) throw new Error("This browser is too old. Update it, or open the page in another one.");
   const text = atob(base64), bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
   const unzipped = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));

@@ -1,5 +1,6 @@
 """A model's page in Chromium, opened as a file with the network off."""
 
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,14 @@ def test_a_text_is_stopped_and_another_one_begun(page: ModelPage, tmp_path: Path
     assert page.tab.evaluate_handle("document.documentElement").get_property("scrollWidth").json_value() <= 360
     page.tab.get_by_role("button", name="Copy").click()
     expect(page.status).to_have_text("Copied.")
+
+
+def test_a_page_that_cannot_be_unpacked_writes_nothing(page: ModelPage, tmp_path: Path) -> None:
+    html = make_page(TRAINED / "char.safetensors", "char")
+    (tmp_path / "page.html").write_bytes(re.sub(rb'(id="model">)\w+', rb"\1damaged", html))
+    page.tab.goto((tmp_path / "page.html").as_uri())
+    expect(page.status).not_to_have_text("Unpacking the model …")
+    expect(page.tab.get_by_role("button", name="Write")).to_be_disabled()
 
 
 def test_it_writes_in_a_frame_that_may_only_run_scripts(page: ModelPage, tmp_path: Path) -> None:
