@@ -53,7 +53,8 @@ def test_kubernetes_takes_every_object(version: str) -> None:
             kubernetes_validate.validate(manifest, version, strict=True)
     patched = of_kind("Deployment")["train"]
     container = CONTAINERS["train"] | GPU | {"resources": {"limits": {"memory": "4Gi"} | GPU["resources"]["limits"]}}
-    template = {**PODS["train"], "spec": {**PODS["train"]["spec"], "containers": [container]}}
+    pod = PODS["train"]["spec"] | PATCH["spec"]["template"]["spec"] | {"containers": [container]}
+    template = {**PODS["train"], "spec": pod}
     kubernetes_validate.validate({**patched, "spec": {**patched["spec"], "template": template}}, version, strict=True)
 
 
