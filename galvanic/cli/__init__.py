@@ -44,9 +44,13 @@ def run(cli: Cli, arguments: list[str] | None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT, as a shell reports it
-    except (UserError, OSError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return error.exit_status if isinstance(error, UserError) else 1
+        return error.exit_status
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}.", file=sys.stderr)
+        return 1
 
 
 def _add_completion(cli: Cli) -> None:

@@ -220,6 +220,16 @@ def test_bad_input_is_told(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_place_that_cannot_be_written_is_named_without_a_number(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert main(["train", str(text), "--out", str(tmp_path / "file" / "new"), "--epochs", "1"]) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith(f"error: {tmp_path / 'file'}")
+    assert message.endswith(": Not a directory.")
+
+
 @pytest.mark.process
 def test_a_process_of_its_own_tells_bad_input_without_a_traceback(text: Path, tmp_path: Path) -> None:
     done = started("generate", text, "x", data=tmp_path)
