@@ -80,7 +80,7 @@ restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR
 test-fast: $(INSTALLED_DEV)  ## those that start no process (under a minute)
 	$(PY) -m pytest -m "not process and not slow and not long" -n 2 -q $(PYTEST_ARGS)
 
-test: $(INSTALLED_DEV)  ## the tests (about 7 minutes on two cores)
+test: $(INSTALLED_DEV)  ## the tests (about 9 minutes on two cores)
 	$(PY) -m pytest -m "not browser and not faults and not long and not images and (not whole or keeps)" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-all: test test-rest test-faults test-fuzz  ## all there is but soak and containers (over an hour)
@@ -120,7 +120,7 @@ test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
 pictures: $(INSTALLED_DEV)  ## take the documentation's pictures anew (about 15 minutes; needs Chromium)
 	$(PY) -m tests.browser.pictures $(PICTURES_ARGS)
 
-notebooks: $(INSTALLED_DEV)  ## run the notebooks of examples/ anew, and keep their outputs (about 7 minutes)
+notebooks: $(INSTALLED_DEV)  ## run the notebooks of examples/ anew, and keep their outputs (about 5 minutes)
 	$(PY) -m tests.notebooks
 
 docs: $(INSTALLED) $(DOCS_INSTALLED)  ## the documentation as a site, in build/site; a broken link is an error
