@@ -90,7 +90,7 @@ def lstm(
         steps, batch = tf.shape(x)[0], tf.shape(x)[1]
         # Input and recurrent product in one, which is faster than a product for each.
         both = tf.cast(tf.concat([recurrent, kernel], 0), low)
-        times_both = _multiplier(both)
+        times_both = multiplier(both)
         by_step = tf.TensorArray(low, steps, element_shape=(None, features)).unstack(x)
 
         def step(t: Tensor, h: Tensor, c: Tensor, gates: Any, cells: Any, hidden: Any) -> Any:
@@ -127,7 +127,7 @@ def lstm(
 _PADDING = 16  # numbers: a line of the cache in float32
 
 
-def _multiplier(matrix: Tensor) -> Callable[[Tensor], Tensor]:
+def multiplier(matrix: Tensor) -> Callable[[Tensor], Tensor]:
     """Return a function that multiplies rows with the matrix, laid out as oneDNN multiplies a few dozen rows fastest.
 
     Its result may be some columns too wide (docs/engine.md).
@@ -178,7 +178,7 @@ def _backward(
     `gates`: a tensor for each step. `cells`: likewise, the initial state in front.
     """
     steps, units = gates.size(), recurrent.shape[0]
-    times_transposed = _multiplier(tf.transpose(recurrent))
+    times_transposed = multiplier(tf.transpose(recurrent))
     d_outputs = tf.TensorArray(d_hidden.dtype, steps).unstack(d_hidden)
 
     def step(t: Tensor, dh: Tensor, dc: Tensor, dzs: Any) -> Any:
