@@ -100,7 +100,10 @@ class Learner:
         self.optimizer = _adamw(groups, shape, eps=1e-7)  # Keras' epsilon
 
     def epoch(self, rates: list[float], offset: int, bfloat16: bool) -> tuple[float, float]:
-        """Learn an epoch, with a learning rate for each step; return its seconds and the held-out loss after it."""
+        """Learn an epoch, with a learning rate for each step; return its seconds and the held-out loss after it.
+
+        `offset`: place in the text where the first of the streams begins.
+        """
         begun = time.perf_counter()
         batch, length = self.shape["batch"], self.shape["length"]
         starts = offset + torch.arange(batch) * (len(self.ids) // batch)

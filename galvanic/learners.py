@@ -167,6 +167,7 @@ class StreamsLearner(Learner):
         self._ids = prepared.training
         self._stream = len(self._ids) // plan.batch
         self.steps = max(1, (self._stream - 1) // plan.length)
+        self.offset = 0  # place in the text where the first stream begins
         self._states: list[list[Tensor]] = []  # for each member: hidden and cell state of each layer
         most = _JUDGED_AT_ONCE // (HELDOUT_STREAMS * plan.network.vocabulary)
         self._length = max(1, min(JUDGED_LENGTH, most))
@@ -177,8 +178,8 @@ class StreamsLearner(Learner):
 
     def begin_epoch(self, epoch: int) -> None:
         # A random offset, so that steps do not cut the text at the same places in each epoch.
-        offset = int(np.random.default_rng((self.random_seed, epoch)).integers(0, self._stream))
-        self._starts = np.arange(self.plan.batch) * self._stream + offset
+        self.offset = int(np.random.default_rng((self.random_seed, epoch)).integers(0, self._stream))
+        self._starts = np.arange(self.plan.batch) * self._stream + self.offset
         self._states = self._zero_states(self.plan.batch)
 
     def step(self, index: int, rate: float) -> tuple[float, int]:
