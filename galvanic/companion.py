@@ -11,6 +11,8 @@ minutes of training on a play, the network loses 1.65 nats a character on new te
    mixture). `u` and `v` are linear in how sure both are: in the log probability of the network's likeliest symbol and
    of the table's. That makes six weights, [2 powers, 3 features].
 4. `Companion.fitted` fits these weights to held-out text. On the text that they learned from, both are too sure.
+5. Where a text is read and not written, its last symbols predict as well (`galvanic.recent`). That mixture of three has
+   weights of its own, [3 powers, 4 features].
 
 Works without TensorFlow.
 """
@@ -24,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from galvanic import recent
 from galvanic.compiled import compiled
 from galvanic.ngrams import MOST_BYTES, ORDERS, PREFIX, SHARES, Arrays, Lines, count
 
@@ -36,6 +39,10 @@ _LEAST_POWER = np.float32(0.01)  # of `u` and `v`
 _MOST_WEIGHT = 100.0
 _NEUTRAL = np.array([[0.3, 0, -0.15], [0.9, 0, 0.2]], np.float32)
 """Weights before any are fitted, [u and v; constant, network's certainty, table's]: about those of six small models."""
+_READING_WEIGHTS = np.array([[0.7, 0.1, 0, 0], [0.1, -0.1, 0.15, -0.1], [0.15, 0, -0.05, 0.1]], np.float32)
+"""The same for a text that is read, [u, v and w; constant, certainty of network, table and recent text]: about those of
+eight models."""
+_BEGINNING = 100  # symbols of the beginning of a text
 _LEAST_ENTRY = 3  # bytes of an entry in a file: its symbol, its share and its number of children
 _MOST_FITTED = 4_000_000  # probabilities that the weights are fitted to; losses are computed for so many at a time
 _MOST_JUDGED = 50_000_000  # probabilities that the loss after an epoch is computed from: they take two seconds
@@ -54,6 +61,7 @@ class Tables(NamedTuple):
     rest: Floats  # [nodes]: probability left for all other symbols, given by the passage without its first symbol
     roots: Nodes  # [models]: the node of the empty passage; -1: the model has no table
     weights: Floats  # [models, 2, 3]: of `u` and `v`; constant, by the network's and by the table's certainty
+    reading: Floats  # [models, 3, 4]: as `_READING_WEIGHTS`, for texts that are read; zeros: as texts that are written
 
 
 @dataclass(frozen=True)
@@ -68,17 +76,21 @@ class Companion:
     @classmethod
     def counted(cls, ids: npt.NDArray[Any], symbols: int, recipe: str, lines: Lines | None = None) -> Companion:
         """Count the passages of a text (ids, [symbols of the text]). Its weights are `_NEUTRAL`, until it is fitted."""
-        return cls.of({**count(ids, symbols, recipe, lines=lines), "ngrams/weights": _NEUTRAL}, symbols)
+        counted = count(ids, symbols, recipe, lines=lines)
+        return cls.of({**counted, PREFIX + "weights": _NEUTRAL, PREFIX + "reading": _READING_WEIGHTS}, symbols)
 
     @classmethod
     def of(cls, arrays: Arrays, symbols: int) -> Companion:
         """Read the arrays of a model file. Raises ValueError or KeyError if no training leaves such arrays."""
         symbol, share, children, weights = (arrays[PREFIX + n] for n in ("symbol", "share", "children", "weights"))
-        _require(len(arrays) == 4 and share.dtype == np.uint8)
+        reading = arrays.get(PREFIX + "reading")
+        _require(len(arrays) == 4 + (reading is not None) and share.dtype == np.uint8)
         for array in (symbol, share, children):
             _require(array.ndim == 1 and array.dtype in (np.uint8, np.uint16, np.int32) and array.min(initial=0) >= 0)
-        _require(weights.dtype == np.float32 and weights.shape == (2, 3))
-        _require(bool((np.abs(weights) <= _MOST_WEIGHT).all()))  # not so of NaN
+        _require_weights(weights, _NEUTRAL.shape)
+        if reading is None:  # an older file, which reads as it writes
+            reading = np.zeros(_READING_WEIGHTS.shape, np.float32)
+        _require_weights(reading, _READING_WEIGHTS.shape)
         nodes = 1 + len(share)
         # Checked before anything is computed that takes many times the bytes of the file.
         _require(nodes <= 1 + max(symbols, MOST_BYTES // _LEAST_ENTRY))
@@ -105,9 +117,8 @@ class Companion:
         # Shares are rounded, and may add up to more than 1.
         scale = np.minimum(1, (1 - LEAST_REST) / np.maximum(sums, 1e-9)).astype(np.float32)
         shares[1:-1] *= scale[parents]
-        tables = Tables(
-            first, all_symbols, shares, (1 - sums * scale).astype(np.float32), np.zeros(1, np.int32), weights[None]
-        )
+        rests, root = (1 - sums * scale).astype(np.float32), np.zeros(1, np.int32)
+        tables = Tables(first, all_symbols, shares, rests, root, weights[None], reading[None])
         return cls(arrays, tables, order, symbols)
 
     def fitted(
@@ -118,6 +129,7 @@ class Companion:
         alone: Companion | None = None,
         *,
         some_places: bool = False,
+        to_read: bool = False,
     ) -> tuple[Companion, float, float]:
         """Fit the mixture's weights to a part of a text that neither network nor table has learned.
 
@@ -131,6 +143,7 @@ class Companion:
             alone: the table whose own loss is returned; None: this one.
             some_places: compute the losses at evenly spread places, if there are more than `_MOST_JUDGED` allows. The
                 weights are fitted to such places in any case (`_MOST_FITTED`).
+            to_read: fit the weights for texts that are read, too. The losses are those of a text that is written.
 
         Returns:
             The companion with these weights, the mixture's loss, and the table's own loss, in nats a symbol.
@@ -139,7 +152,12 @@ class Companion:
         # Copies: a view would keep all of its part in memory.
         parts = [(log_probs[::stride].copy(), places[::stride].copy()) for log_probs, places in predictions()]
         log_probs, places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        fitted = self._with_weights(_fit_weights(log_probs, self.log_probs(ids, places), np.asarray(ids[places])))
+        table, targets = self.log_probs(ids, places), np.asarray(ids[places])
+        fitted = self._with_weights(_fit_weights((log_probs, table), targets, _NEUTRAL))
+        if to_read:
+            recent_log_probs = _predict_by_recent(ids, places, self.symbols)
+            reading = _fit_weights((log_probs, table, recent_log_probs), targets, _READING_WEIGHTS)
+            fitted = fitted._with_weights(fitted.tables.weights[0], reading)
         spread = 1 + number * self.symbols // _MOST_JUDGED if some_places else 1
         judged, totals, at_once = 0, np.zeros(2), 1 + _MOST_FITTED // self.symbols
         for all_log_probs, all_places in predictions() if stride > 1 else [(log_probs, places)]:
@@ -158,14 +176,19 @@ class Companion:
         probability (`streams.uniform_network`)."""
         return self._with_weights(np.array([[0, 0, 0], [1, 0, 0]], np.float32))
 
-    def _with_weights(self, weights: Floats) -> Companion:
+    def _with_weights(self, weights: Floats, reading: Floats | None = None) -> Companion:
+        if reading is None:
+            reading = self.tables.reading[0]
         return replace(
-            self, arrays={**self.arrays, "ngrams/weights": weights}, tables=self.tables._replace(weights=weights[None])
+            self,
+            arrays={**self.arrays, PREFIX + "weights": weights, PREFIX + "reading": reading},
+            tables=self.tables._replace(weights=weights[None], reading=reading[None]),
         )
 
     def recounted(self, ids: npt.NDArray[Any], recipe: str, lines: Lines | None = None) -> Companion:
         """Return a table that is counted in another text, with this one's weights."""
-        return Companion.counted(ids, self.symbols, recipe, lines)._with_weights(self.tables.weights[0])
+        counted = Companion.counted(ids, self.symbols, recipe, lines)
+        return counted._with_weights(self.tables.weights[0], self.tables.reading[0])
 
     def log_probs(self, ids: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> Floats:
         """Predict the symbols at some places of a text by the table alone: log probabilities [places, symbols]."""
@@ -180,7 +203,7 @@ class Companion:
 
     def mixed(self, log_probs: Floats, own: Floats) -> Floats:
         """Mix log probabilities of the network and of the table; all are [places, symbols]."""
-        return _mix_places(log_probs, own, self.tables.weights[0])[0]
+        return _mix_places((log_probs, own), self.tables.weights[0])[0]
 
 
 NO_TABLE = Tables(
@@ -189,7 +212,8 @@ NO_TABLE = Tables(
     np.zeros(0, np.float32),
     np.zeros(0, np.float32),
     np.full(1, -1, np.int32),
-    np.zeros((1, 2, 3), np.float32),
+    np.zeros((1, *_NEUTRAL.shape), np.float32),
+    np.zeros((1, *_READING_WEIGHTS.shape), np.float32),
 )
 
 
@@ -215,48 +239,74 @@ def _require(holds: bool) -> None:
         raise ValueError("no table of n-grams that a training leaves")
 
 
-def _mix_places(log_probs: Floats, own: Floats, weights: npt.NDArray[Any]) -> tuple[Floats, Any]:
-    """Return the mixture's log probabilities [places, symbols], and the derivatives of `u` and `v` with respect to
-    their weights, [2, places, 3].
+def _require_weights(weights: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
+    _require(weights.dtype == np.float32 and weights.shape == shape)
+    _require(bool((np.abs(weights) <= _MOST_WEIGHT).all()))  # not so of NaN
 
-    `log_probs`, `own`: the network's and the table's log probabilities, [places, symbols].
+
+def _predict_by_recent(ids: npt.NDArray[Any], places: npt.NDArray[np.int64], symbols: int) -> Floats:
+    """Predict the symbols at some places of a text by what came before them, from the first of them on.
+
+    Returns log probabilities [places, symbols]. Every fourth place knows only the last few symbols, as at the beginning
+    of a text.
     """
-    features = np.stack([np.ones(len(own)), log_probs.max(1), own.max(1)], 1)
+    log_probs, begin = np.empty((len(places), symbols), np.float32), int(places.min())
+    text = np.asarray(ids[begin : int(places.max()) + 1], np.int32)  # a copy of all of it might not fit in the memory
+    ends, rows = places - begin, np.arange(len(places))
+    first = np.where(rows % 4, 0, np.maximum(0, ends - rows // 4 % _BEGINNING))
+    recent.predict_places(text, first, ends, log_probs)
+    return log_probs
+
+
+def _mix_places(parts: Sequence[Floats], weights: npt.NDArray[Any]) -> tuple[Floats, Any]:
+    """Return the mixture's log probabilities [places, symbols], and the derivatives of the powers with respect to their
+    weights, [parts, places, features].
+
+    `parts`: log probabilities of the network, the table and, where a text is read, its last symbols, each [places,
+    symbols]. `weights`: [parts, features].
+    """
+    features = np.stack([np.ones(len(parts[0])), *(part.max(1) for part in parts)], 1)
     linear = features @ weights.T
     powers = np.maximum(linear, _LEAST_POWER)
-    mixed = powers[:, :1].astype(np.float32) * log_probs + powers[:, 1:].astype(np.float32) * own
+    mixed = powers[:, :1].astype(np.float32) * parts[0]
+    for index, part in enumerate(parts[1:], 1):
+        mixed += powers[:, index, None].astype(np.float32) * part
     mixed -= mixed.max(1, keepdims=True)
     mixed -= np.log(np.exp(mixed).sum(1, keepdims=True))
     return mixed, features * (linear > _LEAST_POWER).T[:, :, None]
 
 
-def _fit_weights(log_probs: Floats, own: Floats, targets: npt.NDArray[Any]) -> Floats:
-    """Return the weights [2, 3] by which the mixture predicts the `targets` [places] best, by Newton's method.
+def _fit_weights(parts: Sequence[Floats], targets: npt.NDArray[Any], neutral: Floats) -> Floats:
+    """Return the weights by which the mixture predicts the `targets` [places] best, by Newton's method.
 
-    The mixture is a log-linear model. So the loss' first derivatives in `u` and `v` are the means of the log
+    `parts` and weights: as in `_mix_places`. `neutral`: weights to begin with, and to stay near.
+
+    The mixture is a log-linear model. So the loss' first derivatives in the powers are the means of the log
     probabilities under the mixture less those of the target, and its second ones are their covariances. The chain rule
     leads from there to the weights. A step that does not lower the loss is halved, at most ten times.
     """
     rows = np.arange(len(targets))
-    of_targets = np.stack([log_probs[rows, targets], own[rows, targets]], 1)
+    of_targets = np.stack([part[rows, targets] for part in parts], 1)
 
     def compute_loss(weights: npt.NDArray[np.float64]) -> float:
-        mixed = _mix_places(log_probs, own, weights)[0]
-        return -float(mixed[rows, targets].sum(dtype=np.float64)) + 0.5 * float(((weights - _NEUTRAL) ** 2).sum())
+        mixed = _mix_places(parts, weights)[0]
+        return -float(mixed[rows, targets].sum(dtype=np.float64)) + 0.5 * float(((weights - neutral) ** 2).sum())
 
-    weights = _NEUTRAL.astype(np.float64)
+    weights = neutral.astype(np.float64)
+    features = weights.shape[1]
     loss = compute_loss(weights)
     for _ in range(_MOST_STEPS if np.isfinite(loss) else 0):
-        mixed, slopes = _mix_places(log_probs, own, weights)
+        mixed, slopes = _mix_places(parts, weights)
         probabilities = np.exp(mixed)
-        means = np.stack([(probabilities * part).sum(1) for part in (log_probs, own)], 1)
-        gradient = np.einsum("pi,ipj->ij", means - of_targets, slopes).ravel() + (weights - _NEUTRAL).ravel()
-        hessian = np.eye(6)
-        for i, left in enumerate((log_probs, own)):
-            for j, right in enumerate((log_probs, own)):
+        means = np.stack([(probabilities * part).sum(1) for part in parts], 1)
+        gradient = np.einsum("pi,ipj->ij", means - of_targets, slopes).ravel() + (weights - neutral).ravel()
+        hessian = np.eye(weights.size)
+        for i, left in enumerate(parts):
+            for j, right in enumerate(parts):
                 covariance = (probabilities * left * right).sum(1) - means[:, i] * means[:, j]
-                hessian[3 * i : 3 * i + 3, 3 * j : 3 * j + 3] += (slopes[i] * covariance[:, None]).T @ slopes[j]
-        step = np.linalg.solve(hessian, gradient).reshape(2, 3)
+                block = slice(features * i, features * (i + 1)), slice(features * j, features * (j + 1))
+                hessian[block] += (slopes[i] * covariance[:, None]).T @ slopes[j]
+        step = np.linalg.solve(hessian, gradient).reshape(weights.shape)
         for _ in range(10):
             new_loss = compute_loss(weights - step)
             if new_loss <= loss:
@@ -316,25 +366,52 @@ def predict(tables: Tables, nodes: Nodes, log_probs: Floats) -> None:
 
 
 @compiled
-def mix(tables: Tables, weights: Floats, nodes: Nodes, log_probs: Floats, own: Floats) -> None:
-    """Replace a network's log probabilities [symbols] with those of its mixture with the table, by `weights` [2, 3].
+def mix_model(
+    tables: Tables, model: int, nodes: Nodes, rings: Nodes, length: int, log_probs: Floats, room: Floats
+) -> None:
+    """Replace a network's log probabilities [symbols] with those of its mixture with a model's table.
 
-    `own`: memory for the table's log probabilities, [symbols].
+    `nodes`: those of the table, [order]. `rings`: the ring of the last symbols of a text that is read, [1,
+    `recent.PLACES`], and the text's `length`; or none of a text that is written. `room`: [at least 3 * symbols], memory
+    to work in.
     """
-    predict(tables, nodes, own)
-    network_best, table_best = log_probs.max(), own.max()
-    u = max(weights[0, 0] + weights[0, 1] * network_best + weights[0, 2] * table_best, _LEAST_POWER)
-    v = max(weights[1, 0] + weights[1, 1] * network_best + weights[1, 2] * table_best, _LEAST_POWER)
-    largest = np.float32(-np.inf)
-    for index in range(len(own)):
-        log_probs[index] = u * log_probs[index] + v * own[index]
-        largest = max(largest, log_probs[index])
+    # In C's order: else the loops below would be slower.
+    parts = room[: 3 * len(log_probs)].reshape(3, len(log_probs))
+    parts[0] = log_probs
+    predict(tables, nodes, parts[1])
+    if len(rings):
+        recent.predict(rings[0], 0, length, recent.PLACES - 1, parts[2])
+        mix(tables.reading[model], parts, log_probs)
+    else:
+        mix(tables.weights[model], parts[:2], log_probs)
+
+
+@compiled
+def mix(weights: Floats, parts: Floats, mixed: Floats) -> None:
+    """Write the mixture of log probabilities `parts` [parts, symbols] into `mixed` [symbols], by `weights` [parts,
+    features]. The parts are those of `_mix_places`."""
+    sure = np.empty(len(parts), np.float32)
+    for part in range(len(parts)):
+        sure[part] = parts[part].max()
+    for part in range(len(parts) - 1, -1, -1):
+        power = weights[part, 0]
+        for other in range(len(parts)):
+            power += weights[part, other + 1] * sure[other]
+        power = max(power, _LEAST_POWER)
+        line = parts[part]
+        if part == len(parts) - 1:
+            for index in range(len(mixed)):
+                mixed[index] = power * line[index]
+        else:
+            for index in range(len(mixed)):
+                mixed[index] += power * line[index]
+    largest = mixed.max()
     total = np.float32(0)
-    for index in range(len(own)):
-        total += np.exp(log_probs[index] - largest)
+    for index in range(len(mixed)):
+        total += np.exp(mixed[index] - largest)
     off = largest + np.log(total)
-    for index in range(len(own)):
-        log_probs[index] -= off
+    for index in range(len(mixed)):
+        mixed[index] -= off
 
 
 @compiled

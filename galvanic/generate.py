@@ -289,7 +289,8 @@ class TextModel(Author):
     def score(self, text: str, until: float = math.inf) -> Score:
         """Measure how well the model predicts a text: nats for each of its characters.
 
-        The text is read in order, with carried state, and the model doesn't learn from it. Its loss is that of a code
+        The text is read in order, with carried state, and the model's weights stay as they are; what came lately in the
+        text predicts as well (`galvanic.recent`). Its loss is that of a code
         from which the text as given could be restored:
         - the vocabulary's symbols share the probability `1 - unseen`. Any other character costs -ln(unseen) and the
           choice of a Unicode character, and is not read;
@@ -305,7 +306,7 @@ class TextModel(Author):
         unseen = self.description.unseen
         nats = np.full(len(read), math.log(UNICODE_SCALARS) - math.log(unseen))
         if len(ids):
-            log_probs = self.predictor.read(ids, until)
+            log_probs = self.predictor.read(ids, until, lately=True)
             nats[read] = -log_probs.astype(np.float64) - math.log1p(-unseen)
         notes = scoring.notes
         if len(ids) < len(read):

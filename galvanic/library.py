@@ -99,12 +99,15 @@ class Model:
     def evaluate(self, text: str) -> Score:
         """Measure the loss on a text: `bits_per_char`, `nats_per_char`, and the `nats` of each character.
 
+        What came before in the text predicts as well, so a long text has a lower loss than the model's card says.
         Raises UserError if the text can't be read.
         """
         return self._model.score(text)
 
     def predict(self, text: str) -> Prediction:
-        """Predict the symbol after a text: by the model, by its network and by its table, likeliest first.
+        """Predict the symbol that comes where the model writes on after a text, likeliest first.
+
+        It is predicted by the model, by its network alone, and by its table alone.
 
         Raises UserError if nothing of the text can be read.
         """

@@ -66,10 +66,12 @@ class Predictor(ABC):
     together: ClassVar[int]  # most texts in one pass
 
     @abstractmethod
-    def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
+    def begin(self, first: Sequence[int], samplings: Sequence[Sampling], *, lately: bool = False) -> Pass:
         """Begin texts with these symbols, from a zero state; `together` texts at most.
 
-        A text gets the same symbols whatever other texts are in its pass.
+        A text gets the same symbols whatever other texts are in its pass. `lately`: whether the last symbols of a text
+        predict as well (`galvanic.recent`), if one model with a table reads it. It is for texts that are given as a
+        whole.
         """
 
     def begin_with(self, ids: Ids) -> Pass:
@@ -78,12 +80,17 @@ class Predictor(ABC):
         reading.advance(ids[1:, None], np.zeros((len(ids) - 1, 1), np.float32))
         return reading
 
-    def read(self, ids: Ids, until: float = math.inf) -> Floats:
+    def read(self, ids: Ids, until: float = math.inf, *, lately: bool = False) -> Floats:
         """Return the log probability of each symbol of a text before it was read, [len(ids)].
 
-        The first symbol is as likely as any other. Raises UserError if it is not done by `until` (`time.monotonic`).
+        The first symbol is as likely as any other. `lately`: as in `begin`. Raises UserError if it is not done by
+        `until` (`time.monotonic`).
         """
-        return self.read_ahead(ids, (), until)[0] if len(ids) else np.zeros(0, np.float32)
+        if not len(ids):
+            return np.zeros(0, np.float32)
+        reading = self.begin([int(ids[0])], [Sampling(0.0)], lately=lately)
+        log_probs = _read(reading, ids[1:, None], until)[:, 0]
+        return np.append(np.float32(-math.log(self.symbols)), log_probs)
 
     def read_ahead(self, ids: Ids, texts: Sequence[Ids], until: float = math.inf) -> tuple[Floats, list[Floats]]:
         """Read a text of one symbol or more, as `read`, and each of several texts after it.

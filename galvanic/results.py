@@ -192,7 +192,7 @@ class Generation:
 class Prediction(NamedTuple):
     """The probability of each symbol to come next, likeliest first."""
 
-    mixture: dict[str, float]  # by the model
+    mixture: dict[str, float]  # by the model, where it writes
     network: dict[str, float]  # by its network alone
     table: dict[str, float] | None  # by its table of n-grams alone; None: it has none
 

@@ -6,7 +6,8 @@ One compiled function, `advance`, scores and writes texts with any network: one 
 1. multiplies the layer's and the lower layer's hidden units with the weights, and adds the input's part. In the first
    layer that part depends on the symbol alone, so it is a table with a row for each symbol;
 2. advances the LSTM cells, layer by layer, and computes the output's log probabilities;
-3. averages the members' probabilities, mixes them with the table (`galvanic.companion`), and averages the models';
+3. averages the members' probabilities, mixes them with the table and, in a text that is read, with its last symbols
+   (`galvanic.companion`), and averages the models';
 4. takes the next symbol: one that is given, or one that is sampled (`galvanic.sampling`).
 
 Numba compiles a function anew for each combination of argument types. So everything that differs between networks is
@@ -22,7 +23,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from galvanic.companion import NO_TABLE, Companion, Nodes, Tables, follow, join_tables, mix, start_nodes
+from galvanic import recent
+from galvanic.companion import (
+    NO_TABLE,
+    Companion,
+    Nodes,
+    Tables,
+    follow,
+    join_tables,
+    mix_model,
+    start_nodes,
+)
 from galvanic.compiled import compiled
 from galvanic.kernels import LANES, STEPS, advance_cell, log_softmax, multiply, quantised
 from galvanic.plan import NetworkConfig, Weights, split_members
@@ -30,6 +41,7 @@ from galvanic.predictor import NO_PREDICTIONS, Pass, Predictor
 from galvanic.sampling import NEVER, Floats, Sampling, Texts, new_texts, take
 from galvanic.text import Ids
 
+NO_RINGS: Ids = np.empty((0, recent.PLACES), np.int32)  # of texts whose last symbols predict nothing
 FIRST, FURTHER, OUTPUT = range(3)  # kinds of a part: a network's first LSTM layer, a layer above it, the output layer
 
 
@@ -165,8 +177,10 @@ class Streams(Predictor):
         networks = _join([(streams.networks, weight / total, ids) for streams, weight, ids in models])
         return cls(networks, join_tables([streams._tables for streams, _, _ in models]))
 
-    def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
-        return _Pass(self.networks, self._tables, new_texts(first, samplings))
+    def begin(self, first: Sequence[int], samplings: Sequence[Sampling], *, lately: bool = False) -> Pass:
+        # A ring holds the ids of the mixture, and each of several models would need its own.
+        votes = lately and len(self._tables.roots) == 1 and bool(self._tables.reading.any())
+        return _Pass(self.networks, self._tables, new_texts(first, samplings), lately=votes)
 
 
 def uniform_network(symbols: int) -> tuple[NetworkConfig, Weights]:
@@ -181,24 +195,30 @@ def compile_loop() -> None:
 
 
 class _Pass(Pass):
-    """Texts read and written with carried state: hidden units in integer steps, cells, and the tables' nodes."""
+    """Texts read and written with carried state: hidden units in integer steps, cells, the tables' nodes, and rings of
+    the last symbols."""
 
-    def __init__(self, networks: Networks, tables: Tables, texts: Texts) -> None:
+    def __init__(self, networks: Networks, tables: Tables, texts: Texts, *, lately: bool) -> None:
         self._networks, self._tables = networks, tables
         self._texts = texts
         self._nodes = start_nodes(tables, len(texts.symbols))
+        self._rings = np.empty((len(texts.symbols), recent.PLACES), np.int32) if lately else NO_RINGS
+        self._length = 0  # symbols read
         shape = (len(texts.symbols), networks.units)
         self._hidden, self._cells = np.zeros(shape, np.int16), np.zeros(shape, np.float32)
 
     def advance(self, given: Ids, uniform: Floats, predictions: Floats = NO_PREDICTIONS) -> tuple[Ids, Floats]:
         ids, log_probs = np.empty(given.shape, np.int32), np.empty(given.shape, np.float32)
-        state = self._texts, self._hidden, self._cells, self._nodes
+        state = self._texts, self._hidden, self._cells, self._nodes, self._rings, self._length
         advance(self._networks, self._tables, *state, given, uniform, ids, log_probs, predictions)
+        self._length += len(given)
         return ids, log_probs
 
     def keep(self, rows: Sequence[int]) -> None:
         self._texts = self._texts.keep(rows)
         self._hidden, self._cells, self._nodes = self._hidden[rows], self._cells[rows], self._nodes[rows]
+        if len(self._rings):
+            self._rings = self._rings[rows]
 
 
 @compiled
@@ -209,6 +229,8 @@ def advance(
     hidden: npt.NDArray[np.int16],
     cells: Floats,
     nodes: Nodes,
+    rings: Ids,
+    length: int,
     given: Ids,
     uniform: Floats,
     ids: Ids,
@@ -219,7 +241,8 @@ def advance(
 
     `given`, `uniform`: [steps, rows], as there. `ids`, `log_probs`: [steps, rows], to be written: the symbols taken,
     and their log probabilities before they came. `predictions`: [steps, rows, symbols], to be written; or empty.
-    `hidden` and `cells` [rows, units], and `nodes` (`companion.start_nodes`), are the rows' states, which are moved on.
+    `hidden` and `cells` [rows, units], `nodes` (`companion.start_nodes`) and `rings` (of the last symbols, [rows,
+    `recent.PLACES`], or empty) are the rows' states, which are moved on. `length`: symbols that each text had before.
     """
     rows, symbols = len(texts.symbols), networks.ids.shape[1]
     predicted = np.empty((rows, symbols), np.float32)
@@ -229,7 +252,10 @@ def advance(
     mean, lines = np.empty((rows, columns), np.float64), np.empty((rows, columns), np.float32)
     for step in range(len(given)):
         buffers = (mixed, sums, gates, mean, lines)
-        predict(networks, tables, texts.symbols, hidden, cells, nodes, predicted, buffers)
+        if len(rings):
+            rings[:, (length + step) % recent.PLACES] = texts.symbols
+        states = (hidden, cells, nodes, rings, length + step + 1)
+        predict(networks, tables, texts.symbols, *states, predicted, buffers)
         if len(predictions):
             predictions[step] = predicted
         take(texts, predicted, given[step], uniform[step])
@@ -246,17 +272,22 @@ def predict(
     hidden: npt.NDArray[np.int16],
     cells: Floats,
     nodes: Nodes,
+    rings: Ids,
+    length: int,
     predicted: Floats,
     buffers: tuple[npt.NDArray[np.float64], npt.NDArray[np.int32], Floats, npt.NDArray[np.float64], Floats],
 ) -> None:
     """Read the symbol `read` [rows] in each row, and write the log probabilities [rows, symbols] of the next one into
     `predicted`.
 
-    A network that lacks the symbol keeps its state, as if the symbol had not come. `buffers`: memory to work in.
+    A network that lacks the symbol keeps its state, as if the symbol had not come. `rings`: the last symbols of each
+    text, this one included; empty if they predict nothing. `length`: symbols of each text. `buffers`: memory to work
+    in.
     """
     # mixed: [rows, symbols], probabilities of all models. sums: [rows, columns], integer products. gates: [columns].
     # mean: [rows, columns], probabilities of a model's networks. lines: [rows, columns], a model's log probabilities.
     mixed, sums, gates, mean, lines = buffers
+    room = np.empty(3 * len(gates), np.float32)
     network, alone, several = 0, len(networks.shares) == 1, networks.models[-1] > 0
     share = 0.0  # of the model's networks up to this one
     mixed[:] = 0
@@ -307,7 +338,8 @@ def predict(
             if tables.roots[model] >= 0:
                 if own[read[row]] >= 0:
                     follow(tables, nodes[row, model], own[read[row]])
-                mix(tables, tables.weights[model], nodes[row, model], lines[row, :size], gates[:size])
+                ring = rings[row : row + 1]
+                mix_model(tables, model, nodes[row, model], ring, length, lines[row, :size], room)
             for symbol in range(len(own)):
                 if own[symbol] < 0:
                     if not several:

@@ -231,7 +231,8 @@ class _Training:
         if writer.companion and len(prepared.heldout):
             # The loss of "the table alone" is what a Markov bot would reach, which counts everybody's passages.
             unrestricted = self._companion(None) if self.lines else None
-            fitted, mixture_loss, table_loss = fit_mixture(writer.companion, hooks.control, alone=unrestricted)
+            how = {"alone": unrestricted, "to_read": True}
+            fitted, mixture_loss, table_loss = fit_mixture(writer.companion, hooks.control, **how)
             writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self.lines)
             losses["heldout_loss"], losses["ngrams_loss"] = mixture_loss, table_loss
         model_file.check_weights(loop.best)

@@ -8,7 +8,7 @@ from galvanic.companion import NO_TABLE, start_nodes
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import NO_PREDICTIONS, Pass, Predictor
 from galvanic.sampling import Floats, Sampling, Texts, new_texts, take
-from galvanic.streams import Networks, pack, predict
+from galvanic.streams import NO_RINGS, Networks, pack, predict
 from galvanic.text import Ids
 
 
@@ -22,7 +22,7 @@ class Windows(Predictor):
         self._window = config.window
         self._network = pack(config, weights)
 
-    def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
+    def begin(self, first: Sequence[int], samplings: Sequence[Sampling], *, lately: bool = False) -> Pass:  # noqa: ARG002
         return _Pass(self._network, self._window, new_texts(first, samplings))
 
 
@@ -50,7 +50,8 @@ class _Pass(Pass):
             # The window that begins with this character takes the row of the window that was completed last.
             self._hidden[self._at % window] = self._cells[self._at % window] = 0
             read = np.repeat(self._texts.symbols, window)
-            predict(self._network, NO_TABLE, read, self._hidden, self._cells, self._nodes, predicted, buffers)
+            states = self._hidden, self._cells, self._nodes, NO_RINGS, 0
+            predict(self._network, NO_TABLE, read, *states, predicted, buffers)
             self._at += 1
             complete = self._at % window  # the row whose window has all its characters now
             if len(predictions):

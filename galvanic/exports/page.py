@@ -106,6 +106,7 @@ def _packed(description: Description, weights: Weights, companion: Companion | N
     arrays: dict[str, npt.NDArray[Any]] = {name: getattr(networks, name) for name in ("weights", "scales", "tables")}
     if companion is not None:
         table = {name.removeprefix(PREFIX): array for name, array in companion.arrays.items()}
+        table.pop("reading", None)  # the page only writes
         arrays |= {"powers": table.pop("weights"), **table}
     facts = {
         "symbols": description.symbols,
