@@ -27,11 +27,12 @@ OTHERS = {
     "DATA_VERSION",
     "CUDA_VISIBLE_DEVICES",
     "ONEDNN_MAX_CPU_ISA",
+    "TF_ENABLE_ONEDNN_OPTS",
     "SECRETS_DIR",
     "COMPOSE_FILE",
     "GALVANIC_API_KEY",
 }
-"""A constant of the code, and variables of CUDA, oneDNN, systemd, Docker Compose and `galvanic serve`."""
+"""A constant of the code, and variables of CUDA, oneDNN, TensorFlow, systemd, Docker Compose and `galvanic serve`."""
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
