@@ -99,7 +99,7 @@ class Model:
     def evaluate(self, text: str) -> Score:
         """Measure the loss on a text: `bits_per_char`, `nats_per_char`, and the `nats` of each character.
 
-        What came before in the text predicts as well, so a long text has a lower loss than the model's card says.
+        What came before in the text predicts as well, which the loss on the model's card is without.
         Raises UserError if the text can't be read.
         """
         return self._model.score(text)

@@ -11,7 +11,7 @@ from galvanic.plan import Machine, Precision
 
 if platform.machine() in ("x86_64", "AMD64"):
     # On processors without AVX-512 TensorFlow leaves oneDNN's products off, which are faster there as well
-    # (docs/engine.md). It asks for this when it makes its first product.
+    # (docs/engine.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 

@@ -86,13 +86,11 @@ class Predictor(ABC):
         The first symbol is as likely as any other. `lately`: as in `begin`. Raises UserError if it is not done by
         `until` (`time.monotonic`).
         """
-        if not len(ids):
-            return np.zeros(0, np.float32)
-        reading = self.begin([int(ids[0])], [Sampling(0.0)], lately=lately)
-        log_probs = _read(reading, ids[1:, None], until)[:, 0]
-        return np.append(np.float32(-math.log(self.symbols)), log_probs)
+        return self.read_ahead(ids, (), until, lately=lately)[0] if len(ids) else np.zeros(0, np.float32)
 
-    def read_ahead(self, ids: Ids, texts: Sequence[Ids], until: float = math.inf) -> tuple[Floats, list[Floats]]:
+    def read_ahead(
+        self, ids: Ids, texts: Sequence[Ids], until: float = math.inf, *, lately: bool = False
+    ) -> tuple[Floats, list[Floats]]:
         """Read a text of one symbol or more, as `read`, and each of several texts after it.
 
         Returns the log probabilities of its symbols [len(ids)], and of each text's symbols [len(text)]. `ids` is read
@@ -101,7 +99,7 @@ class Predictor(ABC):
         following: list[Floats] = []
         for start in range(0, max(1, len(texts)), self.together):
             some = texts[start : start + self.together]
-            reading = self.begin([int(ids[0])], [Sampling(0.0)])
+            reading = self.begin([int(ids[0])], [Sampling(0.0)], lately=lately)
             log_probs = _read(reading, ids[1:, None], until)[:, 0]
             reading.keep([0] * len(some))
             padded = np.zeros((max(map(len, some), default=0), len(some)), np.int32)
