@@ -178,14 +178,14 @@ def kept_apart(folders: Sequence[Path]) -> Apart:
     return Apart(texts)
 
 
-def make_plan(symbols: int) -> Plan:
-    """All of the text is new to it for its first pass, so nothing is dropped."""
+def make_plan(symbols: int, rate: float) -> Plan:
+    """Return the plan of a training. A pass or two is no danger to what it knows, so nothing is dropped."""
     network = NetworkConfig(kind="streams", vocabulary=symbols, embedding=EMBEDDING, units=(UNITS,))
     return Plan(
         network=network,
         batch=STREAMS,
         length=LENGTH,
-        learning_rate=RATE,
+        learning_rate=rate,
         schedule="cosine",
         weight_decay=DECAY,
         clip_norm=1.0,
@@ -203,6 +203,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=STARTER)
     parser.add_argument("--minutes", type=float, help="to learn for; the learning rate ends with it")
     parser.add_argument("--passes", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=RATE, help=f"the highest learning rate ({RATE})")
     parser.add_argument("--random-seed", type=int, default=1)
     parser.add_argument("--new", action="store_true", help="do not go on from the starter that there is")
     parser.add_argument(
@@ -248,14 +249,14 @@ def _make(options: argparse.Namespace) -> int:
 
     # Named, since who goes on from a model learns more slowly otherwise.
     chosen = TrainOptions(
-        epochs=options.passes, minutes=options.minutes, random_seed=options.random_seed, learning_rate=RATE
+        epochs=options.passes, minutes=options.minutes, random_seed=options.random_seed, learning_rate=options.rate
     )
     whole, checkpoint = options.work / "starter.safetensors", options.work / "checkpoint"
     parent = None if options.new or not options.out.exists() else options.out
     symbols = len(set(text.read_text("utf-8")))
     with Bar("interrupt") as hooks:
         files: dict[str, Any] = {"out": whole, "checkpoint": checkpoint, "parent": parent}
-        training.train(text, chosen, info, hooks=hooks, plan=make_plan(symbols), table=False, **files)
+        training.train(text, chosen, info, hooks=hooks, plan=make_plan(symbols, options.rate), table=False, **files)
     description, weights, *_ = model_file.load(whole)
     # No book comes with it: no table of n-grams, and a line break in the place of pieces of its texts.
     start = np.array([[description.symbols.index("\n")]], np.uint8)
