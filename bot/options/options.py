@@ -12,7 +12,9 @@ from bot.words import code
 from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, TrainOptions, options_of
 
-_OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
+_OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)=?")
+_JOINED = re.compile(r"(?:^|(?<=\s))\u2014(?=([A-Za-z][\w-]*))")
+"""A dash that a phone's keyboard makes of two."""
 _ESCAPE = re.compile(r"(?:^|(?<=\s))\\(?=--[A-Za-z])")
 _ITEM = r"(?:\"[^\"]+\"|“[^”]+”|[^\s,]+)"
 _VALUE = re.compile(rf"{_ITEM}(?:\s*,\s*{_ITEM})*")
@@ -67,6 +69,9 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         of this command, or a value out of its range, or none of its choices; commands.MissingFlagArgument: no value;
         commands.BadFlagArgument: no number.
         """
+        names = {flag_name(flag) for flag in cls.get_flags().values() if not flag.positional}
+        # Of another word the dash is one of prose.
+        argument = _JOINED.sub(lambda dash: "--" if dash[1].lower() in names else dash[0], argument)
         begin, *rest = _OPTION.split(argument)
         words, parsed = [begin.strip()], dict[str, list[str]]()
         for name, following in zip(rest[::2], rest[1::2], strict=True):

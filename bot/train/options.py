@@ -25,7 +25,7 @@ class TrainFlags(Options):
     )
     recipe: RecipeName | None = option(TrainOptions, "recipe")
     minutes: float | None = option(TrainOptions, "minutes", least=0.1)
-    epochs: int | None = option(TrainOptions, "epochs")
+    epochs: int | None = option(TrainOptions, "epochs", open_end=True)
     name: str | None = option(TrainOptions, "name")
     parent: str | None = commands.flag(
         name="from", default=None, description="A model to start from; starter: the English that I come with; or none"

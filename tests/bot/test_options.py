@@ -46,6 +46,11 @@ from tests.factories import record
         ("x --speakers no", {"source": ["x"], "speakers": ["no"]}),
         ("x --speakers --epochs 3", {"source": ["x"], "speakers": ["yes"], "epochs": ["3"]}),
         ("x --no-speakers", {"source": ["x"], "speakers": ["no"]}),
+        ("the monster --epochs=3 --speakers=no", {"source": ["the monster"], "epochs": ["3"], "speakers": ["no"]}),
+        (
+            "x \u2014epochs 3 \u2014Speakers",
+            {"source": ["x"], "epochs": ["3"], "speakers": ["yes"]},
+        ),  # typed on a phone
         ("--speakers the monster --epochs 2", {"source": ["the monster"], "speakers": ["yes"], "epochs": ["2"]}),
     ],
 )
@@ -72,7 +77,17 @@ def test_options_may_come_first(line: str, expected: dict[str, list[str]]) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["he said--and left", "a -- b", "-- and left", "a --- b", "the sea \u2014temp 5", "--5 degrees", "plain"]
+    "text",
+    [
+        "he said--and left",
+        "a -- b",
+        "-- and left",
+        "a --- b",
+        "the sea \u2014temp 5",
+        "he\u2014length unknown",
+        "--5 degrees",
+        "plain",
+    ],
 )
 def test_dashes_in_prose_are_prose(text: str) -> None:
     assert GenerateFlags.parse_flags(text) == {"seed": [text]}
