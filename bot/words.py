@@ -38,6 +38,8 @@ _MARK = re.compile(rf"{EMOJI.pattern}|[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{{1,64}}
 _LINE_MARK = re.compile(r"(?<![^\n\r])([^\S\n\r]*)([#>]|[-+](?=[\s#]))")
 # What a cut has left of a word, and the space between it and the others.
 _FIRST_WORD, _LAST_WORD = re.compile(r"\A\S*\s+(?=\S)"), re.compile(r"(?<=\S)\s+\S+\Z")
+_MENTION = re.compile(r"<(@!?|@&|#)(\d{1,20})>")
+_UNNAMED = {"@": "someone", "@!": "someone", "@&": "everyone", "#": "the channel"}
 _NUMBER = re.compile(r"(?<![^\n\r])([^\S\n\r]*\d+)([.)])(?=\s)")
 
 
@@ -49,6 +51,16 @@ def plain(text: str) -> str:
     """
     escaped = _MARK.sub(lambda mark: mark[1] or f"\\{mark[0]}", text)
     return escape_mentions(_NUMBER.sub(r"\1\\\2", _LINE_MARK.sub(r"\1\\\2", escaped)))
+
+
+def without_ids(text: str, members: Iterable[discord.abc.User]) -> str:
+    """Write names in place of the mentions that a person typed, which Discord sends as ids.
+
+    `members`: who is mentioned. Others, roles and channels become the words that stand for them in what models learn:
+    a person may not see the channel, whose name would tell of it.
+    """
+    names = {str(member.id): member.display_name for member in members}
+    return _MENTION.sub(lambda mention: names.get(mention[2]) or _UNNAMED[mention[1]], text)
 
 
 def server_emoji(text: str, guild: discord.Guild | None) -> str:

@@ -14,7 +14,7 @@ from bot.options.decoding import message_text, replied_to
 from bot.options.options import Options, number, option
 from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
-from bot.words import as_typed, typed_prefix
+from bot.words import as_typed, typed_prefix, without_ids
 from bot.write.changes import temperatures_around
 from bot.write.generate import Generating, usual_temperature
 from galvanic.errors import UserError
@@ -94,7 +94,7 @@ class Writing(commands.Cog):
         Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
         or generate it at a higher (hotter) or lower (cooler) temperature.
         """
-        seed = checks.seed(flags.seed or "")
+        seed = checks.seed(without_ids(flags.seed or "", ctx.message.mentions))
         if seed.strip() and flags.from_corpus:
             raise UserError(
                 "`--from-corpus` starts from a random place in the text, so it can't use your words.",
@@ -129,7 +129,7 @@ class Writing(commands.Cog):
 
         The menu below continues the text you like.
         """
-        seed = checks.seed(flags.seed or "")
+        seed = checks.seed(without_ids(flags.seed or "", ctx.message.mentions))
         if not seed.strip():
             prefix = await self.core.servers.prefix(Actor.of(ctx).guild_id)
             example = as_typed(prefix, "compare", "seed", "the sea")
@@ -187,7 +187,7 @@ class Writing(commands.Cog):
         Write the text after the command, or use the command in a reply to a message of your own or of mine.
         """
         require_permissions(ctx)
-        text = (flags.text or "").strip()
+        text = without_ids(flags.text or "", ctx.message.mentions).strip()
         await self.picture(ctx, text, None if text else await replied_to(ctx.message), flags.model)
 
     async def picture(

@@ -85,6 +85,11 @@ async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: L
     assert (await live.job(await worker.asked(live), SurpriseJob)).text == TEXT
 
 
+async def test_a_mention_is_read_as_a_name(live: Live, worker: StandIn) -> None:
+    live.send(f"!generate <@{BEN}> and <@1> in <#{LAB}>")
+    assert (await live.job(await worker.asked(live), GenerateJob)).seed == "Ben and someone in the channel"
+
+
 @pytest.mark.parametrize("command", [CONTINUE, SURPRISE])
 async def test_nobody_elses_words_are_used(live: Live, worker: StandIn, command: str) -> None:
     call(live, "ada", live.send("the tide watches", person="ben"), command)
