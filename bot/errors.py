@@ -147,6 +147,8 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
         case commands.BadLiteralArgument():
             name = (error.param.displayed_name or error.param.name).upper()
             return UserError(f"`{name}` can't be {code(error.argument)}.", usage)
+        case commands.TooManyArguments():
+            return UserError("Those are more words than this command takes.", usage)
         case commands.UserInputError():
             return UserError("I can't read this command's arguments.", usage)
         case app_commands.TransformerError():

@@ -143,7 +143,7 @@ class Speaks(commands.Cog):
         names = {model.model_id: f"`{model.name}`" for model in usable}
         lines = []
         for call, persona in personas.items():
-            writes = names.get(persona.model_id, "a model that can't be used here")
+            writes = names.get(persona.model_id, "a model that was deleted or can't be used here")
             line = f"`@{call}` **{plain(persona.title)}**{MARK}, which writes with {writes}"
             lines.append(f"{line} in {mentions(persona.channels) or 'no channel'}" if admin else line)
         prefix, example = await self.core.servers.prefix(actor.guild_id), ("call", "mary", "model", "frankenstein")

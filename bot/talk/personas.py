@@ -132,7 +132,7 @@ class Personas(Service):
         except UserError as problem:
             add = as_typed(prefix, "persona", "what", "add", "call", call, "model", "MODEL")
             raise UserError(
-                f"**{plain(persona.title)}** can't speak: its model was deleted, or may not be used in this channel.",
+                f"{plain(persona.title)} can't speak: its model was deleted, or may not be used in this channel.",
                 f"A member with Manage Server can give it another one: `{add}`.",
             ) from problem
 
@@ -181,7 +181,7 @@ class Personas(Service):
         """Have two talk, once that was `announced`. Raises UserError: not they, or not there and now."""
         prefix = await self.core.servers.prefix(actor.guild_id)
         if len(set(pair) & (await self.speaking_in(actor.guild_id, actor.here)).keys()) < 2:
-            raise UserError("I need two personas of this channel.", f"`{prefix}persona` lists them.")
+            raise UserError("I need two different personas of this channel.", f"`{prefix}persona` lists them.")
         for call in pair:
             await self._speaking(actor, call)
         if actor.here[0] in self.talks:

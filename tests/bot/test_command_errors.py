@@ -56,7 +56,7 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
             (typed, "There is no model here yet", "!train frankenstein")
             for typed in ("!models", "!model", "!model info")
         ),
-        ("!model rename a b c", "!model rename OLD NEW", ""),
+        ("!model rename a b c", "more words than this command takes", "!model rename OLD NEW"),
         ("!model dlete walrus", "", "Did you mean `!model delete`?"),
         ("!model nonsense", "It has `delete`, `export`", ""),
         ("!train frankenstien", "There is no text called `frankenstien`", "Did you mean `frankenstein`"),
