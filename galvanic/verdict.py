@@ -57,12 +57,12 @@ class Verdict(Measured):
         if self.heldout_loss is None:
             figures["Its own text"] = f"{bits(self.train_loss)}, lower is better; no part was kept apart to test it on"
         else:
-            others = {"a Markov bot": self.ngrams_loss, "before training": self.starter_loss}
+            others = {"a Markov bot": self.ngrams_loss, "the starter alone": self.starter_loss}
             named = ", ".join(f"{name} {loss / math.log(2):.2f}" for name, loss in others.items() if loss is not None)
             figures["Unseen text"] = f"{bits(self.heldout_loss)}, lower is better{named and f' ({named})'}"
         if self.known_words is not None and self.usual_known_words is not None:
             usual = _percent(self.usual_known_words)
-            figures["Known words"] = f"{_percent(self.known_words)} (the text itself {usual})"
+            figures["Known words"] = f"{_percent(self.known_words)} (unseen text {usual})"
         if self.copy_share is not None:
             figures["Copied"] = _percent(self.copy_share)
         return figures
