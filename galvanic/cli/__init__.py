@@ -120,7 +120,7 @@ def _add_engine(cli: Cli) -> None:
     export.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
     export.add_argument("file", type=Path, metavar="FILE", help="what to write; an ending may be left out")
     formats = "; ".join(f"{name}: {each.summary}" for name, each in FORMATS.items())
-    export.add_argument("--format", choices=FORMATS, default="safetensors", help=f"{formats} (default: safetensors)")
+    export.add_argument("--format", choices=FORMATS, help=f"{formats} (default: by FILE's ending, else safetensors)")
     add_force(export)
 
     inspect = cli.add("inspect", "Tell what a model is, and how well it writes.", models.inspect)

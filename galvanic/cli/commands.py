@@ -8,6 +8,7 @@ from typing import Any
 
 from galvanic.cli.base import Cli, report, typed_options
 from galvanic.cli.models import new_path
+from galvanic.errors import UserError
 from galvanic.model_file import STARTER_FILE, find_parent, path_of
 from galvanic.options import GenerateOptions, TrainOptions, checked
 from galvanic.progress import Bar
@@ -21,6 +22,11 @@ from galvanic.verdict import verdict
 def generate(options: argparse.Namespace, cli: Cli) -> int:
     from galvanic.generate import load_model
 
+    if options.seed.strip() and options.from_corpus:
+        raise UserError(
+            "--from-corpus starts from a random place in the text, so it can't use a seed.",
+            "Leave out the seed, or --from-corpus.",
+        )
     model, seed = load_model(path_of(options.model)), options.seed
     chosen = {"length": cli.length(), **typed_options(GenerateOptions, options)}
     written = model.generate(seed, from_line=not seed.strip() and not options.from_corpus, **chosen)

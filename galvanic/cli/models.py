@@ -29,8 +29,11 @@ def new_path(name: Path, suffix: str = SUFFIX, *, force: bool) -> Path:
 
 
 def export(options: argparse.Namespace) -> int:
-    path = new_path(options.file, exports.FORMATS[options.format].suffix, force=options.force)
-    notes = exports.export(path_of(options.model), path, options.format)
+    ending = options.file.suffix
+    by_ending = next((name for name, form in exports.FORMATS.items() if form.suffix and form.suffix == ending), None)
+    chosen = options.format or by_ending or "safetensors"
+    path = new_path(options.file, exports.FORMATS[chosen].suffix, force=options.force)
+    notes = exports.export(path_of(options.model), path, chosen)
     size = sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))
     values = {"file": str(path), "bytes": size, "notes": list(notes)}
     report(options.json, values, [f"{path}: {size / MEGABYTE:,.1f} MB", *notes])

@@ -26,7 +26,11 @@ _NO_PROSE = re.compile(r"[|<>{}\\=_]|\.\.\.|\+-|\bversion \d")  # code, grammar,
 
 
 class UnknownText(UserError):
-    """No text has this name."""
+    """No text has this name. `guess`: a sentence that names the nearest ones, or empty."""
+
+    def __init__(self, problem: str, remedy: str, guess: str = "") -> None:
+        super().__init__(problem, f"{guess}{remedy}")
+        self.guess = guess
 
 
 def names(settings: Settings) -> list[str]:
@@ -101,12 +105,13 @@ def _folder(settings: Settings) -> dict[str, Path]:
 
 
 def _unknown(name: str, key: str, settings: Settings) -> UnknownText:
-    near = difflib.get_close_matches(key, names(settings), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(key, names(settings), n=3, cutoff=0.6)
     shown = name.strip() if len(name.strip()) <= 50 else name.strip()[:49] + "…"
     guess = f"Did you mean {' or '.join(f'`{each}`' for each in near)}? " if near else ""
     return UnknownText(
         f"There is no text called `{shown.replace('`', '')}`.",
-        f"{guess}`/catalogue` lists every name; or attach a file.",
+        "`/catalogue` lists every name; or attach a file.",
+        guess,
     )
 
 

@@ -163,6 +163,8 @@ def test_export(tmp_path: Path, memorised: Memorised) -> None:
     assert told["bytes"] == (tmp_path / "boat.safetensors").stat().st_size
     assert (tmp_path / "boat.safetensors").read_bytes() == memorised[0].read_bytes()
     assert worker("export", memorised[0], tmp_path / "boat", "--force", data=tmp_path).returncode == 0
+    assert worker("export", memorised[0], tmp_path / "boat.html", data=tmp_path).returncode == 0
+    assert (tmp_path / "boat.html").read_text("utf-8").startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize(
@@ -191,6 +193,7 @@ def test_options_out_of_range_name_themselves(
         (("train", "{text}", "--out", "{new}", "--recipe", "classic", "--length", "50"), "windows of 100"),
         (("train", "{text}", "--out", "{new}", "--from", "{new}"), "no model"),
         (("train", "{text}", "--out", "{new}", "--from", "{model}", "--recipe", "word"), "recipe `char`"),
+        (("generate", "{model}", "the sea", "--from-corpus"), "can't use a seed"),
         (("export", "{text}", "{new}"), "no model"),
         (("train", "{short}", "--out", "{new}"), "too few to learn from"),
         (("train", "{chat}", "--out", "{new}"), "looks like data (JSON)"),
@@ -199,6 +202,7 @@ def test_options_out_of_range_name_themselves(
         (("export", "{model}", "{model}"), "add --force to replace it"),
         (("train", "missing.txt", "--out", "{new}"), "no text file"),
         (("train", "", "--out", "{new}"), "no text file ``"),
+        (("train", "frankenstien", "--out", "{new}"), "Did you mean `frankenstein`? Give the path"),
         (("train", "no-such-name", "--out", "{new}"), "one of these names: alice, amor-de-perdicao, "),
         (("train", "alice", "--out", "{new}", "--only", "Ada, Ben"), "`--only` is for chats"),
         (("train", "https://example.org/book.txt", "--out", "{new}"), "Download the file, and give its path"),

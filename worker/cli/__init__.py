@@ -53,7 +53,7 @@ def named_text(name: str, settings: Settings | None = None) -> FileText:
     try:
         corpus = asyncio.run(resolve(name, settings))
     except UnknownText as error:
-        remedy = f"Give the path of a text file, or one of these names: {', '.join(names(settings))}."
+        remedy = f"{error.guess}Give the path of a text file, or one of these names: {', '.join(names(settings))}."
         raise UserError(error.problem, remedy) from error
     return FileText(corpus.text, corpus.info)
 
