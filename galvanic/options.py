@@ -51,6 +51,7 @@ class CorpusInfo(_Frozen):
     reading: ReadingId | None = None  # of a channel's messages
     chat: bool = False  # whether it is an exported chat of people
     left_out: int = Field(0, ge=0)  # characters of Project Gutenberg's header and licence
+    skipped: int = Field(0, ge=0)  # files that were given with it and hold no text, such as pictures
     language: str = Field("", pattern=r"^([a-z]{2})?$")  # code of ISO 639-1; empty: not known
 
     @property
@@ -65,9 +66,10 @@ class CorpusInfo(_Frozen):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        if not self.left_out:
-            return ()
-        return (f"Left out: Project Gutenberg's header and licence, {count(self.left_out, 'character')}.",)
+        licence = f"Project Gutenberg's header and licence, {count(self.left_out, 'character')}"
+        files = f"{count(self.skipped, 'file')} without text"
+        parts = ((self.left_out, licence), (self.skipped, files))
+        return tuple(f"Left out: {part}." for number, part in parts if number)
 
 
 DRAWN = "drawn; the output names it"

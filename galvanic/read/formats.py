@@ -102,8 +102,10 @@ def read_files(files: Files, options: ChatOptions, workdir: Path | None = None) 
     if not texts:
         raise UserError("None of these files holds a text that I can read.", "Give a text, a book, or a chat.")
     if len(texts) == 1:
-        return _read_text(files, texts[0], workdir)
-    return collected(_joined(files, texts, workdir), workdir and workdir / "texts.txt")
+        text = _read_text(files, texts[0], workdir)
+    else:
+        text = collected(_joined(files, texts, workdir), workdir and workdir / "texts.txt")
+    return replace(text, skipped=len(paths) - len(texts))
 
 
 def chat_text(chat: Chat, options: ChatOptions, workdir: Path | None = None) -> Text:

@@ -34,13 +34,15 @@ class Text:
     """A text that was read.
 
     `body`: the text with Unix line ends, or the path of it in UTF-8. `sha256`: its hash in UTF-8, hexadecimal.
-    `left_out`: characters of Project Gutenberg's header and licence. `title`, `licence`: if the file says so, or empty.
+    `left_out`: characters of Project Gutenberg's header and licence. `skipped`: files beside it that hold no text.
+    `title`, `licence`: if the file says so, or empty.
     """
 
     body: str | Path
     chars: int
     sha256: str
     left_out: int = 0
+    skipped: int = 0
     title: str = ""
     licence: str = ""
 
@@ -71,6 +73,7 @@ class Text:
             hard_wrapped=False if chat else hard_wrapped,
             chat=chat,
             left_out=self.left_out,
+            skipped=self.skipped,
             language=language_of(self.body) if language is None else language,
         )
 

@@ -49,6 +49,15 @@ def test_other_files_beside_a_chat_are_counted() -> None:
     assert chat.left_out == {OTHER_FILES: 3}
 
 
+def test_files_without_a_text_beside_one_are_counted() -> None:
+    text = read(("notes.txt", "My notes."), ("photo.jpg", bytes(99)), ("empty", ""))
+    assert isinstance(text, Text)
+    assert (text.body, text.info("notes", "Notes", "upload").notes) == (
+        "My notes.",
+        ("Left out: 2 files without text.",),
+    )
+
+
 @pytest.mark.parametrize("data", [WHATSAPP, TELEGRAM])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
 def test_a_chat_in_any_encoding_and_under_any_name_is_a_chat(data: str, encoding: str) -> None:
