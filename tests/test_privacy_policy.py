@@ -76,10 +76,6 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "bot/test_menus.py::test_who_asked_and_moderators_delete_a_text",
     ),
     "which request a text": ("bot/test_menus.py::test_an_answer_of_a_chat_is_known_for_a_month",),
-    "the last words to the bot": (
-        "bot/talk/test_speaks.py::test_its_words_are_the_last_that_one_person_said_to_it",
-        "bot/talk/test_speaks.py::test_words_to_it_keep_discords_order_and_are_kept_for_half_an_hour",
-    ),
     "personas": (
         "bot/talk/test_personas.py::test_personas_go_with_the_server",
         "bot/talk/test_personas.py::test_a_channel_that_is_deleted_is_forgotten",

@@ -157,7 +157,6 @@ class Privacy(commands.Cog):
             raise UserError("I'm not in that server any more.", f"`{terms.prefix}forget-me` here is about all servers.")
         servers = await self._servers("forget", guild, user, press.interaction.id, to_refuse=True)
         taken = await self._withdraw(servers, user, "forget-me")
-        self.core.bot.dispatch("forgotten", user.id)
         requests = await self.member_data.forget_requests(user.id, servers)
         log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
         closing = (

@@ -1,7 +1,6 @@
 """Commands `speak`, `quiet`, `persona` and `talk`, and what the bot hears."""
 
 import asyncio
-import contextlib
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -285,17 +284,6 @@ class Speaks(commands.Cog):
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         await self.speaker.hear(message)
-
-    @commands.Cog.listener()
-    async def on_addressed(self, ctx: Context, words: str) -> None:
-        if ctx.guild is not None:
-            with contextlib.suppress(UserError):  # chat tells them
-                await self.core.access.require("generate", Actor.of(ctx))
-                await self.speaker.hear_words(ctx.message, words)
-
-    @commands.Cog.listener()
-    async def on_forgotten(self, user_id: int) -> None:
-        self.speaker.forget(user_id)
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:

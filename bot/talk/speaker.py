@@ -1,10 +1,8 @@
 """Hears what people say in channels, and speaks there unasked where an admin wants it."""
 
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import discord
 import structlog
@@ -20,7 +18,7 @@ from bot.servers.access import Actor, Viewer, channel_ids, lacking, may_send
 from bot.talk.rooms import Rooms
 from bot.talk.speaking import Speaking, describe
 from bot.write.changes import masked
-from bot.write.conversation import Conversation, Turn
+from bot.write.conversation import Conversation
 from bot.write.embeds import chatted
 from galvanic.errors import UserError
 from shared.blocklist import Blocklist, default_entries
@@ -28,19 +26,8 @@ from shared.events import Generated
 
 LATE_S = 60.0  # a text that is ready so long after the message that called for it is not posted
 REST_S = 60.0  # between two texts in a channel: without it, a busy one gets all texts of an hour in its first minute
-WORDS_AGE = timedelta(minutes=30)  # how long words to the bot are kept, in memory, for what it says next there
-_MESSAGES_KEPT = 10
-_PLACES_KEPT = 1_000
 
 log = structlog.get_logger()
-
-
-class Words(NamedTuple):
-    """Words that a person said to the bot."""
-
-    message_id: int
-    author_id: int
-    text: str
 
 
 @dataclass(eq=False, repr=False)
@@ -51,15 +38,12 @@ class Speaker(Service):
     rooms: Rooms
     _writing: set[str] = field(init=False, default_factory=set)
     """Ids of the channels for which a text is being written."""
-    _words: OrderedDict[int, list[Words]] = field(init=False, default_factory=OrderedDict)
-    """Words of the last person who spoke to the bot in a channel or thread, the newest last."""
 
     async def hear(self, message: discord.Message) -> None:
         """Hear anybody's message, and speak if it is time. Raises redis.RedisError."""
         me, of_person = self.core.bot.user, not message.author.bot and message.webhook_id is None
         if message.guild is None or not of_person or me is None or self.stopped:
             return
-        self._drop_words()
         room_id = channel_ids(message.channel)[-1]
         room = await self.rooms.room(room_id)
         if not room.speak.on or message.id <= room.spoke or to_bot(message, me.id) is not None:
@@ -74,27 +58,6 @@ class Speaker(Service):
             self.spawn(self._speak(message, room_id))
         elif room.speak.messages:
             await self.rooms.put(room_id, heard=room.heard)
-
-    async def hear_words(self, message: discord.Message, words: str) -> None:
-        """Keep somebody's words to the bot in a server's channel. Raises redis.RedisError."""
-        places = channel_ids(message.channel)
-        if words and (await self.rooms.room(places[-1])).speak.on:
-            # Sorted, because an earlier message may have taken longer to get here.
-            kept = sorted([*self._words.pop(places[0], []), Words(message.id, message.author.id, words)])
-            same_person = [entry for entry in kept if entry.author_id == kept[-1].author_id]
-            self._words[places[0]] = same_person[-_MESSAGES_KEPT:]
-            self._drop_words()
-
-    def _drop_words(self) -> None:
-        """Drop words that are old, or of too many places."""
-        oldest = time_snowflake(utcnow() - WORDS_AGE)
-        while self._words and (
-            len(self._words) > _PLACES_KEPT or next(iter(self._words.values()))[-1].message_id < oldest
-        ):
-            self._words.popitem(last=False)
-
-    def forget(self, user_id: int) -> None:
-        self._words = OrderedDict((place, kept) for place, kept in self._words.items() if kept[-1].author_id != user_id)
 
     async def _speak(self, message: discord.Message, room_id: int) -> None:
         assert message.guild is not None
@@ -121,12 +84,9 @@ class Speaker(Service):
         """Have a text written and post it, or say in a word why not. Raises UserError: it can't; `speak` says why."""
         assert message.guild is not None
         channel, guild_id = message.channel, message.guild.id
-        words = self._words.pop(channel.id, [])  # they are used once
-        author_id = words[-1].author_id if words else None
-        turns = [Turn(author_id, "\n".join(entry.text for entry in words), author_id)] if words else []
         actor = Actor(message.guild.me, channel, guild_id, message.id)
         model = await self.registry.choose(Viewer(guild_id, actor.here), None)
-        job = await self.conversation.job(actor, model, turns, UNASKED)
+        job = await self.conversation.job(actor, model, [], UNASKED)
         job = job.model_copy(update={"blocked": job.blocked or default_entries()})  # also where admins emptied the list
         event = await self.core.requests.unasked(guild_id, job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():

@@ -475,7 +475,7 @@ async def pair(live: Live, worker: StandIn) -> StandIn:
 
 async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, pair: StandIn) -> None:
     for typed in ("!talk mary", "!talk mary mary", "!talk mary ada"):
-        assert "two personas of this channel" in await live.ask(typed)
+        assert "two different personas of this channel" in await live.ask(typed)
     assert "turns" in await live.ask("!talk mary victor 13")
     slow = live.faults.add(Fault("POST", f"/channels/{LAB}/messages", 200, wait_s=0.5))
     sent = live.send("!talk @Mary victor 3", person="ben")

@@ -1,7 +1,6 @@
 """The bot speaks by itself where an admin wants it, seldom, to people alone, and never where a moderator does not."""
 
 import time
-from datetime import timedelta
 from typing import Any
 
 import discord
@@ -14,7 +13,6 @@ from bot.talk.cog import Speaks
 from playground.places import BOT_ID, GUILD_ID
 from shared import keys
 from shared.blocklist import default_entries
-from shared.jobs import MOST_CANDIDATES
 from tests.bot.ids import ADA, BEN, LAB, LIBRARY
 from tests.bot.live import Live, cog, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
@@ -140,51 +138,6 @@ async def test_nothing_but_peoples_words_calls_for_one(live: Live, worker: Stand
         live.world.create_message(LAB, OTHER_BOT, TEXT)
     await settled(live)
     assert not worker.waiting()
-
-
-async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, worker: StandIn) -> None:
-    await live.ask("!speak 100%")
-    for person, words in (("ben", "the moon"), ("ada", "a lamp"), ("ben", "the sea"), ("ben", "is cold")):
-        live.send(f"<@{BOT_ID}> {words}", person=person)
-        await live.handled()
-    live.send("hello", person="ada")
-    job = await said(live, worker)
-    assert (job["seed"], job["author_id"], job["from_line"]) == ("the sea\nis cold\n", BEN, False)
-    assert job["candidates"] == MOST_CANDIDATES, "the one is posted that these words tell most of"
-    live.send("hello", person="ada")
-    assert (await said(live, worker))["seed"] == "", "they are used once"
-    live.send(f"<@{BOT_ID}> the sea", person="ben")
-    await live.handled()
-    live.bot.dispatch("forgotten", BEN)
-    live.send("hello", person="ada")
-    assert (await said(live, worker))["seed"] == "", "who is forgotten has said nothing"
-
-
-async def test_words_to_it_keep_discords_order_and_are_kept_for_half_an_hour(live: Live) -> None:
-    await live.ask("!speak 1%")
-    own, channel = cog(live.bot, Speaks).speaker, live.bot.get_channel(LAB)
-    assert isinstance(channel, discord.TextChannel)
-    first, second = [await channel.fetch_message(live.send(words, person="ben").id) for words in ("the sea", "is cold")]
-    await own.hear_words(second, "is cold")
-    await own.hear_words(first, "the sea")
-    assert [words.text for words in own._words[LAB]] == ["the sea", "is cold"]
-    live.send("hello", channel="library")
-    await settled(live)
-    assert own._words
-    live.patch.setattr(speaker, "WORDS_AGE", timedelta(seconds=-1))
-    live.send("hello", channel="library")
-    await settled(live)
-    assert not own._words
-
-
-async def test_who_may_not_generate_gives_it_no_words(live: Live, worker: StandIn) -> None:
-    guild = live.world.guilds[GUILD_ID]
-    stewards = next(role.id for role in guild.roles.values() if role.name == "Moderators")
-    await live.ask("!speak every 2")
-    await live.core.servers.change(GUILD_ID, generate_roles=(stewards,))
-    live.send(f"<@{BOT_ID}> say what I say", person="ben")
-    await live.handled()
-    assert not cog(live.bot, Speaks).speaker._words
 
 
 # ---------------------------------------------------------------------------- caps
