@@ -53,13 +53,13 @@ def plain(text: str) -> str:
     return escape_mentions(_NUMBER.sub(r"\1\\\2", _LINE_MARK.sub(r"\1\\\2", escaped)))
 
 
-def without_ids(text: str, members: Iterable[discord.abc.User]) -> str:
+def without_ids(text: str, message: discord.Message) -> str:
     """Write names in place of the mentions that a person typed, which Discord sends as ids.
 
-    `members`: who is mentioned. Others, roles and channels become the words that stand for them in what models learn:
-    a person may not see the channel, whose name would tell of it.
+    Roles and channels become the words that stand for them in what models learn, since a person may not see a channel,
+    whose name would tell of it; and so do people in a slash command, of which Discord doesn't say whom it mentions.
     """
-    names = {str(member.id): member.display_name for member in members}
+    names = {str(member.id): member.display_name for member in message.mentions}
     return _MENTION.sub(lambda mention: names.get(mention[2]) or _UNNAMED[mention[1]], text)
 
 

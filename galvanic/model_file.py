@@ -124,7 +124,7 @@ def find_parent(name: str | Path | None) -> tuple[Path | None, dict[str, str]]:
 def path_for(name: str | Path, suffix: str = SUFFIX) -> Path:
     """Return the path for a new file that a person names, with or without its ending."""
     path = Path(name)
-    if path.suffix == suffix or path.name in ("", ".."):  # a folder, whose name takes no ending
+    if path.suffix.lower() == suffix or path.name in ("", ".."):  # a folder, whose name takes no ending
         return path
     return path.with_name(path.name + suffix)
 

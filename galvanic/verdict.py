@@ -61,8 +61,9 @@ class Verdict(Measured):
             named = ", ".join(f"{name} {loss / math.log(2):.2f}" for name, loss in others.items() if loss is not None)
             figures["Unseen text"] = f"{bits(self.heldout_loss)}, lower is better{named and f' ({named})'}"
         if self.known_words is not None and self.usual_known_words is not None:
+            of = "the text's own end" if self.heldout_loss is None else "unseen text"
             usual = _percent(self.usual_known_words)
-            figures["Known words"] = f"{_percent(self.known_words)} (unseen text {usual})"
+            figures["Known words"] = f"{_percent(self.known_words)} ({of} {usual})"
         if self.copy_share is not None:
             figures["Copied"] = _percent(self.copy_share)
         return figures

@@ -11,7 +11,7 @@ from discord.ext.commands.view import StringView
 
 from bot.background import DISCORD_ERRORS, is_transient
 from bot.types import Context
-from bot.words import replace_surrogates
+from bot.words import replace_surrogates, without_ids
 from galvanic.errors import UserError
 
 _ESCAPED = re.compile(r"\\([^A-Za-z0-9\s])")
@@ -51,10 +51,11 @@ def to_bot(message: discord.Message, bot_id: int) -> str | None:
     """Return a message's words to the bot; None: it neither mentions it nor replies, with a mention, to its words."""
     mention = re.compile(rf"<@!?{bot_id}>")
     if mention.search(message.content):
-        return " ".join(mention.sub(" ", message.content).split())
+        return without_ids(" ".join(mention.sub(" ", message.content).split()), message)
     above = message.reference.resolved if message.reference is not None else None
     own = isinstance(above, discord.Message) and (is_said(above, bot_id) or is_written(above, bot_id))
-    return message.content.strip() if own and any(user.id == bot_id for user in message.mentions) else None
+    called = own and any(user.id == bot_id for user in message.mentions)
+    return without_ids(message.content.strip(), message) if called else None
 
 
 def is_said(message: discord.Message, bot_id: int) -> bool:
@@ -98,7 +99,7 @@ async def fetched(channel: discord.abc.Messageable, message_id: int) -> discord.
 def message_text(message: discord.Message) -> str:
     """A message's content, or the description of the bot's embed; the bot's without formatting and small print."""
     if not message.author.bot and (message.content or not message.embeds):
-        return replace_surrogates(message.content)
+        return without_ids(replace_surrogates(message.content), message)
     text = message.embeds[0].description or "" if message.embeds else message.content
     bare = re.sub(r"(?<!\\)\*\*|(?m:^-# .*\n?)", "", text)
     return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")

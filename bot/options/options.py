@@ -12,10 +12,10 @@ from bot.words import code
 from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, TrainOptions, options_of
 
-_OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)=?")
-_JOINED = re.compile(r"(?:^|(?<=\s))\u2014(?=([A-Za-z][\w-]*))")
-"""A dash that a phone's keyboard makes of two."""
-_ESCAPE = re.compile(r"(?:^|(?<=\s))\\(?=--[A-Za-z])")
+_OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)(=?)")
+_ONE_DASH = re.compile(r"(?:^|(?<=\s))\u2014(?=([A-Za-z][\w-]*)(?:=|\s+)?(\S*))")
+"""An option behind the dash that a phone's keyboard makes of two: its name, and the word after it."""
+_ESCAPE = re.compile(r"(?:^|(?<=\s))\\(?=(?:--|\u2014)[A-Za-z])")
 _ITEM = r"(?:\"[^\"]+\"|“[^”]+”|[^\s,]+)"
 _VALUE = re.compile(rf"{_ITEM}(?:\s*,\s*{_ITEM})*")
 """One word or quotation, or a comma-separated list: of words after an option, only these are its value."""
@@ -69,17 +69,18 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         of this command, or a value out of its range, or none of its choices; commands.MissingFlagArgument: no value;
         commands.BadFlagArgument: no number.
         """
-        names = {flag_name(flag) for flag in cls.get_flags().values() if not flag.positional}
-        # Of another word the dash is one of prose.
-        argument = _JOINED.sub(lambda dash: "--" if dash[1].lower() in names else dash[0], argument)
+        argument = _ONE_DASH.sub(lambda dash: "--" if cls._is_option(dash[1], dash[2]) else dash[0], argument)
         begin, *rest = _OPTION.split(argument)
         words, parsed = [begin.strip()], dict[str, list[str]]()
-        for name, following in zip(rest[::2], rest[1::2], strict=True):
+        for name, sign, following in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
             flag, switched = cls._named(name)
             value, after = following.strip(), ""
             if switched:
                 first, *others = value.split(maxsplit=1) or [""]
                 has_value = switched == "yes" and first.lower() in _SWITCH_VALUES
+                if sign and not has_value:
+                    remedy = f"Write `--{flag_name(flag)}=yes` or `=no`."
+                    raise UserError(f"{code(f'--{name}={first}')} can't be.", remedy)
                 # What follows a bare switch is not its value.
                 value, after = (first, "".join(others)) if has_value else (switched, value)
             elif not any(words) and (match := _VALUE.match(value)):
@@ -92,6 +93,19 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         if text:
             parsed[next(flag.name for flag in cls.get_flags().values() if flag.positional)] = [text]
         return parsed
+
+    @classmethod
+    def _is_option(cls, name: str, following: str) -> bool:
+        """Return whether a phone's dash before a name was `--`: in prose, if a value of that option follows."""
+        if not cls.free_text:
+            return True
+        flags = {flag_name(flag): flag.annotation for flag in cls.get_flags().values() if not flag.positional}
+        kind = flags.get(name.lower().replace("_", "-"), bool)
+        if isinstance(kind, _Limits):
+            return re.match(r"-?[\d.,]", following) is not None
+        if get_origin(kind) is Literal:
+            return following.lower() in get_args(kind)
+        return kind is not bool and bool(following)
 
     @classmethod
     def _named(cls, typed: str) -> tuple[commands.Flag, str]:

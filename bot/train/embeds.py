@@ -262,7 +262,7 @@ def how(job: TrainJob, most_minutes: float) -> str:
     numbers = {name.replace("_", " "): getattr(options, name) for name in named}
     parts = [
         RECIPE_WORDS[options.recipe],
-        f"named `{options.name}`" if options.name is not None and not job.is_private else "",
+        f"to be named `{options.name}`" if options.name is not None and not job.is_private else "",
         f"continues `{job.parent.name}`" if job.parent is not None else "",
         {"starter": "starts from the starter", "none": "starts from scratch", None: ""}[options.start],
         "made again from what the channel has now" if job.replaces is not None else "",

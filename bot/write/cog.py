@@ -94,7 +94,7 @@ class Writing(commands.Cog):
         Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
         or generate it at a higher (hotter) or lower (cooler) temperature.
         """
-        seed = checks.seed(without_ids(flags.seed or "", ctx.message.mentions))
+        seed = checks.seed(without_ids(flags.seed or "", ctx.message))
         if seed.strip() and flags.from_corpus:
             raise UserError(
                 "`--from-corpus` starts from a random place in the text, so it can't use your words.",
@@ -129,7 +129,7 @@ class Writing(commands.Cog):
 
         The menu below continues the text you like.
         """
-        seed = checks.seed(without_ids(flags.seed or "", ctx.message.mentions))
+        seed = checks.seed(without_ids(flags.seed or "", ctx.message))
         if not seed.strip():
             prefix = await self.core.servers.prefix(Actor.of(ctx).guild_id)
             example = as_typed(prefix, "compare", "seed", "the sea")
@@ -187,7 +187,7 @@ class Writing(commands.Cog):
         Write the text after the command, or use the command in a reply to a message of your own or of mine.
         """
         require_permissions(ctx)
-        text = without_ids(flags.text or "", ctx.message.mentions).strip()
+        text = without_ids(flags.text or "", ctx.message).strip()
         await self.picture(ctx, text, None if text else await replied_to(ctx.message), flags.model)
 
     async def picture(

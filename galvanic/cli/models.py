@@ -29,7 +29,7 @@ def new_path(name: Path, suffix: str = SUFFIX, *, force: bool) -> Path:
 
 
 def export(options: argparse.Namespace) -> int:
-    ending = options.file.suffix
+    ending = options.file.suffix.lower()
     by_ending = next((name for name, form in exports.FORMATS.items() if form.suffix and form.suffix == ending), None)
     chosen = options.format or by_ending or "safetensors"
     path = new_path(options.file, exports.FORMATS[chosen].suffix, force=options.force)

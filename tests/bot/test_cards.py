@@ -96,7 +96,7 @@ def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, 
         ([STARTED, progress(step=7), Interrupted(), AGAIN], {}, "Step", "7 of 100"),
         ([progress()], {"control": "finish"}, "Time left", "a moment"),
         ([progress()], {}, "Epoch", "2"),  # where time decides no number of epochs is promised
-        ([], {}, "How", "character by character · at most 8 minutes"),
+        ([], {}, "How", "character by character · to be named `kept` · at most 8 minutes"),
         ([progress(), Sample(epoch=1, text="old"), Sample(epoch=2, text="new")], {}, "Sample after epoch 2", "> new"),
         (
             [STARTED, Sample(epoch=0, text="soon", by="both")],
@@ -109,7 +109,7 @@ def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, 
 )
 def test_a_card_shows_figures(events: list[Event], around: dict[str, object], name: str, value: str) -> None:
     context = embeds.CardContext(**around)  # type: ignore[arg-type]
-    shown = fields(embeds.training(train_job(options=TrainOptions(minutes=8)), view_of(*events), context))
+    shown = fields(embeds.training(train_job(options=TrainOptions(minutes=8, name="kept")), view_of(*events), context))
     assert shown[name] == value
 
 
@@ -126,6 +126,11 @@ def test_before_it_begins_a_card_tells_what_will_be_used(options: TrainOptions, 
     shown = fields(embeds.training(train_job(options=options), TrainingState(), context))
     assert shown["How"] == f"character by character · {how}"
     assert shown["Text"] == "12,345 characters"
+
+
+def test_a_card_does_not_tell_the_name_of_a_members_own_model() -> None:
+    job = train_job(options=TrainOptions(name="diary"), author_id=USER)
+    assert "diary" not in str(card(view_of(progress()), job).to_dict())
 
 
 def test_a_card_names_the_language_of_its_text() -> None:

@@ -87,7 +87,15 @@ async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: L
 
 async def test_a_mention_is_read_as_a_name(live: Live, worker: StandIn) -> None:
     live.send(f"!generate <@{BEN}> and <@1> in <#{LAB}>")
-    assert (await live.job(await worker.asked(live), GenerateJob)).seed == "Ben and someone in the channel"
+    job = await live.job(job_id := await worker.asked(live), GenerateJob)
+    assert job.seed == "Ben and someone in the channel"
+    await done(live, worker, job_id, Failed(problem="enough"))
+    live.slash("ada", "surprise", text=f"<@{BEN}> waits")  # whose message names nobody
+    surprise = await live.job(job_id := await worker.asked(live), SurpriseJob)
+    assert surprise.text == "someone waits"
+    await done(live, worker, job_id, Failed(problem="enough"))
+    call(live, "ben", live.send(f"the tide, <@{ADA}>", person="ben"), CONTINUE)
+    assert (await live.job(await worker.asked(live), GenerateJob)).seed == "the tide, Ada"
 
 
 @pytest.mark.parametrize("command", [CONTINUE, SURPRISE])

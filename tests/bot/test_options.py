@@ -94,8 +94,23 @@ def test_dashes_in_prose_are_prose(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("the sea \u2014length 600 \u2014stop line", {"seed": ["the sea"], "length": ["600"], "stop": ["line"]}),
+        ("the sea \u2014model alice", {"seed": ["the sea"], "model": ["alice"]}),
+        ("a man \u2014guard dog", {"seed": ["a man \u2014guard dog"]}),
+        ("he cried \u2014stop that", {"seed": ["he cried \u2014stop that"]}),
+        ("the calm \u2014length of days", {"seed": ["the calm \u2014length of days"]}),
+    ],
+)
+def test_a_phones_dash_is_an_option_where_its_value_follows(line: str, expected: dict[str, list[str]]) -> None:
+    assert GenerateFlags.parse_flags(line) == expected
+
+
+@pytest.mark.parametrize(
     ("line", "words"),
     [
+        ("a \\\u2014model year", "a \u2014model year"),
         ("the sea \\--temp 0.5", "the sea --temp 0.5"),
         ("\\--epochs 3", "--epochs 3"),
         ("a \\-- b \\o/", "a \\-- b \\o/"),
@@ -114,6 +129,9 @@ class WordsOnly(Options):
     [
         (TrainFlags, "frankenstein --epochs 3 --randomseed 4", "Did you mean `--random-seed`"),
         (TrainFlags, "frankenstein --ep 3", "Did you mean `--epochs`?"),
+        (TrainFlags, "frankenstein \u2014epoch 3", "Did you mean `--epochs`?"),
+        (GenerateFlags, "the sea --guard=maybe", "`--guard=maybe` can't be. Write `--guard=yes` or `=no`."),
+        (GenerateFlags, "the sea --no-guard=yes", "`--no-guard=yes` can't be"),
         (TrainFlags, "frankenstein --zzz", "`--recipe`, `--minutes`, `--epochs`"),
         (TrainFlags, "frankenstein --no-recipe", "no option `--no-recipe`"),
         (GenerateFlags, "the monster --randomseed 3", "write `\\--randomseed`"),

@@ -101,3 +101,4 @@ def test_one_measure_and_one_baseline_are_named_once() -> None:
     assert alone.figures == {"Unseen text": "1.44 bits per character, lower is better"}
     untested = "1.44 bits per character, lower is better; no part was kept apart to test it on"
     assert judged(heldout_loss=None).figures["Its own text"] == untested
+    assert judged(heldout_loss=None).figures["Known words"] == "96 % (the text's own end 96 %)"
