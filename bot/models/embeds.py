@@ -118,7 +118,8 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
     warning = (
         f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
         f"<t:{int(model.created_at)}:R> ({quality(model)}, {size(model.file_bytes)}).\n"
-        f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
+        "The model and its files will be deleted for good, for everyone and in every channel that uses it. Personas "
+        f"that write with it fall silent.{copy}"
     )
     embed = discord.Embed(title=f"Delete {model.name}?", description=warning, colour=AMBER)
     return embed.add_field(name="Who can answer", value=f"<@{asker_id}>")
