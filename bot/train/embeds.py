@@ -258,12 +258,13 @@ def how(job: TrainJob, most_minutes: float) -> str:
     if options.by_epochs and minutes is not None and minutes >= most_minutes:
         minutes = None  # it ends with its epochs
     each = "" if options.layers == 1 else " in each layer"
+    parent = job.parent.name if job.parent is not None else None
     named = ("dropout", "batch", "length", "learning_rate", "random_seed")
     numbers = {name.replace("_", " "): getattr(options, name) for name in named}
     parts = [
         RECIPE_WORDS[options.recipe],
-        f"to be named `{options.name}`" if options.name is not None and not job.is_private else "",
-        f"continues `{job.parent.name}`" if job.parent is not None else "",
+        f"to be named `{options.name}`" if options.name not in (None, parent) and not job.is_private else "",
+        f"continues `{parent}`" if parent is not None else "",
         {"starter": "starts from the starter", "none": "starts from scratch", None: ""}[options.start],
         "made again from what the channel has now" if job.replaces is not None else "",
         count(options.epochs, "epoch") if options.epochs is not None else "",
