@@ -11,6 +11,7 @@ from discord.utils import escape_mentions
 
 from galvanic import units
 from galvanic.emoji import EMOJI, before_emoji
+from galvanic.read.cleaning import REFERRED
 from shared.jobs import TrainJob
 
 _D = TypeVar("_D")
@@ -39,7 +40,7 @@ _LINE_MARK = re.compile(r"(?<![^\n\r])([^\S\n\r]*)([#>]|[-+](?=[\s#]))")
 # What a cut has left of a word, and the space between it and the others.
 _FIRST_WORD, _LAST_WORD = re.compile(r"\A\S*\s+(?=\S)"), re.compile(r"(?<=\S)\s+\S+\Z")
 _MENTION = re.compile(r"<(@!?|@&|#)(\d{1,20})>")
-_UNNAMED = {"@": "someone", "@!": "someone", "@&": "everyone", "#": "the channel"}
+_MENTIONED = {"@": "member", "@!": "member", "@&": "role", "#": "channel"}
 _NUMBER = re.compile(r"(?<![^\n\r])([^\S\n\r]*\d+)([.)])(?=\s)")
 
 
@@ -60,7 +61,7 @@ def without_ids(text: str, message: discord.Message) -> str:
     whose name would tell of it; and so do people in a slash command, of which Discord doesn't say whom it mentions.
     """
     names = {str(member.id): member.display_name for member in message.mentions}
-    return _MENTION.sub(lambda mention: names.get(mention[2]) or _UNNAMED[mention[1]], text)
+    return _MENTION.sub(lambda mention: names.get(mention[2]) or REFERRED[_MENTIONED[mention[1]]], text)
 
 
 def server_emoji(text: str, guild: discord.Guild | None) -> str:

@@ -65,7 +65,8 @@ _REFERENCE = re.compile(
     r"<(?:(?P<member>@!?\d+>?)|(?P<role>@&\d+>?)|(?P<channel>#\d+>?|id:\w+>?)|(?P<emoji>a?:\w+:\d+>?)"
     r"|(?P<time>t:-?\d+(?::\w)?>?)|/(?P<command>[^<>:]{1,100}):\d+>)"
 )
-_WORDS = {"member": "someone", "role": "everyone", "channel": "the channel", "time": "then", "emoji": ""}
+REFERRED = {"member": "someone", "role": "everyone", "channel": "the channel", "time": "then", "emoji": ""}
+"""The word for what a reference is of."""
 _EVERYONE = re.compile(r"@(?:everyone|here)\b", re.I)
 
 # What leads to somebody, or opens something, in a line without markup.
@@ -196,7 +197,7 @@ def _without_marks(text: str) -> str:
 def _referred(found: re.Match[str]) -> str:
     """Return the word for what is referred to, apart from the words beside it."""
     kind, text = str(found.lastgroup), found.string
-    word = f"/{found['command']}" if kind == "command" else _WORDS[kind]
+    word = f"/{found['command']}" if kind == "command" else REFERRED[kind]
     # Two characters: all text before and behind, copied at each reference, would take hours in a very long message.
     before, after = text[max(0, found.start() - 1) : found.start()], text[found.end() : found.end() + 1]
     apart = before.isalnum() or before == ">", after.isalnum()
