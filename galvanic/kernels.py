@@ -149,7 +149,7 @@ def multiply(
 
 
 @compiled
-def _tanh(x: np.float32) -> np.float32:
+def tanh(x: np.float32) -> np.float32:
     """Return tanh(x) to 5e-7, by the rational function of Eigen's `ptanh_float`.
 
     LLVM vectorises it, and doesn't vectorise a call of a library's tanh.
@@ -171,24 +171,34 @@ def _tanh(x: np.float32) -> np.float32:
 
 
 @compiled
+def squash(gates: Floats) -> None:
+    """Replace the inputs of the four gates [4 * units], ordered i, f, g, o as in Keras, with their activations.
+
+    The loops run over slices from 0 on, since LLVM vectorises no loop whose index might be negative.
+    """
+    units = len(gates) // 4
+    half = np.float32(0.5)
+    for sigmoids in (gates[: 2 * units], gates[3 * units :]):
+        for index in range(len(sigmoids)):
+            sigmoids[index] = half + half * tanh(half * sigmoids[index])
+    candidates = gates[2 * units : 3 * units]
+    for index in range(units):
+        candidates[index] = tanh(candidates[index])
+
+
+@compiled
 def advance_cell(gates: Floats, cell: Floats) -> None:
     """Advance an LSTM layer's cells [units] by one step.
 
-    `gates` holds the inputs of the four gates [4 * units], ordered i, f, g, o as in Keras. Its first [units] numbers
-    become the layer's output.
+    `gates` holds the inputs of the four gates [4 * units]. Its first [units] numbers become the layer's output.
     """
     units = len(cell)
-    half = np.float32(0.5)
-    for index in range(2 * units):
-        gates[index] = half + half * _tanh(half * gates[index])
-    for index in range(2 * units, 3 * units):
-        gates[index] = _tanh(gates[index])
-    for index in range(3 * units, 4 * units):
-        gates[index] = half + half * _tanh(half * gates[index])
+    squash(gates)
+    i, f, g, o = gates[:units], gates[units : 2 * units], gates[2 * units : 3 * units], gates[3 * units :]
     for index in range(units):
-        cell[index] = gates[units + index] * cell[index] + gates[index] * gates[2 * units + index]
+        cell[index] = f[index] * cell[index] + i[index] * g[index]
     for index in range(units):
-        gates[index] = gates[3 * units + index] * _tanh(cell[index])
+        i[index] = o[index] * tanh(cell[index])
 
 
 @compiled
