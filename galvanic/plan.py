@@ -6,10 +6,8 @@ Works without TensorFlow.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,6 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field, model_validator
 
 from galvanic.errors import UserError
+from galvanic.host import memory_bytes
 from galvanic.options import TrainOptions, refuse_for_classic
 from galvanic.text.classic import WINDOW
 
@@ -394,16 +393,3 @@ def spare_memory() -> int | None:
     """Return how many bytes a training may take on this machine; None if that is unknown."""
     memory = memory_bytes()
     return None if memory is None else int(_MOST_SHARE * memory)
-
-
-def memory_bytes() -> int | None:
-    """Return the bytes of the machine's memory, or of its container's; None if that is unknown."""
-    try:
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # not on Windows
-        return None
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
-    except OSError:
-        return physical
-    return min(physical, int(limit)) if limit.isdigit() else physical

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galvanic.errors import UserError
+from galvanic.host import cores
 from galvanic.units import count
 
 _NOISE = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|\d+-Core|@.*", re.IGNORECASE)
@@ -40,19 +41,6 @@ def named(gpus: Sequence[str]) -> str:
 def on_cpu() -> str:
     """Return cores and processor, such as `2 cores of AMD EPYC`."""
     return f"{count(cores(), 'core')} of {_processor()}"
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use; a container's limit counts, and TensorFlow's own."""
-    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    if limit.isdigit() and int(limit):
-        number = min(number, int(limit))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
-    except (OSError, ValueError):
-        return number
-    return number if quota == "max" else max(1, min(number, round(int(quota) / int(period))))
 
 
 def usable_gpus() -> list[Gpu]:

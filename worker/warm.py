@@ -16,13 +16,13 @@ import redis
 import structlog
 
 from galvanic.errors import UserError
+from galvanic.host import cores
 from galvanic.model_file import memory
 from galvanic.options import STARTER
 from galvanic.units import MEGABYTE
 from shared import keys
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
-from worker.hardware import cores
 from worker.passes import Passes
 from worker.store import ModelStore
 

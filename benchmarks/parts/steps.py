@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from benchmarks.measure import PAUSE_S, alternate, medians, product_flops, repea
 from benchmarks.models import default_plan
 from benchmarks.products import SIZE, product
 from benchmarks.record import Context
+from galvanic.host import cores
 from galvanic.learners import Learner, make_learner
 from galvanic.options import TrainOptions
 from galvanic.plan import Plan
@@ -90,11 +90,6 @@ class Torch:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message) + "\n")
         self._process.stdin.flush()
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Steps:

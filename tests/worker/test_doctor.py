@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from galvanic.cli.findings import Finding, Level
+from galvanic.host import cores
 from shared import keys
 from shared.settings import Settings
 from tests.compose import ROOT
@@ -153,7 +154,7 @@ def test_a_machine_without_a_gpu_names_cores_and_processor(monkeypatch: pytest.M
     said = hardware.describe()
     assert re.fullmatch(r"\d+ cores? of \S.*", said)
     assert not re.search(r"\((R|TM)\)|@", said)
-    assert 1 <= hardware.cores() <= (os.cpu_count() or 1)
+    assert 1 <= cores() <= (os.cpu_count() or 1)
 
 
 def describe(environment: dict[str, str]) -> str:

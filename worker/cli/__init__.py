@@ -7,6 +7,7 @@ import socket
 from galvanic.cli import run
 from galvanic.cli.base import Cli, report
 from galvanic.errors import UserError
+from galvanic.host import cores
 from galvanic.read.formats import FileText, read_paths
 from shared.corpora.sources import UnknownText, in_folder, names, resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
@@ -71,7 +72,7 @@ def _devices(options: argparse.Namespace) -> int:
     rows = [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus]
     report(
         options.json,
-        {"gpus": rows, "cores": hardware.cores()},
+        {"gpus": rows, "cores": cores()},
         lines or [f"No GPU that TensorFlow can use; {hardware.on_cpu()}."],
     )
     return 0
