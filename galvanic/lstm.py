@@ -1,10 +1,11 @@
 """Keras' LSTM layer with a faster way through time on the CPU.
 
 Automatic differentiation of a loop multiplies matrices once per time step for the gradient of each weight. Here the
-gradient is derived by hand: the gradients of all weights are one large product each after the loop, and what a step
-does beside its product is compiled into one pass over memory (XLA). The products may take bfloat16 numbers, with
-sums, cell states and weights kept in float32: on processors with instructions for it that is twice as fast (Kalamkar
-et al. 2019, "A Study of BFLOAT16 for Deep Learning Training"). On a GPU Keras' own path is taken, which is cuDNN's.
+gradient is derived by hand: the gradients of all weights are one large product each after the loop. In float32 Numba
+compiles the loop (`galvanic.recurrence`). In bfloat16 TensorFlow runs it, and what a step does beside its product is
+compiled into one pass over memory (XLA); sums, cell states and weights stay in float32. On processors with instructions
+for bfloat16 that is twice as fast (Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training"). On a GPU
+Keras' own path is taken, which is cuDNN's.
 Weights, names and results are those of `keras.layers.LSTM`; sequences are [time, batch, features], so that a step
 reads neighbouring memory.
 """
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from galvanic import recurrence
 from galvanic.plan import Precision
 
 Tensor = Any
@@ -83,6 +85,8 @@ def lstm(
     batch, units] in that precision, and the last hidden and the last cell state in the precision of h0 and c0.
     """
     features, units = int(kernel.shape[0]), int(recurrent.shape[0])
+    if precision == "float32" and units % recurrence.COLUMNS == 0:
+        return _compiled_lstm(x, h0, c0, kernel, recurrent, bias)
     low = tf.as_dtype(precision)
     x = tf.cast(x, low)
 
@@ -122,6 +126,40 @@ def lstm(
         return (hidden[1:], tf.cast(h, h0.dtype), c), gradient
 
     return tf.custom_gradient(run)(x, h0, c0, kernel, recurrent, bias)
+
+
+def _compiled_lstm(x: Tensor, h0: Tensor, c0: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor) -> Any:
+    """Run an LSTM as `lstm` does, by `galvanic.recurrence`."""
+    features, units = int(kernel.shape[0]), int(recurrent.shape[0])
+    inputs = units + features + 1
+
+    def run(x: Tensor, h0: Tensor, c0: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor) -> Any:
+        weights = tf.concat([recurrent, kernel, bias[None]], 0)
+        joined, gates, cells = tf.numpy_function(
+            recurrence.forward, [x, h0, c0, _panels(weights)], [tf.float32] * 3, stateful=False
+        )
+        for tensor, width in ((joined, inputs), (gates, 4 * units), (cells, units)):
+            tensor.set_shape((None, None, width))
+        hidden = joined[1:, :, :units]
+
+        def gradient(d_hidden: Tensor, d_last_h: Tensor, d_last_c: Tensor) -> tuple[Tensor, ...]:
+            back = [d_hidden, d_last_h, d_last_c, gates, cells, _panels(tf.transpose(recurrent))]
+            dz, dh, dc = tf.numpy_function(recurrence.backward, back, [tf.float32] * 3, stateful=False)
+            flat = tf.reshape(dz, (-1, 4 * units))
+            dx = tf.reshape(tf.matmul(flat, kernel, transpose_b=True), tf.shape(x))
+            d_weights = tf.matmul(tf.reshape(joined[:-1], (-1, inputs)), flat, transpose_a=True)
+            d_recurrent, d_kernel, d_bias = tf.split(d_weights, (units, features, 1), 0)
+            return dx, tf.ensure_shape(dh, h0.shape), tf.ensure_shape(dc, c0.shape), d_kernel, d_recurrent, d_bias[0]
+
+        return (hidden, hidden[-1], cells[-1]), gradient
+
+    return tf.custom_gradient(run)(tf.cast(x, tf.float32), h0, c0, kernel, recurrent, bias)
+
+
+def _panels(matrix: Tensor) -> Tensor:
+    """Lay out a matrix [inputs, columns] as panels [panels, inputs, COLUMNS]."""
+    inputs, columns = matrix.shape
+    return tf.transpose(tf.reshape(matrix, (inputs, columns // recurrence.COLUMNS, recurrence.COLUMNS)), (1, 0, 2))
 
 
 _PADDING = 16  # numbers: a line of the cache in float32

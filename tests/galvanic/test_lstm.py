@@ -11,23 +11,23 @@ from galvanic.lstm import LSTM, lstm
 
 pytestmark = pytest.mark.slow
 
-TIME, BATCH, FEATURES, UNITS = 9, 3, 5, 7
+TIME, BATCH, FEATURES = 9, 6, 5
 
 
-def inputs(random: np.random.Generator) -> tuple[Any, list[Any]]:
+def inputs(random: np.random.Generator, units: int = 32) -> tuple[Any, list[Any]]:
     x = tf.constant(random.normal(size=(TIME, BATCH, FEATURES)), tf.float32)
-    return x, [tf.constant(random.normal(size=(BATCH, UNITS)), tf.float32) for _ in range(2)]
+    return x, [tf.constant(random.normal(size=(BATCH, units)), tf.float32) for _ in range(2)]
 
 
 def ours_like(theirs: Any, **options: Any) -> LSTM:
-    layer = LSTM(UNITS, **options)
+    layer = LSTM(theirs.units, **options)
     layer.build((TIME, BATCH, FEATURES))
     layer.set_weights(theirs.get_weights())
     return layer
 
 
-def keras_layer(random: np.random.Generator) -> Any:
-    layer = keras.layers.LSTM(UNITS, return_sequences=True, return_state=True)
+def keras_layer(random: np.random.Generator, units: int = 32) -> Any:
+    layer = keras.layers.LSTM(units, return_sequences=True, return_state=True)
     layer.build((BATCH, TIME, FEATURES))
     layer.set_weights([random.normal(size=weight.shape) * 0.4 for weight in layer.get_weights()])
     return layer
@@ -45,10 +45,11 @@ def outcome(layer: Any, x: Any, states: list[Any], *, by_time: bool, training: b
     return [output, hidden, cell, *tape.gradient(loss, [x, *states, *variables])]
 
 
-def test_outputs_and_gradients_are_those_of_keras() -> None:
+@pytest.mark.parametrize("units", [7, 32])  # 7: no multiple of what the compiled product takes at once
+def test_outputs_and_gradients_are_those_of_keras(units: int) -> None:
     random = np.random.default_rng(0)
-    x, states = inputs(random)
-    theirs = keras_layer(random)
+    x, states = inputs(random, units)
+    theirs = keras_layer(random, units)
     expected = outcome(theirs, x, states, by_time=False)
     for found, wanted in zip(outcome(ours_like(theirs), x, states, by_time=True), expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=2e-5)
