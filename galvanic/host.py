@@ -1,4 +1,4 @@
-"""How many cores and how much memory of this machine, or of its container, a process may use."""
+"""Say how many cores and how much memory of this machine, or of its container, a process may use."""
 
 import os
 from pathlib import Path

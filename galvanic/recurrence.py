@@ -37,17 +37,17 @@ def _tile(rows: int) -> Any:
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def tile(_: Any, panels: Any, panel: Any, left: Any, row: Any, sums: Any, column: Any) -> Any:
+    def tile(_: Any, panels: Any, panel: Any, factors: Any, row: Any, sums: Any, column: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             size, index, vector = ir.IntType(64), ir.IntType(32), ir.VectorType(ir.FloatType(), _VECTOR)
             _, panel, _, row, _, column = arguments
-            panels, left, sums = (
+            panels, factors, sums = (
                 context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 2, 4)
             )
-            inputs, width = (builder.extract_value(array.shape, 1) for array in (left, sums))
+            inputs, width = (builder.extract_value(array.shape, 1) for array in (factors, sums))
             weights = builder.gep(panels.data, [builder.mul(panel, builder.mul(inputs, size(COLUMNS)))])
             places = [builder.add(row, size(step)) for step in range(rows)]
-            lines = [builder.gep(left.data, [builder.mul(place, inputs)]) for place in places]
+            lines = [builder.gep(factors.data, [builder.mul(place, inputs)]) for place in places]
             name = f"llvm.fmuladd.v{_VECTOR}f32"
             kind = ir.FunctionType(vector, [vector] * 3)
             multiply_add = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
@@ -87,7 +87,7 @@ def _tile(rows: int) -> Any:
                     builder.store(new, at_vector(sums.data, builder.add(start, size(half))), align=4)
             return context.get_dummy_value()
 
-        return types.void(panels, panel, left, row, sums, column), generate
+        return types.void(panels, panel, factors, row, sums, column), generate
 
     return tile
 
@@ -96,18 +96,18 @@ _tile_of_one_row, _tile_of_rows = _tile(1), _tile(_ROWS)
 
 
 @compiled
-def _multiply(panels: Floats, left: Floats, first: int, last: int, sums: Floats) -> None:
-    """Multiply rows from `first` to `last` of `left` [rows, inputs] with all panels, and write `sums` [rows, columns].
+def _multiply(panels: Floats, factors: Floats, first: int, last: int, sums: Floats) -> None:
+    """Multiply rows from `first` to `last` of `factors` [rows, inputs] with all panels into `sums` [rows, columns].
 
     A panel is multiplied with all rows before the next one, so that the weights are read once from the memory.
     """
     for panel in range(sums.shape[1] // COLUMNS):
         row = first
         while row + _ROWS <= last:
-            _tile_of_rows(panels, panel, left, row, sums, panel * COLUMNS)
+            _tile_of_rows(panels, panel, factors, row, sums, panel * COLUMNS)
             row += _ROWS
         while row < last:
-            _tile_of_one_row(panels, panel, left, row, sums, panel * COLUMNS)
+            _tile_of_one_row(panels, panel, factors, row, sums, panel * COLUMNS)
             row += 1
 
 
@@ -145,7 +145,7 @@ def _go_back(
     do = dh tanh(c) o(1-o), where c' is the cell before.
     """
     units = cells.shape[2]
-    one, squashed_cell = np.float32(1), np.empty(units, np.float32)
+    unity, squashed_cell = np.float32(1), np.empty(units, np.float32)
     for time in range(len(gates) - 1, -1, -1):
         for row in range(first, last):
             i, f, g, o = gates[time, row].reshape(4, units)
@@ -157,11 +157,11 @@ def _go_back(
             for unit in range(units):
                 squashed = squashed_cell[unit]
                 dh_all = d_output[unit] + dh[unit]
-                d_all = d[unit] + dh_all * o[unit] * (one - squashed * squashed)
-                d_i[unit] = d_all * g[unit] * i[unit] * (one - i[unit])
-                d_f[unit] = d_all * before[unit] * f[unit] * (one - f[unit])
-                d_g[unit] = d_all * i[unit] * (one - g[unit] * g[unit])
-                d_o[unit] = dh_all * squashed * o[unit] * (one - o[unit])
+                d_all = d[unit] + dh_all * o[unit] * (unity - squashed * squashed)
+                d_i[unit] = d_all * g[unit] * i[unit] * (unity - i[unit])
+                d_f[unit] = d_all * before[unit] * f[unit] * (unity - f[unit])
+                d_g[unit] = d_all * i[unit] * (unity - g[unit] * g[unit])
+                d_o[unit] = dh_all * squashed * o[unit] * (unity - o[unit])
                 d[unit] = d_all * f[unit]
         _multiply(panels, d_gates[time], first, last, d_before)
 
