@@ -1,5 +1,7 @@
 """The arithmetic of writing a text: matrix products in 16-bit integers, LSTM cells, and the softmax.
 
+Training in float32 takes the gates' functions from here as well (`galvanic.recurrence`).
+
 Writing one text reads all weights once for each symbol, so its speed is that of the memory. Weights of 16 bits take
 half the bytes of float32, and a processor multiplies and adds 16-bit pairs twice as fast.
 

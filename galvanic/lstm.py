@@ -2,10 +2,10 @@
 
 Automatic differentiation of a loop multiplies matrices once per time step for the gradient of each weight. Here the
 gradient is derived by hand: the gradients of all weights are one large product each after the loop. In float32 Numba
-compiles the loop (`galvanic.recurrence`). In bfloat16 TensorFlow runs it, and what a step does beside its product is
-compiled into one pass over memory (XLA); sums, cell states and weights stay in float32. On processors with instructions
-for bfloat16 that is twice as fast (Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training"). On a GPU
-Keras' own path is taken, which is cuDNN's.
+compiles the loop (`galvanic.recurrence`) if the width fits its product. Else TensorFlow runs it, and what a step does
+beside its product is compiled into one pass over memory (XLA). Products of bfloat16 numbers, with sums, cell states and
+weights in float32, are twice as fast on processors with instructions for them (Kalamkar et al. 2019, "A Study of
+BFLOAT16 for Deep Learning Training"). On a GPU Keras' own path is taken, which is cuDNN's.
 Weights, names and results are those of `keras.layers.LSTM`; sequences are [time, batch, features], so that a step
 reads neighbouring memory.
 """
@@ -151,7 +151,7 @@ def _compiled_lstm(x: Tensor, h0: Tensor, c0: Tensor, kernel: Tensor, recurrent:
             d_recurrent, d_kernel, d_bias = tf.split(d_weights, (units, features, 1), 0)
             return dx, tf.ensure_shape(dh, h0.shape), tf.ensure_shape(dc, c0.shape), d_kernel, d_recurrent, d_bias[0]
 
-        return (hidden, hidden[-1], cells[-1]), gradient
+        return (hidden, joined[-1, :, :units], cells[-1]), gradient
 
     return tf.custom_gradient(run)(tf.cast(x, tf.float32), h0, c0, kernel, recurrent, bias)
 
@@ -168,7 +168,7 @@ _PADDING = 16  # numbers: a line of the cache in float32
 def multiplier(matrix: Tensor) -> Callable[[Tensor], Tensor]:
     """Return a function that multiplies rows with the matrix, laid out as oneDNN multiplies a few dozen rows fastest.
 
-    Its result may be some columns too wide (docs/engine.md).
+    Its result may be some columns too wide.
     """
     if matrix.dtype == tf.bfloat16:
         # Instructions for bfloat16 multiply neighbouring numbers of a sum together.

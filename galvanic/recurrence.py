@@ -26,7 +26,7 @@ from galvanic.kernels import squash, tanh
 
 Floats = npt.NDArray[np.float32]
 _VECTOR = 16 if binding.get_host_cpu_features().get("avx512f") else 8
-COLUMNS = 2 * _VECTOR  # of weights in a panel
+COLUMNS = 2 * _VECTOR  # of weights in a panel; units must be a multiple of it
 _ROWS = 4  # that a tile multiplies: its eight vectors of sums keep two units for multiplying and adding busy
 
 
@@ -177,7 +177,7 @@ def _share(rows: int, work: Callable[..., None], *arguments: Any) -> None:
     Each core gets two parts, so that a fast core takes more of them than a slow or busy one.
     """
     tiles = -(-rows // _ROWS)
-    parts = min(2 * cores(), tiles)
+    parts = max(1, min(2 * cores(), tiles))
     bounds = [min(rows, tiles * part // parts * _ROWS) for part in range(parts + 1)]
     futures = [_threads().submit(work, *pair, *arguments) for pair in itertools.pairwise(bounds)]
     for future in futures:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from galvanic import recurrence
 from galvanic.lstm import LSTM, lstm
 
 pytestmark = pytest.mark.slow
@@ -55,6 +56,19 @@ def test_outputs_and_gradients_are_those_of_keras(units: int) -> None:
         np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
+def test_results_are_the_same_for_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(4)
+    layer = ours_like(keras_layer(random))
+    x = tf.constant(random.normal(size=(TIME, 23, FEATURES)), tf.float32)
+    states = [tf.constant(random.normal(size=(23, 32)), tf.float32) for _ in range(2)]
+    outcomes = []
+    for number in (1, 7):
+        monkeypatch.setattr(recurrence, "cores", lambda number=number: number)
+        outcomes.append(outcome(layer, x, states, by_time=True))
+    for first, other in zip(*outcomes, strict=True):
+        np.testing.assert_array_equal(first, other)
+
+
 def test_bfloat16_products_are_near_and_only_while_training() -> None:
     random = np.random.default_rng(2)
     x, states = inputs(random)
@@ -85,7 +99,7 @@ def test_gradient_agrees_with_finite_differences(steps: int) -> None:
 
 
 def test_weight_dropout_only_while_training() -> None:
-    layer = LSTM(16, recurrent_weight_dropout=0.5, seed=3)
+    layer = LSTM(32, recurrent_weight_dropout=0.5, seed=3)
     x = tf.ones((6, 2, 4))
     plain = layer(x, training=False)[0]
     np.testing.assert_array_equal(plain, layer(x, training=False)[0])

@@ -84,7 +84,7 @@ def test_otherwise_nothing_is_taken_from_it(starter: Path, tmp_path: Path, optio
 
 def test_it_can_be_asked_for(starter: Path, tmp_path: Path) -> None:
     assert begin(tmp_path / "model", starter, UNLIKE, start="starter").parent == "starter"
-    for options, said in (({"recipe": "word"}, "not of `word`"), ({"units": 8}, "--units 24")):
+    for options, said in (({"recipe": "word"}, "not of `word`"), ({"units": 8}, "--units 32")):
         with pytest.raises(UserError, match=said):
             begin(tmp_path / "none", starter, start="starter", **options)
     with pytest.raises(UserError, match="isn't installed"):

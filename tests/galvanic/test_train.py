@@ -26,7 +26,7 @@ TEXT = babble(3_000)
 def small_plan(recipe: str, text: str = TEXT) -> Plan:
     prepared = prepare(text, recipe)
     plan = make_plan(recipe, len(prepared.vocabulary), prepared.learned)
-    units = (12, 12) if recipe == "classic" else (24,)
+    units = (32, 32) if recipe == "classic" else (32,)  # what `galvanic.recurrence` takes
     network = plan.network.model_copy(update={"units": units, "members": 1})
     return plan.model_copy(update={"network": network, "batch": min(plan.batch, 64)})
 
