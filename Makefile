@@ -13,7 +13,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures notebooks docs docs-serve docs-links dev lint format bench bench-gpu bench-quick starter load growth scaling compose-config audit licences clean
+.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures notebooks docs docs-serve docs-links dev lint format bench bench-gpu bench-quick starter load growth scaling audit licences clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -173,23 +173,6 @@ growth: $(INSTALLED)  ## a thousand servers ask the real queue, and what a messa
 
 scaling: $(INSTALLED)  ## how throughput grows with workers (about 10 minutes; SCALING_ARGS="--rounds 1")
 	$(PY) -m benchmarks.scaling $(SCALING_ARGS)
-
-compose-config:  ## check the Docker Compose files
-	@if docker compose version >/dev/null 2>&1; then compose="docker compose"; \
-	elif docker-compose version >/dev/null 2>&1; then compose="docker-compose"; \
-	else echo "error: Docker Compose was not found. Debian: sudo apt install docker-compose" >&2; exit 1; fi; \
-	set -e; \
-	check() { \
-		echo "checking $$1 with the profiles $$2"; \
-		COMPOSE_PROFILES=$$2 $$compose --env-file .env.example -f $$1 config --quiet; \
-	}; \
-	export REDIS_PUBLISH=10.0.0.1 REDIS_HOST=10.0.0.1 MODEL_STORE=s3://bucket/folder; \
-	for profiles in cpu gpu cpu,gpu,monitoring; do \
-		check docker-compose.yml $$profiles; \
-		check deploy/worker.compose.yml $$profiles; \
-	done; \
-	check deploy/bot.compose.yml none; \
-	check deploy/bot.compose.yml monitoring
 
 audit: $(INSTALLED) $(AUDIT_INSTALLED)  ## known holes and licences of all that is pinned (needs the internet)
 	@$(AUDIT_VENV)/bin/pip-licenses --python $(PY) --summary

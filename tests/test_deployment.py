@@ -25,7 +25,7 @@ SETTINGS = {"PORT" if name == "playground_port" else name.upper() for name in Se
 
 
 def resolves(test: Any) -> Any:
-    """For what asks Docker Compose; `.ci/run` and `make compose-config` need it."""
+    """For what asks Docker Compose; `.ci/run` installs it."""
     there = pytest.mark.skipif(compose.command() is None, reason="Docker Compose is not installed")
     return there(pytest.mark.process(test))
 
