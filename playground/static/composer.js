@@ -275,7 +275,7 @@ export class Composer {
     const options = {};
     const uploads = {};
     for (const option of this.command.options) {
-      const field = this.form.elements[option.name];
+      const field = this.form.elements.namedItem(option.name); // by `[]`, an option called length would be the number of fields
       if (option.type === ATTACHMENT) { if (field.files[0]) uploads[option.name] = field.files[0]; }
       else if (field.value !== "") options[option.name] = option.type === BOOLEAN ? field.value === "true" : field.value;
     }
@@ -291,6 +291,7 @@ export class Composer {
   }
 
   async call() {
+    if (this.calling) return; // a second Enter does not send twice
     const { options, uploads } = this.values();
     const missing = this.command.options.filter((option) => option.required && !(option.name in options) && !(option.name in uploads));
     for (const option of missing) this.form.querySelector(`[data-option="${CSS.escape(option.name)}"]`).classList.add("bad");
@@ -301,6 +302,7 @@ export class Composer {
     }
     this.app.fail("");
     const place = this.place();
+    this.calling = true;
     try {
       const attachments = {};
       for (const [name, file] of Object.entries(uploads)) attachments[name] = await encode(file);
@@ -308,6 +310,8 @@ export class Composer {
       if (this.command?.name === place.command) this.leave();
     } catch (error) {
       this.app.fail(error.message);
+    } finally {
+      this.calling = false;
     }
   }
 }
