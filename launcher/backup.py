@@ -1,6 +1,7 @@
 """Backup and restore of a data folder: Redis' snapshot, the models and the checkpoints, in one zip file."""
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -106,13 +107,17 @@ def _add_snapshot(archive: zipfile.ZipFile, settings: Settings) -> None:
     except redis.RedisError as error:
         raise explain(error, settings) from error
     finally:
+        # Redis goes on with a snapshot that was given up, and answers when it is there.
+        with contextlib.suppress(redis.RedisError), connect_once(settings, _SAVED_WITHIN_S) as client:
+            client.ping()
         snapshot.unlink(missing_ok=True)  # nothing else would delete this copy of people's words
 
 
 def _add_files(archive: zipfile.ZipFile, data: Path) -> None:
     """Add checkpoints and models; a file that is deleted before it is read is left out."""
     for folder in _FOLDERS:
-        for path in sorted((data / folder).rglob("*")):
+        # Not by rglob: Python 3.11's fails if a folder disappears meanwhile.
+        for path in sorted(Path(parent, name) for parent, _, names in os.walk(data / folder) for name in names):
             name = path.relative_to(data).as_posix()
             if _NAME.fullmatch(name) and path.is_file():
                 with contextlib.suppress(FileNotFoundError):
