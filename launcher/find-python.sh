@@ -39,7 +39,7 @@ fi
 echo "error: Galvanic needs Python 3.11, 3.12 or 3.13, and none was found.${seen:+ (}${seen# }${seen:+)}"
 case "$(uname -s)" in
 Darwin) echo "Install one with: brew install python@3.13   (or the installer from python.org)" ;;
-*) echo "On Debian 12, Ubuntu 24.04 or later: sudo apt install python3 python3-venv" ;;
+*) echo "On Debian 12 or 13, or Ubuntu 24.04: sudo apt install python3 python3-venv. Elsewhere: uv python install 3.13" ;;
 esac
 echo "Then run make again, or name one: make run PYTHON=/path/to/python3.12"
 exit 1
