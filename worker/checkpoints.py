@@ -148,6 +148,7 @@ class CheckpointCopies:
             return  # a first attempt need not wait for a store that is away
         with contextlib.suppress(OSError, ValueError):
             if files.checkpoint.exists() and int(files.attempt.read_text("ascii")) == self._attempt - 1:
+                write_text(files.attempt, str(self._attempt))  # the next one may end before it saves
                 return
         files.folder.mkdir(parents=True, exist_ok=True)
         copy = files.folder / "copy"

@@ -28,6 +28,7 @@ from celery import signals
 from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 
+from galvanic.errors import UserError
 from shared import keys, presence
 from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, is_id
@@ -111,6 +112,10 @@ def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path)
     from worker.store import DELETE_EVERY_S, ModelStore, delete_files
     from worker.threads import Heartbeat, PeriodicThread
 
+    try:
+        store = ModelStore(settings)
+    except UserError as error:
+        _refuse(str(error))
     generates = queue == GENERATE_QUEUE
     if generates:
         _require_handlers()  # which imports them, so that the first message need not wait for it
@@ -125,8 +130,8 @@ def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path)
         threads.enter_context(heartbeat)
         _announce(settings, queue, name)
         log.info("worker_ready", queue=queue)
-        tidy = ModelStore(settings).tidy  # of what an earlier run was writing when it was killed
-        threads.enter_context(PeriodicThread(tidy, _LEFTOVERS_EVERY_S, "store_not_tidied"))
+        # What an earlier run was writing when it was killed.
+        threads.enter_context(PeriodicThread(store.tidy, _LEFTOVERS_EVERY_S, "store_not_tidied"))
         if models:
             forget = functools.partial(models.forget_deleted, connect(settings))
             threads.enter_context(PeriodicThread(forget, DELETE_EVERY_S, "not_looked_for_deleted_models"))

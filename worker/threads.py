@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import redis
 import structlog
@@ -53,7 +54,7 @@ class PeriodicThread:
                 works = False
             self._ended.wait(self._every_s)
 
-    def __enter__(self) -> PeriodicThread:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from galvanic.results import TrainingInterrupted
 from shared import keys, lifecycle
 from shared.connect import connect
-from shared.events import Failed
+from shared.events import Cancelled, Failed
 from shared.jobs import TrainJob
 from shared.logging import job_context
 from shared.queues import RESUMED, send
@@ -39,14 +39,18 @@ def run_train(job_id: str, attempt: int, nonce: str) -> str | None:
 
 def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents) -> str:
     """Make an attempt, unless too many in a row ended in the worker's death. Raises redis.RedisError."""
-    lease = Lease(client, job_events)
-    with job_context(job), lease:
+    with job_context(job), Lease(client, job_events) as lease:
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
+
+        def attempt() -> Cancelled | Failed | None:
+            if job_events.deaths() >= MAX_DEATHS:
+                return _give_up()
+            return Attempt(settings, client, job, job_events, lease).run()
+
         if job_events.attempt > 1:  # an earlier one may have had a text that was replaced since
             remove_leftovers(settings, client, job.job_id)
-        attempt = Attempt(settings, client, job, job_events, lease)
         try:
-            outcome = carry_out(job, job_events, _give_up if job_events.deaths() >= MAX_DEATHS else attempt.run)
+            outcome = carry_out(job, job_events, attempt)
         except TrainingInterrupted as how:
             outcome = _wait_again(job, job_events, "died" if isinstance(how, Died) else "stopped")
             log.info("job_ended", kind=job.kind, outcome=outcome)

@@ -24,7 +24,7 @@ from shared import keys
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.passes import Passes
-from worker.store import ModelStore
+from worker.store import ModelStore, StoreAway
 
 if TYPE_CHECKING:
     from galvanic.generate import TextModel
@@ -218,6 +218,8 @@ class Batcher(Generic[Request, Result]):
     def _answer(self, together: Sequence[tuple[Request, Future[Result]]]) -> None:
         try:
             results = self._serve([request for request, _ in together])
+        except (UserError, StoreAway) as error:  # the model can't be had: the same holds for all
+            results = [error] * len(together)
         except BaseException as error:
             if len(together) > 1:  # one of them may have broken it: each gets its own chance
                 for request in together:
