@@ -135,7 +135,7 @@ def _facts(job: ImportJob, description: Description, model_id: str, size: int) -
     title = one_line(corpus.title, MOST_TITLE) or "an unnamed text"
     return ModelFacts(
         model_id=model_id,
-        name=slugify(job.name or "") or slugify(corpus.name) or slugify(title) or "imported",
+        name=job.name or slugify(corpus.name) or slugify(title) or "imported",
         recipe=description.recipe,
         corpus_title=title,
         corpus_chars=corpus.chars,
