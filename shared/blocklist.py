@@ -29,6 +29,8 @@ class Blocklist:
 
     def __init__(self, entries: Sequence[str]) -> None:
         safe = [entry for entry in entries if _refusal(entry) is None]
+        # A text may have its accents as signs of their own.
+        safe = list(dict.fromkeys(unicodedata.normalize(form, entry) for entry in safe for form in ("NFC", "NFD")))
         longest_first = (entry.split() for entry in sorted(safe, key=len, reverse=True))
         alternatives = "|".join(r"\s++".join(map(_word_expression, words)) for words in longest_first)
         # No entry begins with a space, so that a long run of spaces costs nothing.
