@@ -55,6 +55,7 @@ def test_hits_are_what_the_rules_say(typed: list[str], text: str) -> None:
         ("b*d", "bd bad b d", "██ ███ b d"),
         ("c++", "c++ and c", "███ and c"),
         ("größe", "Größe", "█████"),
+        ("größe", "gro\u0308ße ist", "██████ ist"),
         ("damn", "_damn_ damn_it __DAMN__ goddamn", "██████ ███████ ████████ goddamn"),
         ("*damn*", "so_goddamned", "████████████"),
         ("b, $a", "b$a c", "███ c"),  # the second would be a hit once the first is covered

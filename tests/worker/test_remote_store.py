@@ -8,13 +8,14 @@ import redis
 from galvanic.errors import UserError
 from shared import keys
 from shared.events import Failed, Generated
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import get_settings
 from tests.factories import changed_settings, record
 from tests.lives import expect
 from tests.s3 import S3Server
 from tests.worker.jobs import export_job, generate_job, run
 from tests.worker.small import content, ids, save_model
-from worker import warm
+from worker import serve, warm
 from worker.cli import main
 from worker.cli.doctor import check_store
 from worker.store import ModelStore, StoreAway, delete_files
@@ -102,13 +103,19 @@ def test_wrong_keys_and_a_missing_bucket_are_told(file: Path, monkeypatch: pytes
         strict.stop()
 
 
-def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_nobody_knows_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = changed_settings(monkeypatch, MODEL_STORE="s4://bucket/models")
     with pytest.raises(UserError, match="s4://"):
         ModelStore(settings)
     told = check_store(settings)
     assert "begins with s4://, which this installation doesn't know" in told.problem
     assert "install -c constraints.txt s3fs" in told.remedy
+    for queue in (TRAIN_QUEUE, GENERATE_QUEUE):  # Celery would swallow it, and each training would die again and again
+        with pytest.raises(SystemExit):
+            serve._connect_signals(settings, queue, "w", tmp_path / "stop")
+    assert "s4://" in capsys.readouterr().err
 
 
 def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from galvanic.errors import UserError
 from tests.launcher.running import wait_until
 from worker import warm
 from worker.warm import Batcher
@@ -65,6 +66,18 @@ def test_errors_reach_only_who_caused_them() -> None:
     assert [results[0], results[3]] == [2, 8]
     assert isinstance(results[1], ValueError)
     assert isinstance(results[2], RuntimeError)
+
+
+def test_a_model_that_cannot_be_had_is_asked_for_once_and_all_are_told() -> None:
+    passes = list[int]()
+
+    def serve(requests: Sequence[int]) -> list[int | BaseException]:
+        passes.append(len(requests))
+        raise UserError("There is no such model.", "Name another one.")
+
+    futures = Batcher[int, int](serve).submit([1, 2, 3])
+    assert [str(future.exception(30)) for future in futures] == ["There is no such model. Name another one."] * 3
+    assert passes == [3]
 
 
 def test_a_lone_request_is_served_at_once() -> None:
