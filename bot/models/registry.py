@@ -305,7 +305,7 @@ class Registry:
         return [record for record in records if record is not None]
 
     async def _no_such_model(self, viewer: Viewer, name: str | None) -> UserError:
-        usable = await self.usable(viewer if name is not None else viewer._replace(user_id=None))
+        usable = await self.usable(viewer._replace(user_id=None))  # everybody in the channel may read the answer
         names = [model.name for model in usable]
         prefix = await self._servers.prefix(viewer.guild_id)
         if name is not None and name.strip().lower() == STARTER:

@@ -254,7 +254,7 @@ class LiveCard:
         """Edit the card, or post a new one where there is none to edit, or it is too old for that."""
         place, at = self._job.place, self._where
         buttons, files = buttons_of(self._job, self._state), list[discord.File]()
-        if self._state.finished is not None:
+        if self._state.finished is not None and not self._job.is_private:  # the chart has the model's name
             chart = await self._jobs.artifact(self._job.job_id, LOSS_FILE)
             files = [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
         channel = self._cards.core.bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)

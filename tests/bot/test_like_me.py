@@ -13,7 +13,7 @@ from galvanic.options import STARTER
 from playground.places import BOT_ID, GUILD_ID
 from shared import keys
 from shared.events import Generated, Imported, Sample
-from shared.jobs import GenerateJob, ImportJob, ModelRef, ReadingRef
+from shared.jobs import LOSS_FILE, GenerateJob, ImportJob, ModelRef, ReadingRef
 from shared.lifecycle import enter
 from shared.models import ModelRecord
 from tests import factories
@@ -109,6 +109,7 @@ async def test_no_command_knows_it_for_anybody_else_admins_included(live: Live) 
     said = {typed: await live.ask(f"!{typed.replace('NAME', 'bens-own')}") for typed in there}
     assert {typed for typed, answer in said.items() if "No model called `bens-own`" not in answer} == set()
     assert "bens-own" not in await live.ask("!models")
+    assert "Did you mean" not in await live.ask("!generate the sea --model bens-o", person="ben"), "others read along"
     public = await live.ask("!models", person="ben")
     assert [name in public for name in ("bens-own", "lent", "tides")] == [False, False, True], "others read along"
     listed = text_of(await live.directly("ben", "Models of your own words"))
@@ -210,11 +211,13 @@ async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
     parent = {"parent": ModelRef(model_id="m-0", name="bens-first"), "parent_readings": model.readings}
     own = {"corpus": model.corpus, "reading": channel_reading(**dict(model.readings[0])), "author_id": BEN}
     await live.follow(factories.train_job(place=lab(person="ben"), **own, **parent), card=True)
+    await live.bot.redis.set(keys.artifact("t-1", LOSS_FILE), b"a chart with its name")
     sample = Sample(epoch=1, text="as Ben writes")
     worker.tell("t-1", sample, factories.progress(), factories.finished(model=model, samples=("as Ben writes",)))
     card = await live.until(lambda: live.showing("The model is ready"), "the end in the channel")
     assert "bens-own" in text_of(await live.directly("ben", "ready, and only you"))
     assert not [word for word in ("bens-own", "bens-first", "as Ben writes") if live.shown(word)]
+    assert not card.attachments
     live.press("ada", card, "Samples")
     await live.until(lambda: live.whispered("ada", "not for you"), "the refusal")
     assert not await live.bot.redis.hget(keys.channel(LAB), "model"), "it is not for all there"
