@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,7 @@ from discord.ext import commands
 
 from bot.components import JOB, Components, Press
 from bot.core import Core
+from bot.jobs.client import TRAINING
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.options.autocomplete import choices, in_time
 from bot.servers import access
@@ -25,7 +27,7 @@ from galvanic.errors import UserError
 from galvanic.units import count
 from shared.jobs import TrainJob, is_id
 
-_JOB = "The training's id, at the bottom of its card; without one, your only training"
+_JOB = "The text's name, or the id at the bottom of the card; without one, your only training"
 _EXAMPLE = "t-1297000000000000021"
 
 Ending = Literal["cancel", "finish"]
@@ -79,7 +81,9 @@ class Jobs(commands.Cog):
     async def _command(self, ctx: Context, job: str | None, ending: Ending) -> None:
         await ctx.defer(ephemeral=True)
         actor = Actor.of(ctx)
-        job_id = job.strip("` ") if job is not None else await self._meant(actor, ending)
+        named = job.strip("`# ") if job is not None else None
+        is_job = named is not None and re.fullmatch(rf"{TRAINING}\d+", named)
+        job_id = named if named is not None and is_job else await self._meant(actor, ending, named)
         await ctx.send(await self._end(ending, job_id, actor), ephemeral=True)
 
     async def _pressed(self, ending: Ending, press: Press) -> None:
@@ -112,20 +116,22 @@ class Jobs(commands.Cog):
             raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
         return "Finishing, as soon as its worker is there: the best so far is kept."
 
-    async def _meant(self, actor: Actor, ending: Ending) -> str:
+    async def _meant(self, actor: Actor, ending: Ending, name: str | None) -> str:
         """Return the id of a person's only training here; to finish, of the only one that has begun.
 
-        Raises UserError: they have none, or several.
+        `name`: that of its text or of its model; None: any. Raises UserError: they have no such training, or several.
         """
         trainings = (await self.core.snapshots.look(now=True)).trainings
         own = [training for training in trainings if training.is_of(actor.guild_id, actor.user.id)]
+        if name is not None:
+            own = [each for each in own if name.lower() in (each.job.corpus.name, each.job.options.name)]
         if ending == "finish":
             own = [training for training in own if training.runs] or own
         if len(own) == 1:
             return own[0].job.job_id
-        prefix = await self.core.servers.prefix(actor.guild_id)
+        prefix, of = await self.core.servers.prefix(actor.guild_id), f" of {code(name)}" if name is not None else ""
         raise UserError(
-            f"You have {count(len(own), 'training') if own else 'no training'} waiting or running here.",
+            f"You have {count(len(own), 'training') if own else 'no training'}{of} waiting or running here.",
             f"`{prefix}jobs` lists this server's. Name one: `{as_typed(prefix, ending, 'job', 'JOB')}`.",
         )
 

@@ -49,6 +49,16 @@ async def test_of_several_one_has_to_be_named(live: Live) -> None:
     assert not await over(live, "t-1")
 
 
+async def test_a_text_names_ones_own_training(live: Live) -> None:
+    await entered(live, 1, "ben")
+    await entered(live, 2)
+    job = train_job(job_id="t-3", place=lab(LAB, "ada"), corpus=corpus(sha256=f"{3:064}", name="walrus"))
+    assert await live.core.jobs.submit_train(job, "text", (9, 9)) == "entered"
+    assert "You have no training of `walrus`" in await live.ask("!cancel walrus", person="ben")
+    assert "Cancelled" in await live.ask("!cancel `Walrus`")
+    assert [await over(live, f"t-{number}") for number in (1, 2, 3)] == [False, False, True]
+
+
 async def test_the_one_that_runs_is_finished(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     running = await entered(live, 1)
@@ -135,8 +145,8 @@ async def test_those_who_may_end_a_training_that_waits(live: Live) -> None:
     # Neither a moderator who can't see the channel nor another server learns that there is one.
     for where in ({"person": "dora"}, {"person": "ben", "channel": "atrium"}):
         assert "There is no training" in await live.ask("!cancel t-2", **where)
-    for unknown in ("t-12", "nonsense"):
-        assert "There is no training" in await live.ask(f"!finish {unknown}")
+    assert "There is no training" in await live.ask("!finish t-12")
+    assert "You have no training of `nonsense`" in await live.ask("!finish nonsense")
 
     async def offered(command: str, person: str, typed: str = "", where: int = LAB) -> list[str]:
         found = await live.acts.autocomplete(USER_IDS[person], where, command, "job", typed, {})
