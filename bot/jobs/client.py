@@ -14,7 +14,8 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Service, backoff, redis_call, retry, run_forever
-from bot.jobs.decoding import card_of, entries, events_of, job_from
+from bot.jobs.decoding import card_of, entries, events_of, job_from, number_of
+from bot.jobs.sweep import How
 from shared import keys, lifecycle, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora.corpus import pack, unpack, unpacked_limit
@@ -32,7 +33,7 @@ Cancelling = Literal["cancelled", "asked", "over"]
 _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
 _HAND_OVER_S = 60.0  # to make a text of a channel's pages, and to give it to its training
-_MOST_UPLOADS = 20  # uploaded texts that are kept for a server, beside those that its trainings need
+_MOST_KEPT = 20  # keys of a kind that `keep_newest` leaves: texts and chats that a server uploaded
 
 log = structlog.get_logger()
 
@@ -53,6 +54,17 @@ class StoredJob:
     job: Job
     card: tuple[int, int] | None  # channel id, message id; None: no card was posted yet
     entered_at: float  # seconds since the epoch
+
+
+async def keep_newest(connection: redis.asyncio.Redis, pipe: Pipeline, index: str, key: str, ttl_s: int) -> None:
+    """Note a key in a server's index with the pipe, run it, and delete the oldest keys if there are too many."""
+    pipe.zadd(index, {key: time.time()})
+    pipe.expire(index, ttl_s)
+    pipe.zrange(index, 0, -1 - _MOST_KEPT)
+    pipe.zremrangebyrank(index, 0, -1 - _MOST_KEPT)
+    *_, oldest, _ = await redis_call(pipe.execute())
+    if oldest:
+        await redis_call(connection.delete(*oldest))
 
 
 class JobClient(Service):
@@ -126,16 +138,10 @@ class JobClient(Service):
     async def _keep_upload(self, job: TrainJob, packed: bytes) -> None:
         """Keep an attached text for further trainings on it, and drop a server's oldest ones if there are too many."""
         guild_id = job.place.guild_id
-        uploads = keys.uploads(guild_id)
+        key = keys.upload(guild_id, job.corpus.sha256)
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(keys.upload(guild_id, job.corpus.sha256), packed, ex=keys.UPLOAD_TTL_S)
-            pipe.zadd(uploads, {job.corpus.sha256: time.time()})
-            pipe.expire(uploads, keys.UPLOAD_TTL_S)
-            pipe.zrange(uploads, 0, -1 - _MOST_UPLOADS)
-            pipe.zremrangebyrank(uploads, 0, -1 - _MOST_UPLOADS)
-            *_, oldest, _ = await redis_call(pipe.execute())
-        if oldest:
-            await redis_call(self._redis.delete(*(keys.upload(guild_id, sha256.decode()) for sha256 in oldest)))
+            pipe.set(key, packed, ex=keys.UPLOAD_TTL_S)
+            await keep_newest(self._redis, pipe, keys.uploads(guild_id), key, keys.UPLOAD_TTL_S)
 
     async def unread(self, job_id: str) -> TrainJob | None:
         """Return a training whose channel is still to be read; None: it was read, is over or unknown."""
@@ -204,9 +210,11 @@ class JobClient(Service):
         expires = None if isinstance(job, TrainJob) else self._settings.generate_timeout_s
         await asyncio.to_thread(send, self._celery, job, attempt, nonce, priority=priority, expires=expires)
 
-    async def send_again(self, job_id: str, attempt: int, nonce: str, how: Literal["died", "lapsed", "lost"]) -> None:
+    async def send_again(self, job_id: str, attempt: int, nonce: str, how: How) -> None:
         """Have a job wait again, and send its next attempt, unless it has changed meanwhile, or was cancelled."""
-        if (stored := await self.load(job_id)) is None:  # what only the bot knows of it is gone, or damaged
+        stored = await self.load(job_id)
+        if stored is None or how == "gone":  # a month has passed, or Redis lost what is known of it, or it is damaged
+            log.warning("training_closed", job_id=job_id)
             await redis_call(self._redis.hdel(keys.ACTIVE, job_id))
             return
         next_nonce = lifecycle.new_nonce()
@@ -280,7 +288,7 @@ class JobClient(Service):
             pipe.hmget(keys.job(job_id), "card", "entered_at")
             data, (card, entered_at) = await redis_call(pipe.execute())
         job = job_from(job_id, data)
-        return StoredJob(job, card_of(card), float(entered_at or 0)) if job is not None else None
+        return StoredJob(job, card_of(card), number_of(entered_at)) if job is not None else None
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
         """Keep the ids of the channel and the message that show a training."""
@@ -340,11 +348,12 @@ class JobClient(Service):
         return await asyncio.to_thread(unpack, packed, unpacked_limit(self._settings)), authors
 
     async def keep_text(self, job: TrainJob) -> None:
-        """Extend the life of a training's text and of its request: it may wait for long."""
+        """Extend the life of all that is kept of a training: it may wait for long."""
         async with self._redis.pipeline(transaction=True) as pipe:
             for key in (keys.job_text(job.job_id), keys.job_authors(job.job_id)):
                 pipe.expire(key, lifecycle.TEXT_TTL_S)
-            pipe.expire(keys.asked(job.job_id), keys.JOB_TTL_S)
+            for key in (keys.asked(job.job_id), keys.job(job.job_id), keys.job_events(job.job_id)):
+                pipe.expire(key, keys.JOB_TTL_S)
             await redis_call(pipe.execute())
 
     # ------------------------------------------------------------------ news

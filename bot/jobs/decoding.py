@@ -95,6 +95,11 @@ def card_of(value: bytes | None) -> tuple[int, int] | None:
     return (int(ids[1]), int(ids[2])) if ids else None
 
 
+def number_of(value: bytes | None) -> float:
+    """Read a number from the hash of a job; 0: there is none, or it is damaged."""
+    return float(value) if value and re.fullmatch(rb"\d{1,19}(\.\d{1,19})?", value) else 0.0
+
+
 @functools.lru_cache(maxsize=1_000)
 def _tell_once(job_id: str, fields: int) -> None:
     """Log once for each job: its stream is read again and again."""

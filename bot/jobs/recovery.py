@@ -12,8 +12,9 @@ from redis.exceptions import RedisError
 
 from bot.background import Service, redis_call, run_forever
 from bot.jobs.client import TRAINING, JobClient
+from bot.jobs.decoding import number_of
 from bot.jobs.snapshot import read_queues
-from bot.jobs.sweep import Loss, Memory, SeenJob, sweep
+from bot.jobs.sweep import Memory, SeenJob, sweep
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
@@ -41,8 +42,8 @@ class Recovery(Service):
             if losses:
                 # If Redis takes nothing, no worker can say that it is there, or renew a lease: that is an outage, too.
                 await redis_call(self._redis.set(keys.PROBE, "1", ex=60))
-            for loss in losses:
-                await self._mend(loss)
+            for job, how in losses:
+                await self._jobs.send_again(job.job_id, job.attempt, job.nonce, how)
         except RedisError:
             self._memory = Memory()
             raise
@@ -54,20 +55,12 @@ class Recovery(Service):
         ids = sorted(trainings.union(others))
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.hmget(keys.job(job_id), "state", "attempt", "nonce", "worker")
+                pipe.hmget(keys.job(job_id), "state", "nonce", "worker", "attempt")
                 pipe.exists(keys.job_lease(job_id))
             answers = await redis_call(pipe.execute())
         jobs = []
         for job_id, fields, leased in zip(ids, answers[::2], answers[1::2], strict=True):
-            state, attempt, nonce, worker = ((value or b"").decode(errors="replace") for value in fields)
-            number = int(attempt) if attempt.isdigit() else 0
-            jobs.append(SeenJob(job_id, job_id in trainings, state, number, nonce, worker, bool(leased)))
+            state, nonce, worker = ((value or b"").decode(errors="replace") for value in fields[:3])
+            attempt = int(number_of(fields[3]))
+            jobs.append(SeenJob(job_id, job_id in trainings, state, attempt, nonce, worker, bool(leased)))
         return jobs, workers.union(messages)
-
-    async def _mend(self, loss: Loss) -> None:
-        job = loss.job
-        if loss.how == "gone":  # a month has passed, or Redis lost it
-            log.warning("training_closed", job_id=job.job_id)
-            await redis_call(self._redis.hdel(keys.ACTIVE, job.job_id))
-        else:
-            await self._jobs.send_again(job.job_id, job.attempt, job.nonce, loss.how)

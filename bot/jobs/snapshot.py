@@ -13,7 +13,7 @@ import structlog
 
 from bot.background import redis_call
 from bot.jobs.client import TRAINING, JobClient
-from bot.jobs.decoding import card_of, entries, events_of, job_from
+from bot.jobs.decoding import card_of, entries, events_of, job_from, number_of
 from bot.words import Estimate
 from galvanic.options import TrainOptions
 from shared import keys
@@ -132,7 +132,7 @@ class Snapshots:
             if state == b"begun":
                 begun.append(self._running(training, [event for _, event in entries(job_id, stream)]))
             elif state == b"waiting":  # one whose message is not there is sent again, and then it is the next
-                waiting.append((order.get(message_id(job_id, int(attempt or 0)), -1), training))
+                waiting.append((order.get(message_id(job_id, int(number_of(attempt))), -1), training))
             else:
                 reading.append(training)
         waiting.sort(key=lambda pair: pair[0])

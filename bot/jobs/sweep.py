@@ -23,6 +23,7 @@ MOST_ATTEMPTS = 3
 """A job that somebody waits for is tried so often. A training is given up by its worker (`worker.jobs.MAX_DEATHS`)."""
 
 How = Literal["gone", "died", "lapsed", "lost"]
+"""`gone`: a training without a record; the others as in `lifecycle.requeue`."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +57,10 @@ class Memory:
     missing_since: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Loss:
-    """A job that is lost. `how`: `gone`: it is a training without a record; else as in `lifecycle.requeue`."""
-
-    job: SeenJob
-    how: How
-
-
-def sweep(at: float, jobs: Iterable[SeenJob], present: Collection[str], memory: Memory) -> tuple[list[Loss], Memory]:
-    """Return what is lost now, and what to remember for the next look.
+def sweep(
+    at: float, jobs: Iterable[SeenJob], present: Collection[str], memory: Memory
+) -> tuple[list[tuple[SeenJob, How]], Memory]:
+    """Return the jobs that are lost now, each with how, and what to remember for the next look.
 
     `at`: seconds, of a clock that only goes forward. `present`: names of the workers that are there, and ids of the
     messages that wait.
@@ -73,13 +68,13 @@ def sweep(at: float, jobs: Iterable[SeenJob], present: Collection[str], memory: 
     unbroken = at - memory.looked_at <= BREAK_S
     since = memory.answering_since if unbroken else at
     before = memory.missing_since if unbroken else {}
-    missing, losses = dict[str, float](), list[Loss]()
+    missing, losses = dict[str, float](), list[tuple[SeenJob, How]]()
     for job in jobs:
         if job.needs and job.needs not in present:
             missing[job.needs] = before.get(job.needs, at)
         how = _lost(job, at - missing.get(job.needs, at), at - since)
         if how is not None:
-            losses.append(Loss(job, how))
+            losses.append((job, how))
     return losses, Memory(at, since, missing)
 
 

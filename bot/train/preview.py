@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import functools
 import secrets
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +18,7 @@ from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources
 from bot.components import USER, Components, Press, button, menu, view
 from bot.core import Core
-from bot.jobs.client import TRAINING
+from bot.jobs.client import TRAINING, keep_newest
 from bot.responder import channel_of
 from bot.servers.access import Actor, member_in, require_all
 from bot.train.start import Trainings, TrainRequest
@@ -39,7 +38,6 @@ from shared.jobs import ModelId
 from shared.models import ModelRecord
 
 PREVIEW = r"(?P<preview>\d{1,20})"
-_MOST = 20  # chats that are kept for a server
 _LINE_CHARS = 160  # of a line that is shown
 _OTHERS_WORDS = "You are responsible for what others wrote elsewhere: ask them."
 _OWN_WORDS = "These are your own words. Until you share it, nobody but you can use the model."
@@ -135,13 +133,7 @@ class Previews:
             pipe.hset(key, mapping={str(number): page for number, page in enumerate(pages)})
             pipe.hset(key, mapping={"id": str(about.preview_id), "about": stored})
             pipe.expire(key, keys.PREVIEW_TTL_S)
-            pipe.zadd(in_server, {key: time.time()})
-            pipe.expire(in_server, keys.PREVIEW_TTL_S)
-            pipe.zrange(in_server, 0, -1 - _MOST)
-            pipe.zremrangebyrank(in_server, 0, -1 - _MOST)
-            *_, oldest, _ = await redis_call(pipe.execute())
-        if oldest:
-            await redis_call(self.core.redis.delete(*oldest))
+            await keep_newest(self.core.redis, pipe, in_server, key, keys.PREVIEW_TTL_S)
         await send(**await self._drawn(actor, about, pages), allowed_mentions=NOBODY)
 
     async def _refuse_members(self, actor: Actor, author_ids: Sequence[int]) -> None:

@@ -42,6 +42,11 @@ async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.as
     assert before <= stored.entered_at <= time.time()
     assert await queue.undelivered() == {job.job_id}
     assert await client.hget(keys.job(job.job_id), "state") == b"waiting"  # type: ignore[misc]
+    kept = [keys.job(job.job_id), keys.job_events(job.job_id), keys.asked(job.job_id), keys.job_text(job.job_id)]
+    for key in kept:
+        await client.expire(key, 60)
+    await queue.keep_text(job)
+    assert min([await client.ttl(key) for key in kept]) > 60, "it may wait for months"
 
 
 async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(

@@ -242,8 +242,8 @@ def watched(
     ids = {message_id(job.job_id, job.attempt)} if queued else set()
     while at <= seconds:
         found, memory = sweep(at, [job], {*workers, *ids}, memory)
-        for loss in found:
-            losses.setdefault(loss.how, at)
+        for _, how in found:
+            losses.setdefault(how, at)
         at += step
     return [(when, how) for how, when in losses.items()]
 
@@ -316,14 +316,13 @@ def test_nothing_is_lost_that_was_there_a_moment_ago(
         for name in (*workers, *queued):
             last_there[name] = at
         losses, memory = sweep(at, jobs, workers | queued, memory)
-        for loss in losses:
-            job = loss.job
-            if loss.how == "lost":
+        for job, how in losses:
+            if how == "lost":
                 assert at - last_there.get(message_id(job.job_id, job.attempt), -1e9) >= (
                     LOST_S if job.training else LOST_TEXT_S
                 )
-            if loss.how == "died":
+            if how == "died":
                 assert at - last_there.get(job.worker, -1e9) >= GONE_S
-            if loss.how in ("lost", "died", "lapsed"):
+            if how in ("lost", "died", "lapsed"):
                 assert seconds <= BREAK_S, "there was a break"
-        assert len({loss.job.job_id for loss in losses}) == len(losses)
+        assert len({job.job_id for job, _ in losses}) == len(losses)

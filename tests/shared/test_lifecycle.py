@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.jobs.sweep import LOST_S, Loss, Memory, SeenJob, sweep
+from bot.jobs.sweep import LOST_S, How, Memory, SeenJob, sweep
 from shared import keys, lifecycle
 from shared.events import Failed, Sample, Started
 from shared.jobs import Job, TrainJob, without_people
@@ -218,8 +218,8 @@ class Lives(RuleBasedStateMachine):
         self.clock += seconds
         losses, self.memory = sweep(self.clock, *self.seen(), self.memory)
         assert not losses or seconds < 10
-        for loss in losses:
-            self.mend(loss, sent=sent)
+        for job, how in losses:
+            self.mend(job, how, sent=sent)
 
     def seen(self) -> tuple[list[SeenJob], set[str]]:
         jobs = []
@@ -232,8 +232,8 @@ class Lives(RuleBasedStateMachine):
         workers = {job.worker for job in jobs} - self.dead
         return jobs, workers | {message_id(message.job_id, message.number) for message in self.queue}
 
-    def mend(self, loss: Loss, *, sent: bool = True) -> None:
-        self.requeue(loss.job.job_id, loss.job.attempt, loss.job.nonce, TOLD[loss.how], sent=sent)
+    def mend(self, job: SeenJob, how: How, *, sent: bool = True) -> None:
+        self.requeue(job.job_id, job.attempt, job.nonce, TOLD[how], sent=sent)
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), again=st.booleans(), unsent=RARELY)
@@ -328,8 +328,8 @@ class Lives(RuleBasedStateMachine):
                 if (worker := self.record(job_id).get("worker")) is not None:
                     self.dead.add(worker)
             losses, self.memory = sweep(self.clock, *self.seen(), self.memory)
-            for loss in losses:
-                self.mend(loss)
+            for job, how in losses:
+                self.mend(job, how)
             while self.queue:
                 own = Attempt(self.queue.pop(), "last", "h")
                 script = lifecycle.begin(*own.fenced, holder=own.holder, worker=own.worker, training=True)
