@@ -4,13 +4,14 @@ import pytest
 
 from bot.servers.access import Viewer
 from playground.places import ANNEX_ID, GUILD_ID
+from shared import keys
 from shared.connect import connect
 from shared.events import Imported
 from shared.jobs import ImportJob
 from shared.models import ModelRecord, Ownership
 from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live
-from tests.bot.stand_in import lab
+from tests.bot.stand_in import StandIn, lab
 from tests.factories import record
 from tests.readings import noted
 from tests.registered import register
@@ -43,6 +44,17 @@ async def test_a_model_of_known_readings_is_as_its_readings_say(live: Live) -> N
 async def test_a_model_of_no_readings_can_be_used(live: Live) -> None:
     model = await imported(live)
     assert await live.models.registry.usable(Viewer(GUILD_ID, [LAB])) == [model]
+
+
+async def test_an_import_is_shown_however_late(live: Live) -> None:
+    client = connect(live.bot.settings)
+    await live.core.jobs.submit(JOB)
+    register(client, ModelRecord.of(record(name="sea", imported=True).facts, Ownership.of(JOB)), current=False)
+    client.hset(keys.job(JOB.job_id), "entered_at", 1)
+    StandIn(live.bot.settings).tell(JOB.job_id, Imported(model=record(name="sea", imported=True).facts))
+    await live.core.delivery.take_up(JOB.job_id)
+    await live.until(lambda: live.showing("sea"), "its card")
+    assert [model.name for model in await live.models.registry.usable(Viewer(GUILD_ID, [LAB]))] == ["sea"]
 
 
 @pytest.mark.parametrize(
