@@ -178,6 +178,8 @@ def _doing(state: TrainingState, context: CardContext) -> str:
         return f"🕓 **Queued**{where}"
     if context.control == "cancel":
         return "🛑 **Cancelling**…"
+    if state.state == "interrupted" and progress is None:
+        return "⏸️ **Paused**: it waits for a worker, and begins again."
     if state.state == "interrupted":
         return "⏸️ **Paused**: the worker was interrupted. The training was saved and resumes from there."
     if context.control == "finish":

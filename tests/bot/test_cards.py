@@ -73,6 +73,8 @@ STARTED, AGAIN = Started(worker="w"), Started(worker="w", resumed=True)
     [
         *(([progress(doing=doing)], {}, f"**{_DOING.get(doing, doing.capitalize())}**") for doing in get_args(Doing)),
         ([progress(), Interrupted()], {}, "was saved and resumes"),
+        ([STARTED, Interrupted()], {}, "it waits for a worker, and begins again"),
+        ([progress(), Interrupted(text_changed=True)], {}, "it waits for a worker, and begins again"),
         ([progress(), Interrupted(), AGAIN], {}, "📖 **Reading** the text again, to go on from the last"),
         ([STARTED, progress()], {"control": "finish"}, "🏁 **Finishing**"),
         ([STARTED, progress()], {"control": "cancel"}, "🛑 **Cancelling**"),
