@@ -98,7 +98,7 @@ class Withdrawals:
                         await notes.take_out(reading_id, refused)
                 elif any(ref.reading_id == reading_id for ref in job.parent_readings):
                     problem = "The model to start from learned words that have since been withdrawn."
-                    remedy = "It is made again without them: start from that one, or train without it."
+                    remedy = "It is made again without them, or deleted. Start from another one, or train without it."
                     await self._end(job, problem, remedy)
 
     async def forget_disallowed(self, guild_id: int) -> int:

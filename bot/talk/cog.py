@@ -306,7 +306,6 @@ def _until(typed: str, prefix: str) -> int:
     """Seconds since the epoch; 0: no longer."""
     minutes = 0 if typed.strip().lower() == "off" else span(typed)
     if minutes is None:
-        raise UserError(
-            f"I can't be quiet for {code(typed)}.", f"Write a time, as in `{prefix}quiet 8h`, or `{prefix}quiet off`."
-        )
+        hours, off = (as_typed(prefix, "quiet", "time", time_typed) for time_typed in ("8h", "off"))
+        raise UserError(f"I can't be quiet for {code(typed)}.", f"Write a time, as in `{hours}`, or `{off}`.")
     return int(time.time()) + 60 * minutes if minutes else 0

@@ -189,7 +189,9 @@ class Learning(Service, commands.Cog):
             f"{count(schedule.new + self._heard[schedule.source_id], 'message')} since <t:{int(schedule.at)}:f>."
         )
         try:
-            await self.remaking.plan(guild, await self._model(guild, channel_id, schedule.source_id))
+            model = await self._model(guild, channel_id, schedule.source_id)
+            await self.remaking.plan(guild, model)
+            await self.remaking.trainings.require_quota(guild.id, model.owner_id)
         except UserError as error:
             text += f"\n⚠️ That isn't possible at the moment: {error.problem} {error.remedy}"
         return text
@@ -203,14 +205,15 @@ class Learning(Service, commands.Cog):
 
 def _every(when: str, messages: int | None, prefix: str) -> int:
     """Return the number of messages; 0: nightly. Raises UserError: it is neither."""
+    every = as_typed(prefix, "learn", "when", "every", "messages", "500")
     if when == "nightly":
         return 0
     if when != "every":
-        remedy = f"Use `{prefix}learn nightly`, `{prefix}learn every 500` or `{prefix}learn off`."
-        raise UserError(f"`{prefix}learn` can't be {code(when)}.", remedy)
+        nightly, off = (as_typed(prefix, "learn", "when", word) for word in ("nightly", "off"))
+        raise UserError(f"`{prefix}learn` can't be {code(when)}.", f"Use `{nightly}`, `{every}` or `{off}`.")
     if messages is None or not _LEAST <= messages <= _MOST:
         raise UserError(
             "After how many messages should it learn?",
-            f"Name a number from {_LEAST} to {_MOST:,}: `{prefix}learn every 500`.",
+            f"Name a number from {_LEAST} to {_MOST:,}: `{every}`.",
         )
     return messages

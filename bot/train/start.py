@@ -103,7 +103,7 @@ class Trainings:
         if await self.core.jobs.load(job_id) is not None:
             return False  # Discord delivered this request before
         await self.core.access.require("train", actor)
-        await self._require_quota(actor.guild_id, actor.user.id)
+        await self.require_quota(actor.guild_id, actor.user.id)
         async with self.core.access.cooldown("train", actor):
             if (request := await prepare()) is None:
                 return False
@@ -208,7 +208,7 @@ class Trainings:
         if await self.registry.is_withdrawn(model.readings):
             raise UserError(
                 f"`{model.name}` learned from words that have since been withdrawn, so it isn't trained further.",
-                "It is being made again without them.",
+                "It is made again without them, or deleted. Choose another one.",
             )
 
     async def _require_own(self, actor: Actor, author_id: int, parent: ModelRecord | None) -> None:
@@ -256,7 +256,7 @@ class Trainings:
         server, or a quota is used up; redis.RedisError: Redis cannot be reached.
         """
         if limited:
-            await self._require_quota(model.guild_id, model.owner_id)
+            await self.require_quota(model.guild_id, model.owner_id)
         where = self.core.bot.get_channel(model.channel_id)
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
         if isinstance(where, discord.Thread):
@@ -338,7 +338,7 @@ class Trainings:
     async def _limits(self, guild_id: int) -> tuple[int, int]:
         return self.core.servers.quotas(await self.core.servers.get(guild_id))[:2]
 
-    async def _require_quota(self, guild_id: int, user_id: int) -> None:
+    async def require_quota(self, guild_id: int, user_id: int) -> None:
         """Refuse if a quota is used up: of trainings at once, or of the models' disk space. Raises UserError."""
         places = [job.place for job in await self.core.snapshots.trainings()]
         owners = [place.user_id for place in places if place.guild_id == guild_id]

@@ -96,6 +96,8 @@ async def test_an_admin_turns_it_on_and_the_channels_members_are_told_once(live:
     assert len(live.shown(TOLD)) == 1
     schedule = await schedule_of(live)
     assert (schedule.source_id, schedule.every) == (LAB, 500)
+    live.bot.settings.server_disk_mb = 0
+    assert "isn't possible at the moment: This server's models take" in await live.ask("!learn")
     live.send("!learn off")
     await live.until(lambda: live.showing("by itself any more"), "the end")
     assert await live.learning._load(LAB) is None
