@@ -23,6 +23,7 @@ from bot.help import Help
 from bot.options import decoding
 from bot.options.autocomplete import choices
 from bot.servers.access import is_admin
+from bot.servers.settings import UnreadableSettings
 from bot.train.start import DEMO_MINUTES
 from bot.types import Context, hybrid_command
 from bot.words import AMBER, BLURPLE, GREEN, RED, add_fields, in_minutes, listed, plain, size
@@ -105,14 +106,10 @@ class General(commands.Cog):
 
     # ------------------------------------------------------------------ a new server
 
-    @commands.Cog.listener()
-    async def on_ready(self) -> None:
-        """Greet the servers that invited the bot while it was away: often before it ran for the first time."""
-        for guild in self.core.bot.guilds:
-            await self.on_guild_join(guild)
-
-    @commands.Cog.listener()
-    async def on_guild_join(self, guild: discord.Guild) -> None:
+    @commands.Cog.listener("on_guild_available")
+    @commands.Cog.listener("on_guild_join")
+    async def greet(self, guild: discord.Guild) -> None:
+        """Greet a new server, also one that invited the bot while it was away: often before its first start."""
         since = guild.me.joined_at
         if since is None or discord.utils.utcnow() - since > NEW_FOR:
             return
@@ -120,16 +117,18 @@ class General(commands.Cog):
             channel = _channel(guild, (await self.core.servers.get(guild.id)).channels)
             if channel is None:
                 return
-            key, joined, kept_for = keys.greeted(guild.id), since.isoformat(), 2 * NEW_FOR
-            if await redis_call(self.core.redis.set(key, joined, get=True, ex=kept_for)) == joined.encode():
+            key, joined = keys.greeted(guild.id), since.isoformat()
+            if await redis_call(self.core.redis.get(key)) == joined.encode():
                 return
             most = self.core.settings.train_max_minutes
             taste, minutes = min(DEMO_MINUTES, most), min(self.core.settings.train_minutes, most)
             lacks = intents.missing(self.core.bot, self.core.settings)
             embed = _greeting(await self.core.servers.prefix(guild.id), taste, minutes, lacks)
             label = f"A first taste: {in_minutes(taste)} of Frankenstein"
-            await channel.send(embed=embed, view=view(button("demo", label=label, style=discord.ButtonStyle.primary)))
-        except (redis.RedisError, *DISCORD_ERRORS) as error:
+            controls = view(button("demo", label=label, style=discord.ButtonStyle.primary))
+            await channel.send(embed=embed, view=controls, nonce=f"h-{since.timestamp():.3f}")
+            await redis_call(self.core.redis.set(key, joined, ex=2 * NEW_FOR))
+        except (redis.RedisError, UnreadableSettings, *DISCORD_ERRORS) as error:
             log.warning("server_not_greeted", guild_id=guild.id, error=type(error).__name__)
 
     # ------------------------------------------------------------------ status

@@ -148,7 +148,7 @@ class ServerSettings(commands.Cog):
             ("Blocked words", f"{listed}; the button **Blocklist** shows you them" if own.blocked else "None"),
             *[(section.heading, await section.describe(channel)) for section in self._sections],
         ):
-            embed.add_field(name=name, value=value, inline=name in _ROLES.values())
+            embed.add_field(name=name, value=value[:FIELD_LIMIT], inline=name in _ROLES.values())
         return embed
 
     # ------------------------------------------------------------------ what its controls do
