@@ -8,11 +8,10 @@ import asyncio
 from dataclasses import dataclass
 
 import discord
-import redis
 import structlog
 from discord.ext import commands
 
-from bot.background import Chores, redis_call
+from bot.background import Chores
 from bot.channels.consent import ConsentStore
 from bot.channels.withdrawals import Withdrawals
 from bot.core import Core
@@ -108,24 +107,9 @@ class Watch(commands.Cog):
                 self.looks.add(look, guild.id)
         stored = await guilds_with(self.core.redis, keys.ALL_GUILDS)
         noted = (await self.registry.notes.ids()).values()
-        for guild_id in {*stored, *noted} - {guild.id for guild in self.core.bot.guilds}:
-            self.looks.add(self._look_for_server, guild_id)
-
-    async def _look_for_server(self, guild_id: int) -> None:
-        """Have every feature forget a server that the bot has left, if it keeps anything that goes then."""
-        goes = (keys.allowed_channels, keys.personas, keys.quiz_scores, keys.best)
-        try:  # settings, noes and models of books stay
-            keeps = bool(
-                await redis_call(self.core.redis.exists(*(key(guild_id) for key in goes)))
-                or (await self.consents.of(guild_id)).agreed
-                or await self.registry.notes.ids(guild_id)
-                or any(model.readings for model in await self.registry.all(guild_id))
-            )
-        except (redis.ResponseError, ValueError) as error:
-            log.error("server_not_understood", guild_id=guild_id, error=type(error).__name__)
-            keeps = True
-        if keeps and self.core.bot.get_guild(guild_id) is None:  # the bot may have joined it meanwhile
-            self.core.bot.dispatch("server_left", guild_id)
+        for guild_id in {*stored, *noted}:
+            if self.core.bot.get_guild(guild_id) is None:  # settings, noes and models of books stay
+                self.core.bot.dispatch("server_left", guild_id)
 
     async def look_for_channels(self, guild_id: int) -> None:
         """Find channels that were deleted or disallowed unheard. Only what Discord says is gone counts as gone.

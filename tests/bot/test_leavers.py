@@ -30,7 +30,7 @@ from tests.bot.channels import (
 from tests.bot.ids import ADA, ATRIUM, BEN, CLEO, LAB, LIBRARY
 from tests.bot.live import Live, cog
 from tests.driver.faults import Fault
-from tests.readings import noted, reading_ref
+from tests.readings import noted
 
 
 @pytest.fixture
@@ -98,26 +98,6 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
     await cog(live.bot, Watch).on_ready()
     await until(lambda: nothing_of(live, gone))
     assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
-
-
-async def test_a_server_that_was_forgotten_does_not_leave_again(live: Live) -> None:
-    gone, left = 1_297_000_000_000_000_099, list[int]()
-
-    async def on_server_left(guild_id: int) -> None:
-        left.append(guild_id)
-
-    await looked(live)  # the first look would come in between
-    live.bot.add_listener(on_server_left)
-    await live.core.servers.change(gone, prefix="?")
-    await live.consents.refuse(gone, CLEO, 1)
-    model_of(live, "book", guild_id=gone)
-    await looked(live)
-    assert left == [], "what is kept, should it return"
-    model_of(live, "late", reading_ref(5), guild_id=gone)
-    await looked(live)
-    await looked(live)
-    assert left == [gone], "a model that was entered as its server was forgotten"
-    assert await names(live, gone) == ["book"]
 
 
 async def test_a_server_that_the_bot_joins_while_it_looks_keeps_its_data(live: Live) -> None:
