@@ -26,7 +26,7 @@ def pick_passages(
     model can give none, or can't by the time `until` (`time.monotonic`).
     """
     description, elsewhere = model.description, "Name another model of a book or a file."
-    if description.readings or description.corpus.source == "channel":
+    if description.learned_messages:
         raise UserError("This model learned from people's messages, which are not for guessing.", elsewhere)
     if model.recipe == "classic":
         raise UserError("A `classic` model takes the likeliest character, which everybody would see.", elsewhere)

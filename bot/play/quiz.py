@@ -105,7 +105,7 @@ class Quiz:
             raise UserError("The starter keeps no text to show passages of.", "Name a model that was trained here.")
         model = await self.registry.choose(actor.viewer, name)
         why = None
-        if model.readings or (model.corpus is not None and model.corpus.source == "channel"):
+        if model.readings or (model.corpus is not None and model.corpus.is_messages):
             why = "learned from people's messages, which are not for guessing"
         elif model.verdict.kind == "recites":
             why = "mostly recites its text, so nobody could tell them apart"

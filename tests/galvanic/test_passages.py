@@ -71,7 +71,8 @@ def test_peoples_messages_and_the_tutorials_loops_are_refused() -> None:
     model = fixture()
     corpus = model.description.corpus.model_copy(update={"source": "channel"})
     ancestor = Ancestor(name="a", weights_sha256="0", corpus=corpus.model_copy(update={"reading": "r1"}), epochs=1)
-    for changes in ({"corpus": corpus}, {"lineage": (ancestor,)}):
+    chat = model.description.corpus.model_copy(update={"chat": True})
+    for changes in ({"corpus": corpus}, {"corpus": chat}, {"lineage": (ancestor,)}):
         model.description = fixture().description.model_copy(update=changes)
         with pytest.raises(UserError, match="people's messages"):
             drawn(model)
