@@ -282,8 +282,6 @@ def _check_description(description: Description) -> None:
     _require((network.kind == "windows") == (description.recipe == "classic"), "a network that its recipe has not")
     _require(len(symbols) == network.vocabulary, "the symbols do not fit the network")
     _require(make_vocabulary(description.recipe, symbols).symbols == symbols, "the symbols are not in their order")
-    few = len(description.readings) <= 200 and description.corpus.chars <= 10**12
-    _require(few, "more than a model learns from")
 
 
 def memory(network: NetworkConfig) -> int:
@@ -298,7 +296,12 @@ def memory(network: NetworkConfig) -> int:
 
 
 def _check_import(description: Description, file_bytes: int) -> None:
-    """Check an import before its weights are read. Raises UserError if the model is too large or too slow."""
+    """Check an import before its weights are read.
+
+    Raises UserError if the model is too large or too slow, ValueError if it claims too much.
+    """
+    few = len(description.readings) <= 200 and description.corpus.chars <= 10**12
+    _require(few, "more than a model learns from")
     network = description.network
     # Packed weights take up to four times their bytes in memory.
     for needed, most in ((4 * network.parameters(), 4 * file_bytes), (memory(network), 12 * file_bytes)):
