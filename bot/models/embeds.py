@@ -114,7 +114,7 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
 
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
     export = as_typed(prefix, "model export", "name", model.name)
-    copy = "" if model.source_channels else f" `{export}` keeps a copy."
+    copy = "" if model.readings else f" `{export}` keeps a copy."
     warning = (
         f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
         f"<t:{int(model.created_at)}:R> ({quality(model)}, {size(model.file_bytes)}).\n"
@@ -185,7 +185,7 @@ def exported(job: ExportJob, file_bytes: int, prefix: str, *, messages: bool = F
             "letters or words follow which (longer runs only if at least three members wrote them). I can't take words "
             "out of this file when somebody withdraws them, and whoever has it can draw texts from it anywhere. "
             f"Everyone who can read this channel can download it. `{prefix}model import` takes it in this server only, "
-            "and no longer once words were withdrawn."
+            "and no longer once words were withdrawn, or the model here was deleted or made again."
         )
     return (
         f"`{name}` as a file, {size(file_bytes)}. `{prefix}model import`, with the file attached, brings it into "

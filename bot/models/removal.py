@@ -35,14 +35,14 @@ class Removal:
 
     async def delete(self, model: ModelRecord) -> bool:
         """Delete a model for good, with what is being made, or waits, to take its place. False: it was gone already."""
-        removed = await self.registry.remove(model)
+        # In this order: after a failure in between, the model is there and can be deleted again.
         for job in await self.core.snapshots.trainings():
             if job.replaces == model.model_id:
                 await self.core.jobs.cancel(job.job_id)
         for other in await self.registry.all(model.guild_id):
             if other.replaces == model.model_id:
                 await self.registry.remove(other)
-        return removed
+        return await self.registry.remove(model)
 
     async def forget_words(self, guild_id: int, concerns: Callable[[ReadingRef], bool] = lambda _: True) -> int:
         """Cancel the trainings on some readings of a server, and delete the models that learned any; how many."""

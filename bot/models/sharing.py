@@ -57,7 +57,7 @@ async def share(
         if len(record.shared_with) >= MOST_CHANNELS:
             raise UserError(
                 f"`{record.name}` is shared with {MOST_CHANNELS} channels, which is the maximum.",
-                f"Share it with the `{SERVER}`, or stop sharing it with another one first.",
+                f"Share it with the `{SERVER}`, or stop all sharing first: `/model unshare`.",
             )
         return record.model_copy(update={"shared_with": (*record.shared_with, to.id)})
 
@@ -85,10 +85,10 @@ def _target(guild: discord.Guild, actor: Actor, typed: str) -> Target | None:
     Raises UserError: there is none that both the person and the bot see; a hidden one gets the same answer.
     """
     word = typed.strip()
-    if word.lower().lstrip("#") in (SERVER, "everyone", "all"):
-        return None
-    if (channel := named_channel(guild, actor.user, word)) is not None:
+    if word.lower() != SERVER and (channel := named_channel(guild, actor.user, word)) is not None:
         return channel
+    if word.lower() in (SERVER, "everyone", "all"):
+        return None
     if guild.get_thread(channel_number(word) or 0) is not None:
         raise UserError("A thread uses the models of its channel.", "Share it with the channel that the thread is in.")
     raise UserError(

@@ -119,11 +119,10 @@ class Transfer:
         except UserError:
             await self.registry.remove(model)
             raise
-        prefix = await self.core.servers.prefix(place.guild_id)
-        embed = embeds.imported(model, event.notes, prefix)
+        embed = embeds.imported(model, event.notes, await self.core.servers.prefix(place.guild_id))
         if model.is_private:
             await write_to(await self.core.bot.fetch_user(place.user_id), embed=embed, nonce=job.job_id)
-            await send(f"✅ Imported. `{prefix}models` shows it to <@{place.user_id}> alone.", **options)
+            await send(f"✅ Imported. `/models` shows it to <@{place.user_id}> alone.", **options)
             return
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)
 
