@@ -184,12 +184,12 @@ class Personas(Service):
             raise UserError("I need two different personas of this channel.", f"`{prefix}persona` lists them.")
         for call in pair:
             await self._speaking(actor, call)
-        if actor.here[0] in self.talks:
-            stop = as_typed(prefix, "talk", "first", "stop")
-            raise UserError("Two personas are already talking here.", f"`{stop}` ends that.")
         if await self._is_quiet(actor):
             off = as_typed(prefix, "quiet", "time", "off")
             raise UserError("A moderator wants quiet here.", f"A member with Manage Messages can end it: `{off}`.")
+        if actor.here[0] in self.talks:
+            stop = as_typed(prefix, "talk", "first", "stop")
+            raise UserError("Two personas are already talking here.", f"`{stop}` ends that.")
         task = self.spawn(self._talk(actor, pair, turns, announced))
         self.talks[actor.here[0]] = task, actor.user.id
         task.add_done_callback(lambda _: self.talks.pop(actor.here[0], None))

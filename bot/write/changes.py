@@ -33,8 +33,8 @@ def hotter(job: GenerateJob, answer: Generated, by: float) -> GenerateJob:
     hot = min(HOTTEST, max(0.0, round(answer.temperature + by, 2)))
     changes: dict[str, Any] = {"temperature": hot, "random_seed": answer.random_seed}
     # A model of a channel begins with nothing that could be given as a seed.
-    if (job.from_line or job.from_corpus) and answer.seed.strip():
-        changes |= {"seed": answer.seed[-SEED_LIMIT:], "from_line": False, "from_corpus": False}
+    if (job.from_line or job.from_corpus) and (seed := answer.seed.replace(MASK, "")).strip():
+        changes |= {"seed": seed[-SEED_LIMIT:], "from_line": False, "from_corpus": False}
     return job.model_copy(update=changes)
 
 

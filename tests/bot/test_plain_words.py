@@ -198,7 +198,7 @@ def test_a_continuation_shows_an_end_of_what_it_goes_on_from(text: str) -> None:
 def test_temperatures_stay_in_range() -> None:
     assert hotter(generate_job(), generated(), 2).temperature == 2
     assert hotter(generate_job(), generated(), -2).temperature == 0
-    kept: GenerateJob = hotter(generate_job(from_line=True, seed=""), generated(), 0.2)
+    kept: GenerateJob = hotter(generate_job(from_line=True, seed=""), generated(seed="█the sea"), 0.2)
     assert (kept.seed, kept.random_seed, kept.from_line) == ("the sea", 7, False)
     assert temperatures_around(0.8) == (0.4, 0.8, 1.2)
     assert temperatures_around(0) == (0.0, 0.4, 0.8)
