@@ -13,8 +13,9 @@ from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, RecipeName, StopAt, TrainOptions, checked
 from galvanic.read.chat import ChatOptions, refuse_for_text
 from galvanic.read.formats import read_paths
-from galvanic.read.text import of_memory
+from galvanic.read.text import of_memory, without_licence
 from galvanic.request import WriteRequest
+from galvanic.source import clean
 
 if TYPE_CHECKING:
     from galvanic.model_file import Loaded
@@ -102,7 +103,7 @@ class Model:
         What came before in the text predicts as well, which the loss on the model's card is without.
         Raises UserError if the text can't be read.
         """
-        return self._model.score(text)
+        return self._model.score(clean(text))
 
     def predict(self, text: str) -> Prediction:
         """Predict the symbol that comes where the model writes on after a text, likeliest first.
@@ -165,7 +166,8 @@ def train(
     progress: bool = True,
     log_dir: str | Path | None = None,
 ) -> Model:
-    """Train a model on a text. An interrupt (Ctrl-C, or a notebook's stop) ends it early, with the best so far.
+    """Train a model on a text. While the bar is shown, an interrupt (Ctrl-C, or a notebook's stop) ends it early, with
+    the best so far.
 
     Args:
         text: the path of a file or folder, several paths, or a text of more than a line. The header and licence of a
@@ -210,14 +212,23 @@ def train(
         return Model(model_file.load(out), result)
 
 
+def _exists(path: str | Path) -> bool:
+    """Return whether a path is there; what is too long for one, or no file's name, is not."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def _find_text(
     text: str | Path | Sequence[str | Path], name: str | None, workdir: Path, options: ChatOptions
 ) -> tuple[str | Path, CorpusInfo]:
-    if isinstance(text, str) and (len(text) > _LONGEST_NAME or "\n" in text):
+    if isinstance(text, str) and (len(text) > _LONGEST_NAME or "\n" in text) and not _exists(text):
         refuse_for_text(options)
-        return text, of_memory(text).info(name or "text", name or "text", "file")
+        content = without_licence(of_memory(clean(text)), workdir)
+        return content.body, content.info(name or "text", name or "text", "file")
     names = [text] if isinstance(text, str | Path) else text
-    if not names or not all(name and Path(name).exists() for name in names):  # an empty path would be this folder
+    if not names or not all(name and _exists(name) for name in names):  # an empty path would be this folder
         raise UserError(
             f"There is no text file {text or '``'}.",
             "Give the path of a file, or a text of several lines.",

@@ -73,8 +73,8 @@ def check(flags: TrainFlags, settings: Settings) -> None:
 
 
 def chat_options(flags: TrainFlags) -> ChatOptions:
-    """Return the options for a chat."""
-    only, without = typed_names(flags.only or ""), typed_names(flags.without or "")
+    """Return the options for a chat. Raises UserError: `--only` or `--without` has no name."""
+    only, without = (() if typed is None else typed_names(typed) for typed in (flags.only, flags.without))
     return ChatOptions(only, without, flags.speakers, flags.text_column or "", flags.speaker_column or "")
 
 

@@ -4,6 +4,7 @@ A reader yields `Message`s and counts what it leaves out itself. `Chat` cleans t
 on the disk if they are many.
 """
 
+import csv
 import functools
 import io
 import itertools
@@ -130,8 +131,16 @@ class ChatOptions:
 
 
 def typed_names(typed: str) -> tuple[str, ...]:
-    """Return the names of people that somebody typed with commas between them."""
-    return tuple(filter(None, (name.strip(' "“”') for name in typed.split(","))))
+    """Return the names of people that somebody typed with commas between them; quotes keep a comma in a name.
+
+    Raises UserError: there is no name.
+    """
+    straight = typed.replace("“", '"').replace("”", '"')
+    rows = csv.reader(straight.splitlines(), skipinitialspace=True)
+    names = tuple(name for row in rows for typed_name in row if (name := typed_name.strip(' "')))
+    if not names:
+        raise UserError(f"{code(typed)} names nobody.", "Give names with commas between them, as in `Ada,Ben`.")
+    return names
 
 
 def refuse_for_text(options: ChatOptions) -> None:

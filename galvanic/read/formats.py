@@ -63,7 +63,7 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
     """Read files and folders on this machine as one text, with Unix line ends.
 
     `workdir`: a folder, made if necessary, where a large text is written; None: it stays in memory. Raises UserError if
-    they cannot be read, or are too large, empty, damaged or no text.
+    they cannot be read, or are too large, empty, damaged or no text; OSError if the text cannot be written.
     """
     options = options or ChatOptions()
     path = paths[0].absolute()  # `.` has no name
@@ -80,6 +80,8 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
         chat = content if isinstance(content, Chat) else None
         text = chat_text(content, options, workdir) if isinstance(content, Chat) else content
     except OSError as error:
+        if error.filename is None or (workdir is not None and Path(error.filename).is_relative_to(workdir)):
+            raise  # in what is written, or on a full disk
         problem = f"{error.filename or paths[0]} cannot be read: {error.strerror}."
         raise UserError(problem, "Give files that can be read.") from error
     info = text.info(path.stem, name, "file", chat=chat is not None)
@@ -160,7 +162,7 @@ def _is_text(head: bytes, path: str) -> bool:
     if _document_format(head) is not None:
         return True
     refuse_documents(head, path)
-    return head != b"" and not is_binary(head)
+    return head_text(head).strip() != "" and not is_binary(head)
 
 
 def _read_text(files: Files, path: str, workdir: Path | None) -> Text:

@@ -31,9 +31,9 @@ _LEFT_OUT_TYPES = re.compile(
 )
 _NOTE = re.compile(r"[\W\d_]*+(?:[^\W\d_][\W\d_]*+)?")  # what a link within a text shows that leads to a note, or back
 _GAP = re.compile("[ \t\n\r\f\v\0\xa0\u2028\u2029]+")
-# Other encodings are found by the rules of texts. Runs are bounded: a hostile page could repeat the beginning.
+# Other encodings are found by the rules of texts. Runs are bounded or possessive: a hostile page could be full of them.
 _CHARSET = re.compile(
-    rb"<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*"
+    rb"<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*+=\s*+[\"']?+\s*+"
     rb"(windows-125[0-8]|iso-8859-[2-9]|koi8-[ru]|gbk|gb2312|gb18030|big5|shift_jis|euc-jp|euc-kr)\b",
     re.IGNORECASE,
 )

@@ -66,7 +66,8 @@ def refuse_formats(text: str, name: str) -> None:
     if _JSON.match(head):
         raise UserError(
             f"`{name}` looks like data (JSON), not like a text.",
-            "Say which field holds the texts: `--text-column NAME`. A wrong name lists the fields.",
+            "Say which field holds the texts: `--text-column NAME`. A wrong name lists the fields. If the text is in "
+            "other files, leave this one out.",
         )
     if _XML.match(head) and not HTML.match(head):
         raise UserError(f"`{name}` looks like data (XML), not like a text.", SAVE_AS_TEXT)

@@ -20,7 +20,7 @@ _CLOSERS = r"""(?:["'”’“‘«)\]*_]|[ \u00a0\u202f]?»)*"""
 _TITLES = "Mr|Mrs|Ms|Dr|St"  # the point of "Mr." ends no sentence
 _SIGNS = rf"""(?!(?<=\b(?:{_TITLES}))\.)[.!?…]"""
 _SENTENCE_END = regex.compile(
-    rf"""{_SIGNS}+{_CLOSERS}(?=\s|\Z)"""  # of scripts with spaces
+    rf"""(?<![.!?…]){_SIGNS}++{_CLOSERS}(?=\s|\Z)"""  # of scripts with spaces
     r"""|[。！？…]+["'”’」』》）]*"""  # of Chinese and Japanese
 )
 _LINE_START = re.compile(r"\n\s*")

@@ -32,7 +32,10 @@ def test_a_model_is_trained_saved_loaded_and_writes(tmp_path: Path, capsys: pyte
     again = galvanic.load(tmp_path / "mine")
     assert again.generate("The boat", length=40, temperature=0.5, random_seed=7) == written
     assert again.evaluate("The boat sings.").bits_per_char > 0
-    child = galvanic.train(SENTENCE * 40, epochs=1, parent=path, progress=False)
+    assert again.evaluate(SENTENCE + "\r\n") == again.evaluate(SENTENCE + "\n")
+    book = f"*** START OF THE PROJECT GUTENBERG EBOOK TIDES ***\r\n{SENTENCE * 40}\r\n*** END OF THE PROJECT GUTENBERG"
+    child = galvanic.train(book, epochs=1, parent=path, progress=False)
+    assert child.description.corpus.chars < len(SENTENCE) * 40 + 9
     assert capsys.readouterr().err == ""
     assert [ancestor.name for ancestor in child.description.lineage] == ["mine"]
 
@@ -63,6 +66,7 @@ def test_a_prediction_is_what_the_model_writes_by(name: str) -> None:
     ("call", "problem"),
     [
         (lambda: galvanic.train("no-such-file.txt"), "no text file"),
+        (lambda: galvanic.train("Ж" * 200), "no text file"),
         (lambda: galvanic.train(""), "no text file ``"),
         (lambda: galvanic.train([]), "no text file"),
         (lambda: galvanic.train(["no-such-file.txt", Path(__file__)]), "no text file"),

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.read import chat as module
-from galvanic.read.chat import COMMANDS, UNSAFE, WORDLESS, Chat, ChatOptions, Message, Origin, preview
+from galvanic.read.chat import COMMANDS, UNSAFE, WORDLESS, Chat, ChatOptions, Message, Origin, preview, typed_names
 
 
 def chat_of(*messages: Message | tuple[str, str] | tuple[str, str, int]) -> Chat:
@@ -94,6 +94,25 @@ def test_an_unknown_name_is_refused_with_those_that_there_are(name: str) -> None
         assert not set(shown) & {"`", "\n"}
         assert len(shown) < 99
         assert caught.value.remedy == "Choose from `Ben`, `Ada`, `ADA`, `@Cleo`, `'Dan**`."
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("Ada,Ben", ("Ada", "Ben")),
+        (' Ada ,, "Ben" ', ("Ada", "Ben")),
+        ("“Smith, Ada”, Ben", ("Smith, Ada", "Ben")),
+        ('Joe "JJ" Smith', ('Joe "JJ" Smith',)),
+    ],
+)
+def test_names_are_typed_with_commas_between_them(typed: str, names: tuple[str, ...]) -> None:
+    assert typed_names(typed) == names
+
+
+@pytest.mark.parametrize("typed", ["", " , ", '""'])
+def test_a_list_without_a_name_is_not_everybody(typed: str) -> None:
+    with pytest.raises(UserError, match="names nobody"):
+        typed_names(typed)
 
 
 def test_nobody_left_is_refused() -> None:

@@ -50,11 +50,11 @@ def test_other_files_beside_a_chat_are_counted() -> None:
 
 
 def test_files_without_a_text_beside_one_are_counted() -> None:
-    text = read(("notes.txt", "My notes."), ("photo.jpg", bytes(99)), ("empty", ""))
+    text = read(("notes.txt", "My notes."), ("photo.jpg", bytes(99)), ("empty", ""), ("blank", " \n"))
     assert isinstance(text, Text)
     assert (text.body, text.info("notes", "Notes", "upload").notes) == (
         "My notes.",
-        ("Left out: 2 files without text.",),
+        ("Left out: 3 files without text.",),
     )
 
 
@@ -155,6 +155,7 @@ HOSTILE = {
     "brackets": b"[29.05.19, 15:04:11] " * SIZE,
     "surrogates": "\ud800".encode("utf-8", "surrogatepass") * SIZE,
     "marks": codecs.BOM_UTF16_LE * SIZE,
+    "a page's encoding": b"<meta charset=" + b" " * SIZE,
 }
 
 
