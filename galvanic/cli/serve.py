@@ -45,12 +45,14 @@ def serve(options: argparse.Namespace) -> int:
     if key and len(key) < _LEAST_KEY:
         raise UserError(f"The key has fewer than {_LEAST_KEY} characters.", "Make one: openssl rand -hex 24")
     try:
-        listening = socket.create_server((host, options.port))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, options.port), family=family)
     except (OSError, OverflowError) as error:
         problem = f"Can't listen on {host}, port {options.port}: {str(error).rstrip('.')}."
-        raise UserError(problem, "Name another --port.") from error
+        raise UserError(problem, "Name another --host or --port.") from error
     app = Server(_load(options.model), key).app()
-    print(f"Serving at http://{host}:{listening.getsockname()[1]}/v1. Ctrl-C ends it.", flush=True)
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Serving at http://{shown}:{listening.getsockname()[1]}/v1. Ctrl-C ends it.", flush=True)
     logging.getLogger("aiohttp.server").disabled = True  # it quotes headers that it can't read, and the key is in one
     web.run_app(app, sock=listening, access_log=None, print=None, shutdown_timeout=1, handler_cancellation=True)
     return 0
