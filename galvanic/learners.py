@@ -27,7 +27,6 @@ from galvanic.text.vocabulary import symbol_counts
 Tensor = Any
 HELDOUT_STREAMS, JUDGED_LENGTH = 32, 64  # streams that the held-out part is read in, and symbols read at a time
 _JUDGED_AT_ONCE = 16_000_000  # probabilities computed at a time, at most: with many symbols, fewer places
-HELDOUT_MOST = 200_000  # symbols; of a longer held-out part the beginning is judged
 LEAD_IN = 128  # symbols read, unscored, before each held-out stream, so that it does not begin from a zero state
 
 
@@ -247,7 +246,7 @@ def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | 
 
     The streams begin with a lead-in that is not scored. Returns None if nothing is held out.
     """
-    amount = min(len(prepared.heldout), HELDOUT_MOST)
+    amount = len(prepared.heldout)
     if not amount:
         return None
     streams = max(1, min(HELDOUT_STREAMS, amount // (2 * LEAD_IN)))

@@ -104,7 +104,7 @@ class TrainOptions(_Frozen):
         le=0.9,
     )
     batch: int | None = _option(
-        "Batch size: sequences read side by side", "at most 64; classic: 256 windows", ge=1, le=4_096
+        "Batch size: sequences read side by side", "at most 64, on a GPU 128; classic: 256 windows", ge=1, le=4_096
     )
     length: int | None = _option("Sequence length: symbols read in one step", "64", ge=8, le=4_096)
     learning_rate: float | None = _option(

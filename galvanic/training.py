@@ -39,7 +39,7 @@ from galvanic.checkpoint import when_there_is_room
 from galvanic.companion import Companion
 from galvanic.copying import copied_share, known_words
 from galvanic.errors import UserError
-from galvanic.loop import Loop, Record
+from galvanic.loop import MOST_STRAYS, Loop, Record
 from galvanic.machine import import_tensorflow, measure_machine
 from galvanic.ngrams import Lines
 from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
@@ -175,7 +175,7 @@ class _Training:
         # Not sooner: importing TensorFlow takes longer than all that was done so far.
         if quiet:
             import_tensorflow()
-        from galvanic.learners import HELDOUT_MOST, interpolate, make_learner
+        from galvanic.learners import interpolate, make_learner
 
         hooks.go_on()
         minutes = options.minutes
@@ -195,7 +195,7 @@ class _Training:
         def fit_mixture(table: Companion, poll: Callable[[], object], **how: Any) -> tuple[Companion, float, float]:
             """Fit the mixture's weights to the held-out part, as `Companion.fitted`."""
             predictions = functools.partial(learner.heldout_predictions, poll)
-            return table.fitted(predictions, min(len(prepared.heldout), HELDOUT_MOST), prepared.ids, **how)
+            return table.fitted(predictions, len(prepared.heldout), prepared.ids, **how)
 
         def heldout_loss(poll: Callable[[], object] = hooks.control) -> float | None:
             """Return the held-out loss of network and table together, the table's weights fitted anew."""
@@ -216,7 +216,7 @@ class _Training:
         parent = self.parent if self.parent and self.parent.learned(self.corpus) else None
         stopped = loop.run(start=parent.description.training.train_loss if parent else None)
         loop.tell("finishing")
-        if stopped == "done" and minutes and not options.by_epochs:
+        if stopped == "done" and minutes and not options.by_epochs and record.at.strays < MOST_STRAYS:
             record.notes += _note_early_end(pace, minutes)
         if len(record.curve) > 1 and best_point(record.curve).epoch == 0:
             record.notes.append("More training made it no better: the model is as it was before.")
