@@ -117,7 +117,7 @@ def test_form_and_menu(page: Tab) -> None:
 
 
 def test_slash_command_with_a_file(page: Tab) -> None:
-    page.call("learn", {"name": "frank", "times": "2"}, files={"file": ("book.txt", b"hello")})
+    page.call("learn", {"name": "frank", "length": "2"}, files={"file": ("book.txt", b"hello")})
     expect(page.wait_for("frank book.txt 5 2").locator(".lead")).to_have_text(re.compile(r"Ada\s*used\s*/learn"))
 
 

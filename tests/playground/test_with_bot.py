@@ -72,7 +72,7 @@ def test_file_over_the_limit_is_refused(bot: PlaygroundClient) -> None:
         ("nothing", {}, "no command /nothing"),
         ("learn", {"name": "x"}, "needs the option file"),
         ("pick", {"book": "x", "page": 1}, "has no the option page"),
-        ("learn", {"name": "x", "times": "many", "file": "x"}, "times can't be that"),
+        ("learn", {"name": "x", "length": "many", "file": "x"}, "length can't be that"),
     ],
 )
 def test_slash_command_wrongly_called(

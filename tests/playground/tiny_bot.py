@@ -199,10 +199,10 @@ async def big(ctx: commands.Context) -> None:
 
 @bot.tree.command()
 @app_commands.describe(file="a text")
-async def learn(interaction: discord.Interaction, file: discord.Attachment, name: str, times: int = 1) -> None:
+async def learn(interaction: discord.Interaction, file: discord.Attachment, name: str, length: int = 1) -> None:
     """Take in a file."""
     data = await file.read()
-    await interaction.response.send_message(f"{name} {file.filename} {len(data)} {times}")
+    await interaction.response.send_message(f"{name} {file.filename} {len(data)} {length}")
 
 
 @bot.tree.command()
