@@ -24,6 +24,7 @@ from bot.train.state import TrainingState
 from bot.types import Context, User, hybrid_command
 from bot.words import BLURPLE, DESCRIPTION_LIMIT, as_typed, code, in_line, listed, plain, span
 from galvanic.errors import UserError
+from galvanic.read.text import slugify
 from galvanic.units import count
 from shared.jobs import TrainJob, is_id
 
@@ -63,7 +64,7 @@ class Jobs(commands.Cog):
         "cancel [JOB]", ("cancel", f"cancel {_EXAMPLE}"), about="End a training and keep nothing of it", heading="Jobs"
     )
     @app_commands.describe(job=_JOB)
-    async def cancel(self, ctx: Context, job: str | None = None) -> None:
+    async def cancel(self, ctx: Context, *, job: str | None = None) -> None:
         """End your training (moderators: any training) and keep nothing of it."""
         await self._command(ctx, job, "cancel")
 
@@ -74,14 +75,14 @@ class Jobs(commands.Cog):
         heading="Jobs",
     )
     @app_commands.describe(job=_JOB)
-    async def finish(self, ctx: Context, job: str | None = None) -> None:
+    async def finish(self, ctx: Context, *, job: str | None = None) -> None:
         """End your training (moderators: any training) now, and keep the best model so far."""
         await self._command(ctx, job, "finish")
 
     async def _command(self, ctx: Context, job: str | None, ending: Ending) -> None:
         await ctx.defer(ephemeral=True)
         actor = Actor.of(ctx)
-        named = job.strip("`# ") if job is not None else None
+        named = job.strip("` ") if job is not None else None
         is_job = named is not None and re.fullmatch(rf"{TRAINING}\d+", named)
         job_id = named if named is not None and is_job else await self._meant(actor, ending, named)
         await ctx.send(await self._end(ending, job_id, actor), ephemeral=True)
@@ -124,12 +125,15 @@ class Jobs(commands.Cog):
         trainings = (await self.core.snapshots.look(now=True)).trainings
         own = [training for training in trainings if training.is_of(actor.guild_id, actor.user.id)]
         if name is not None:
-            own = [each for each in own if name.lower() in (each.job.corpus.name, each.job.options.name)]
+            own = [training for training in own if _is_called(name, training.job)]
         if ending == "finish":
             own = [training for training in own if training.runs] or own
         if len(own) == 1:
             return own[0].job.job_id
-        prefix, of = await self.core.servers.prefix(actor.guild_id), f" of {code(name)}" if name is not None else ""
+        prefix, of = await self.core.servers.prefix(actor.guild_id), ""
+        if name is not None:
+            number = access.channel_number(name)
+            of = f" of {code(name) if number is None else f'<#{number}>'}"
         raise UserError(
             f"You have {count(len(own), 'training') if own else 'no training'}{of} waiting or running here.",
             f"`{prefix}jobs` lists this server's. Name one: `{as_typed(prefix, ending, 'job', 'JOB')}`.",
@@ -193,6 +197,14 @@ class Jobs(commands.Cog):
                 f"There is no training {code(job_id)} in this server.", "Its id is at the bottom of its card."
             )
         return job, TrainingState.of(event for _, event in await self.core.jobs.events(job_id, "0"))
+
+
+def _is_called(name: str, job: TrainJob) -> bool:
+    """Whether a person names a training by its channel, its text or its model."""
+    if job.reading is not None and job.reading.source_id == access.channel_number(name):
+        return True
+    names = (job.corpus.name, job.corpus.title.lower(), job.options.name)
+    return name.lower() in names or slugify(name) == job.corpus.name
 
 
 def _may_end(user: User, job: TrainJob) -> bool:

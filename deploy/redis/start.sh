@@ -46,6 +46,10 @@ else
 fi
 [ -w "$data" ] || fail "the folder $data is not there, or cannot be written to. Name another one with REDIS_DATA_DIR."
 [ -w "$run" ] || fail "the folder $run is not there, or cannot be written to. Name another one with REDIS_RUN_DIR."
+# Redis works in the folder of its data, so the others need whole paths.
+data=$(cd "$data" && pwd)
+run=$(cd "$run" && pwd)
+[ ! -d "$secrets" ] || secrets=$(cd "$secrets" && pwd)
 
 # Each on a line of its own, so that a failure ends the script.
 bot=$(hash_of bot)
