@@ -6,6 +6,7 @@ on the disk if they are many.
 
 import csv
 import functools
+import hashlib
 import io
 import itertools
 import tempfile
@@ -176,8 +177,9 @@ class Chat:
 
     @functools.cached_property
     def invented(self) -> list[str]:
-        """Invented names of the speakers, by number."""
-        return pseudonyms(len(self.speakers))
+        """Invented names of the speakers, by number; the same for the same chat, so that its training can go on."""
+        self._file.seek(0)
+        return pseudonyms(len(self.speakers), int.from_bytes(hashlib.file_digest(self._file, "sha256").digest()))
 
     def add(self, messages: Iterable[Message]) -> None:
         """Clean messages and keep their lines. Raises UserError: too many people; or as the reader."""
@@ -232,9 +234,10 @@ class Chat:
 
     def text(self, chosen: Collection[int], *, speakers: bool) -> Iterator[str]:
         """Yield the lines of some people as they are learned, with line ends. `speakers`: with invented names."""
+        invented = self.invented if speakers else []
         for number, _, line in self.lines():
             if number in chosen:
-                yield f"{line_by(self.invented[number], line) if speakers else line}\n"
+                yield f"{line_by(invented[number], line) if speakers else line}\n"
 
     def _people_called(self, names: Sequence[str]) -> set[int]:
         """Return the numbers of people by their names, however these are capitalised, or ids."""

@@ -126,8 +126,9 @@ def test_a_million_people_are_no_chat() -> None:
 
 
 def test_invented_names_are_the_same_in_the_preview_and_in_the_text() -> None:
-    chat = chat_of(*((f"Member {number % 400}", f"line {number}") for number in range(2_000)))
-    options = ChatOptions(speakers=True)
+    messages = [(f"Member {number % 400}", f"line {number}") for number in range(2_000)]
+    chat, options = chat_of(*messages), ChatOptions(speakers=True)
+    assert texts(chat, options) == texts(chat_of(*messages), options), "its training can go on after an interrupt"
     shown = preview(chat, options)[-10:]
     lines = [line.rstrip("\n") for line in texts(chat, options)]
     assert set(shown) <= set(lines)
