@@ -1,8 +1,11 @@
 """The engine's commands. Each returns its exit status."""
 
 import argparse
+import contextlib
+import fcntl
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +59,31 @@ def evaluate(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def train(options: argparse.Namespace, cli: Cli) -> int:
-    out = new_path(options.out.absolute(), force=options.force)
+    out = new_path(options.out, force=options.force).absolute()
+    folders = [Path(name).resolve() for name in options.text if Path(name).is_dir()]
+    if options.log_dir and any(options.log_dir.resolve().is_relative_to(folder) for folder in folders):
+        raise UserError("The log would be read as a part of the text.", "Name a --log-dir outside of its folder.")
+    with _alone(out):
+        return _train(options, cli, out)
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep other commands from training to the same file meanwhile. Raises UserError: one does already."""
+    path = out.with_name(f".{out.stem}.lock")
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+    try:
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+            path.unlink(missing_ok=True)
+    except BlockingIOError as error:
+        problem = f"Another command is training {out.name}."
+        raise UserError(problem, "Wait for its end, or name another --out.") from error
+
+
+def _train(options: argparse.Namespace, cli: Cli, out: Path) -> int:
     workdir, checkpoint = out.with_name(f".{out.stem}.source"), out.with_name(f"{out.stem}.checkpoint")
     try:
         chat_options = ChatOptions(**{name: getattr(options, name) for name in ChatOptions.__dataclass_fields__})
@@ -103,6 +130,7 @@ def _report_training(options: argparse.Namespace, chosen: TrainOptions, out: Pat
         *(f"{name}: {value}" for name, value in judgement.figures.items()),
         f"Training: {went}",
         f"Network: {result.parameters:,} parameters, {result.network_because}",
+        f"Random seed: {result.random_seed}",
         f"model: {out}",
         *result.notes,
     ]

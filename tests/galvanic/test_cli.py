@@ -1,5 +1,6 @@
 """The command `galvanic` of a checkout, as a person runs it."""
 
+import fcntl
 import io
 import itertools
 import json
@@ -232,6 +233,18 @@ def test_a_place_that_cannot_be_written_is_named_without_a_number(
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith(f"error: {tmp_path / 'file'}")
     assert message.endswith(": Not a directory.")
+
+
+def test_a_text_that_is_being_trained_or_written_to_is_refused(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / ".new.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(["train", str(text), "--out", str(tmp_path / "new"), "--epochs", "1"]) == 2
+    assert "Another command is training new.safetensors." in capsys.readouterr().err
+    log = str(text.parent / "log")
+    assert main(["train", str(text.parent), "--out", str(tmp_path / "new"), "--log-dir", log]) == 2
+    assert "The log would be read as a part of the text." in capsys.readouterr().err
 
 
 @pytest.mark.process
