@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, RecipeName, StopAt, TrainOptions, checked
-from galvanic.read.chat import ChatOptions, refuse_for_text
+from galvanic.read.chat import ChatOptions, refuse_for_text, typed_names
 from galvanic.read.formats import read_paths
 from galvanic.read.text import of_memory, without_licence
 from galvanic.request import WriteRequest
@@ -100,7 +100,8 @@ class Model:
     def evaluate(self, text: str) -> Score:
         """Measure the loss on a text: `bits_per_char`, `nats_per_char`, and the `nats` of each character.
 
-        What came before in the text predicts as well, which the loss on the model's card is without.
+        What came before in the text predicts as well, which the loss on the model's card is without. The end of a line
+        is one character, also where it is written as two.
         Raises UserError if the text can't be read.
         """
         return self._model.score(clean(text))
@@ -145,8 +146,8 @@ def load(path: str | Path) -> Model:
 def train(
     text: str | Path | Sequence[str | Path],
     *,
-    only: Sequence[str] = (),
-    without: Sequence[str] = (),
+    only: str | Sequence[str] = (),
+    without: str | Sequence[str] = (),
     speakers: bool = False,
     text_column: str = "",
     speaker_column: str = "",
@@ -172,7 +173,7 @@ def train(
     Args:
         text: the path of a file or folder, several paths, or a text of more than a line. The header and licence of a
             book of Project Gutenberg are left out.
-        only, without: names of the people whose messages of a chat are learned, or not.
+        only, without: names of the people whose messages of a chat are learned, or not; in a string with commas.
         speakers: begin each line of a chat with an invented name for its author.
         text_column, speaker_column: the columns of a table, or the fields of JSON lines.
         minutes: time limit; without it and `epochs` it is 8 minutes, or 4 epochs for the recipe `classic`.
@@ -202,10 +203,11 @@ def train(
     from galvanic.training_log import TrainingLog
 
     with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else nullcontext(Hooks()) as bar:
-        whose = ChatOptions(tuple(only), tuple(without), speakers, text_column, speaker_column)
+        people = (typed_names(names) if isinstance(names, str) else tuple(names) for names in (only, without))
+        whose = ChatOptions(*people, speakers, text_column, speaker_column)
         source, corpus = _find_text(text, name, Path(folder), whose)
         out = Path(folder) / f"model{model_file.SUFFIX}"
-        hooks = TrainingLog(bar, Path(log_dir)) if log_dir else bar
+        hooks = TrainingLog(bar, Path(log_dir).expanduser()) if log_dir else bar
         result = training.train(
             source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE, quiet=True
         )
@@ -221,17 +223,18 @@ def _exists(path: str | Path) -> bool:
 
 
 def _find_text(
-    text: str | Path | Sequence[str | Path], name: str | None, workdir: Path, options: ChatOptions
+    text: str | Path | Iterable[str | Path], name: str | None, workdir: Path, options: ChatOptions
 ) -> tuple[str | Path, CorpusInfo]:
     if isinstance(text, str) and (len(text) > _LONGEST_NAME or "\n" in text) and not _exists(text):
         refuse_for_text(options)
         content = without_licence(of_memory(clean(text)), workdir)
         return content.body, content.info(name or "text", name or "text", "file")
-    names = [text] if isinstance(text, str | Path) else text
-    if not names or not all(name and _exists(name) for name in names):  # an empty path would be this folder
+    names = [text] if isinstance(text, str | Path) else list(text)
+    paths = [Path(path).expanduser() for path in names]
+    if not names or not all(names) or not all(map(_exists, paths)):  # an empty path would be this folder
         raise UserError(
             f"There is no text file {text or '``'}.",
             "Give the path of a file, or a text of several lines.",
         )
-    source, info, _ = read_paths(list(map(Path, names)), workdir, options)
+    source, info, _ = read_paths(paths, workdir, options)
     return source, info.model_copy(update={"name": name}) if name else info

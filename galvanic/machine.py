@@ -4,6 +4,7 @@ import functools
 import os
 import platform
 import sys
+import threading
 import time
 from dataclasses import dataclass
 
@@ -15,23 +16,27 @@ if platform.machine() in ("x86_64", "AMD64"):
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
+_importing = threading.Lock()  # else a second thread would keep the redirected descriptor as the real one
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow without the lines that its libraries print at any log level.
 
     Its C++ parts write to the file descriptor itself, so that is redirected. Errors still come as exceptions.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        import tensorflow as tf
+    with _importing:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            import tensorflow as tf
 
-        tf.config.list_physical_devices()
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+            tf.config.list_physical_devices()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 _SHAPE = 128, 576, 2048  # of a product in a step of an average network: streams, units and inputs, gates

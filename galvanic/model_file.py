@@ -7,6 +7,7 @@ n-grams; its metadata holds a description as JSON. Weights may be stored with le
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -99,7 +100,8 @@ def path_of(name: str | Path) -> Path:
 
     `starter` is the starter's file, if no other has that name. Raises UserError if the starter isn't installed.
     """
-    path = Path(name) if Path(name).is_file() else path_for(name)
+    given = Path(name).expanduser()
+    path = given if given.is_file() else path_for(name)
     if str(name) != STARTER or path.exists():
         return path
     if not STARTER_FILE.exists():
@@ -123,7 +125,7 @@ def find_parent(name: str | Path | None) -> tuple[Path | None, dict[str, str]]:
 
 def path_for(name: str | Path, suffix: str = SUFFIX) -> Path:
     """Return the path for a new file that a person names, with or without its ending."""
-    path = Path(name)
+    path = Path(name).expanduser()
     if path.suffix.lower() == suffix or path.name in ("", ".."):  # a folder, whose name takes no ending
         return path
     return path.with_name(path.name + suffix)
@@ -163,6 +165,8 @@ def describe(path: Path, imported_bytes: int | None = None) -> Description:
             remedy = f"Give a file that `export` wrote; it ends in {SUFFIX}."
             raise UserError(f"{path.name} isn't an exported model.", remedy) from error
         remedy = "Give the file that a training or an export wrote."
+        if isinstance(error, OSError) and error.errno != errno.ENOENT:
+            raise UserError(f"{path.name} can't be read: {error.strerror}.", remedy) from error
         raise UserError(f"There is no model in {path.name}.", remedy) from error
     try:
         if json.loads(metadata)["format"] != FORMAT:

@@ -54,6 +54,8 @@ def head_text(head: bytes) -> str:
 
 def is_binary(head: bytes) -> bool:
     """Return whether a file is no text, by the NULs at its beginning."""
+    if head[4:10] == b'\0\0\0\0{"':  # safetensors: a model's symbols may be text for longer than the beginning
+        return True
     text = head.decode(encoding_of(head), "replace")
     return text.count("\0") > len(text) * _NUL_SHARE
 
