@@ -270,16 +270,19 @@ class Privacy(commands.Cog):
         if channel.id in await self.consents.allowed(channel.guild.id):
             off = as_typed(terms.prefix, "allow-training", "channel", f"#{channel.name}", "state", "off")
             return f"{channel.mention} is already allowed. `{off}` takes it back."
-        await self.consents.allow(channel.guild.id, channel.id, by)
+        told = False
+        if not isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
+            with unless_refused(log.info, "notice_not_posted", channel_id=channel.id):
+                await channel.send(embed=embeds.notice(channel.guild.name, terms))
+                told = True
+        await self.consents.allow(channel.guild.id, channel.id, by)  # after the notice: it may come twice, never not
         members = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
         answer = (
             f"I may now learn from {channel.mention} and its public threads, from {members}: "
             f"`{as_typed(terms.prefix, 'train', 'source', f'#{channel.name}')}`."
         )
-        with unless_refused(log.info, "notice_not_posted", channel_id=channel.id):
-            if not isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
-                await channel.send(embed=embeds.notice(channel.guild.name, terms))
-                return f"{answer} I told its members there."
+        if told:
+            return f"{answer} I told its members there."
         return (
             f"{answer}\n⚠️ I couldn't post a notice there: please tell its members about `{terms.prefix}optin` and "
             f"`{terms.prefix}optout`."
