@@ -94,7 +94,7 @@ def explain(error: BaseException, doing: str, settings: Settings, usage: str = "
             log.warning("redis_unreachable", doing=doing, error=type(error).__name__)
             return UserError(
                 "My job queue (Redis) can't be reached right now.",
-                "Nothing was started or lost; try again in a minute. If it keeps happening, tell the bot's operator.",
+                "See whether it was done; if not, try again in a minute. If it stays so, tell the bot's operator.",
             )
         case discord.Forbidden() if not is_transient(error):
             log.warning("discord_forbidden", doing=doing, code=error.code)

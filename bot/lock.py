@@ -32,6 +32,7 @@ class BotLock:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self.token = secrets.token_hex(8)
+        self._client = client
         self._lock = Lock(client, keys.BOT_LOCK, timeout=LIFETIME_S, sleep=_LOOK_EVERY_S, thread_local=False)
 
     async def take(self) -> None:
@@ -44,6 +45,10 @@ class BotLock:
                 return
             log.warning("another_bot_runs", doing=f"waiting {_WAIT_S:g} s, in case it was killed")
             taken = await self._acquire(_WAIT_S)
+            if not taken and await redis_call(self._client.pttl(keys.BOT_LOCK)) > 1_000 * LIFETIME_S:
+                # Its bot was killed while the clock was ahead: no bot that runs leaves it so long a life.
+                await redis_call(self._client.delete(keys.BOT_LOCK))
+                taken = await self._acquire(0)
         except RedisError as error:
             log.warning("redis_unreachable", error=type(error).__name__)
             return

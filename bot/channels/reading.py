@@ -209,6 +209,8 @@ class ChannelReadings(Service):
         reading, guild_id = job.reading, job.place.guild_id
         state = await self.pages.state(reading.reading_id)
         reader = Reader(self.core, self.pages, self.consents, guild_id, reading, state)
+        if not reading.source_id and not state.is_export:
+            raise UserError("The file has expired.", "Attach it again.")
         while job is not None and not reader.state.done:
             await self.sources.require_still(reading.channel_id, job.place)
             await reader.page()

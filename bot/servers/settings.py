@@ -129,6 +129,7 @@ class GuildSettingsStore:
             await self._put(guild_id, GuildSettings())
 
     async def _put(self, guild_id: int, settings: GuildSettings) -> None:
+        self._known.pop(guild_id, None)  # if the reply is lost, what Redis has counts
         await redis_call(
             self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True))
         )

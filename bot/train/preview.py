@@ -88,7 +88,7 @@ class Previews:
     _beginning: set[str] = field(init=False, default_factory=set)
     """Previews whose training is being begun."""
     _refused: set[str] = field(init=False, default_factory=set)
-    """Previews whose training could not be begun. If Redis knows it all the same, it was taken back."""
+    """Previews whose training could not be begun. If Redis knows it all the same, it is being taken back."""
 
     def register(self, components: Components) -> None:
         add = functools.partial(components.add, arguments=f"{PREVIEW}:{USER}", how="update", owner=True)
@@ -157,7 +157,7 @@ class Previews:
                 return
             about, pages = await self._stored(press)
             actor = dataclasses.replace(press.actor, request_id=about.preview_id)
-            if press["preview"] in self._refused and await self.core.jobs.load(f"{TRAINING}{about.preview_id}"):
+            if await self._was_taken_back(press["preview"], f"{TRAINING}{about.preview_id}"):
                 actor = press.actor  # for another training
             try:
                 await self._begin(actor, about, pages, channel_of(press.interaction).send)
@@ -166,6 +166,13 @@ class Previews:
                 raise
             self._refused.discard(press["preview"])
             await self._close(press, "Its training has a card of its own.")
+
+    async def _was_taken_back(self, preview: str, job_id: str) -> bool:
+        """Return whether Redis knows a preview's training although it could not be begun, by this run or another."""
+        stored = await self.core.jobs.load(job_id)
+        if stored is None or preview in self._refused:
+            return stored is not None
+        return stored.card is None and job_id not in await self.core.jobs.undelivered()
 
     async def _begin(self, actor: Actor, about: Preview, pages: Sequence[bytes], send: Send) -> None:
         if about.is_elsewhere:

@@ -49,6 +49,14 @@ async def test_a_killed_bot_is_waited_for(first: BotLock, second: BotLock) -> No
     renewing.cancel()
 
 
+async def test_a_lock_that_was_taken_while_the_clock_was_ahead_is_taken_over(
+    second: BotLock, client: redis.asyncio.Redis
+) -> None:
+    await client.set(keys.BOT_LOCK, "of a bot that was killed", px=10**8)
+    await second.take()
+    assert await client.get(keys.BOT_LOCK) == second.token.encode()
+
+
 async def renewed(holder: BotLock) -> None:
     while True:
         await holder.keep()

@@ -14,7 +14,8 @@ import redis
 from simcord.backend.models import Interaction, Message
 
 from bot.app import Galvanic
-from bot.train import preview as preview_of, start, uploads
+from bot.jobs import client as jobs_client
+from bot.train import start, uploads
 from playground.people import File
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -204,7 +205,7 @@ async def test_a_person_s_newest_chat_is_kept(live: Live) -> None:
 
 
 async def test_a_server_s_newest_chats_are_kept(live: Live) -> None:
-    live.patch.setattr(preview_of, "_MOST", 1)
+    live.patch.setattr(jobs_client, "_MOST_KEPT", 1)
     theirs = await live.answered(live.send("!train", person="ben", files={"chat.json": telegram(*PEOPLE)}))
     newest = await shown(live)
     live.press("ben", theirs, "Train")
