@@ -103,6 +103,7 @@ class TrainJob(_Job):
     parent_origins: tuple[Snowflake, ...] = ()  # channels whose uploaded texts the parent learned from
     author_id: Snowflake = 0  # the member whose own words alone it learns, so that the model is theirs; 0: it is not so
     replaces: str | None = None  # id of the model whose place the new one takes
+    owner_id: Snowflake = 0  # of the new model, the parent's, if that learned another member's file; 0: who asks
 
     @property
     def is_unread(self) -> bool:
@@ -278,7 +279,7 @@ def without_people(job: Job) -> Job:
     """
     nobody: dict[str, object] = {"author_id": None, "pieces": ()}
     if isinstance(job, TrainJob):
-        nobody = {"reading": None, "parent_readings": ()}
+        nobody = {"reading": None, "parent_readings": (), "owner_id": NOBODY}
     place = job.place.model_copy(update={"user_id": NOBODY, "message_id": None})
     known = {name: value for name, value in nobody.items() if name in type(job).model_fields}
     return job.model_copy(update={"place": place, **known})

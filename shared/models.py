@@ -107,6 +107,7 @@ class Ownership(_Owned):
         where = {"guild_id": place.guild_id, "channel_id": place.channel_id, "owner_id": place.user_id}
         if isinstance(job, ImportJob):
             return cls(**where, scope="channel", checked=False)
+        where["owner_id"] = job.owner_id or place.user_id
         readings = {ref.reading_id: ref for ref in job.readings}
         return cls(**where, scope=job.scope, sources=job.sources, replaces=job.replaces, readings=(*readings.values(),))
 

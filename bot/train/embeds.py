@@ -244,7 +244,9 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     (measured_on, loss), *others = verdict.figures.items()
     went, start = course(model.epochs, end.seconds, end.stopped), "scratch" if model.parent is None else "the starter"
     if model.parent not in (None, STARTER):
-        went, start = f"{went}, counting the models before it", f"`{model.parent}`"
+        went, start = went.replace(", ", " with the models before it, ", 1), f"`{model.parent}`"
+    if job.owner_id:
+        start += f" of <@{job.owner_id}>, who owns this one, too"
     add_fields(embed, {measured_on: loss}, inline=False)
     add_fields(embed, {**dict(others), "Training": went, "Started from": start})
     samples = end.samples[:2] if context.quotable else ()

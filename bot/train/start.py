@@ -65,6 +65,7 @@ class TrainRequest:
                 "parent_readings": parent.readings,
                 "parent_scope": parent.scope,
                 "parent_origins": parent.origins,
+                "owner_id": parent.owner_id if parent.origins and parent.owner_id != place.user_id else 0,
             }
         return TrainJob(
             job_id=job_id,

@@ -195,7 +195,7 @@ def test_a_card_tells_how_in_plain_words() -> None:
 def test_the_finished_card_tells_where_it_came_from() -> None:
     shown = fields(card(view_of(finished(seconds=121, model=record(parent="frankenstein")))))
     assert shown["Started from"] == "`frankenstein`"
-    assert shown["Training"] == "3 epochs, 2 min 01 s, counting the models before it"
+    assert shown["Training"] == "3 epochs with the models before it, 2 min 01 s"
     starts = [fields(card(view_of(finished(model=record(parent=name)))))["Started from"] for name in ("starter", None)]
     assert starts == ["the starter", "scratch"]
 

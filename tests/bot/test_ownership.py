@@ -15,7 +15,7 @@ from bot.train.start import TrainRequest
 from galvanic.options import CorpusInfo, TrainOptions
 from shared import keys
 from shared.events import Failed
-from shared.jobs import ImportJob, Job, ReadingRef
+from shared.jobs import ImportJob, Job, ReadingRef, without_people
 from shared.models import ModelRecord, Ownership
 from shared.settings import Settings
 from tests import lives
@@ -133,6 +133,14 @@ def test_what_was_learned_from_an_upload_stays_where_it_was() -> None:
     child = ownership_of(corpus(source="catalogue"), parent, channel_id=THREAD, parent_channel_id=CHANNEL)
     assert (child.scope, child.channel_id, child.sources) == ("channel", THREAD, (CHANNEL,))
     assert ownership_of(corpus(source="catalogue")).scope == "guild"
+
+
+def test_what_goes_on_from_another_members_upload_is_that_members() -> None:
+    uploaded, public = (record(owner_id=7, sources=sources) for sources in ((CHANNEL,), ()))
+    parents = (uploaded, public, record(owner_id=USER, sources=(CHANNEL,)))
+    assert [ownership_of(corpus(source="catalogue"), parent).owner_id for parent in parents] == [7, USER, USER]
+    job = TrainRequest(corpus(), TrainOptions(), uploaded).job("t-1", place())
+    assert without_people(job).model_dump()["owner_id"] == 0
 
 
 def test_which_messages_are_learned_is_known_before_a_worker_has_them() -> None:
