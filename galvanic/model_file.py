@@ -211,18 +211,14 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
 def export(path: Path, target: Path, most_bytes: float = math.inf) -> None:
     """Write a model into another file of at most so many bytes.
 
-    It stores the weights with as much precision as fits. If even the least doesn't, it leaves out the table of n-grams
-    as well; the description then has the loss of the network alone. Raises UserError if there is no model, it is
-    damaged, the file cannot be written, or the model doesn't fit.
+    It stores the weights with as much precision as fits. Raises UserError if there is no model, it is damaged, the file
+    cannot be written, or the model doesn't fit.
     """
     description, weights, windows, companion = load(path)
     finest = (None, *PACKINGS).index(description.packed)
     try:
-        ways = [(packing, companion) for packing in (None, *PACKINGS)[finest:]]
-        for packing, table in [*ways, *([(PACKINGS[-1], None)] if companion else [])]:
-            if companion and not table:
-                description = description.model_copy(update={"training": description.training.without_companion()})
-            save(target, description, weights, windows, table, packing)
+        for packing in (None, *PACKINGS)[finest:]:
+            save(target, description, weights, windows, companion, packing)
             if target.stat().st_size <= most_bytes:
                 return
         size = target.stat().st_size

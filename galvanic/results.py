@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -160,11 +160,6 @@ class TrainingRecord(Measured):
     random_seed: int
     curve: tuple[CurvePoint, ...] = Field(max_length=MOST_POINTS)  # of each epoch; epoch 0, if any, is the parent
     notes: tuple[str, ...] = ()  # for people, in plain words
-
-    def without_companion(self) -> Self:
-        """Return the record for the network without the table; the curve stays as it was measured with it."""
-        gone = dict.fromkeys(("ngrams_loss", "known_words", "usual_known_words"))
-        return self.model_copy(update={**gone, "heldout_loss": self.network_loss})
 
 
 class TrainResult(TrainingRecord):
