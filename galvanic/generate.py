@@ -173,6 +173,8 @@ class Author(ABC):
                 read, seed = self._read_seed(request.seed), request.seed
         except UserError as error:
             return error
+        if seed:
+            random = np.random.default_rng(random_seed)  # the same text as if the drawn seed had been given
         row = Row(read.ids, sampling, random, lambda ids: self._enough(writing, ids), request.until)
         writing = _Writing(request, row, read, seed, random_seed)
         if not seed:
