@@ -94,7 +94,7 @@ def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
     if curve:
         best = best_point(curve)
         height = best.watched * _BITS
-        label = f"best: {height:.2f} in epoch {best.epoch}"
+        label = f"best: epoch {best.epoch}"
         edge: dict[str, Any] = {"markeredgecolor": BACKGROUND, "markeredgewidth": 1}
         axes.axvline(best.epoch, color=_BEST, linewidth=1, linestyle=(0, (3, 4)), alpha=0.7, zorder=1)
         axes.plot(best.epoch, height, "o", color=_BEST, markersize=7, label=label, zorder=5, **edge)

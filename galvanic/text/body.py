@@ -123,19 +123,23 @@ class CharRecipe(Recipe):
         body, side = in_signs.text, in_signs.nats
         notes: list[str] = []
         if side.any():
-            notes.append(f"{side.sum():,.0f} nats of the score are for how quotes, dashes and ellipses are written.")
+            notes.append(f"{_bits(side.sum())} of the score are for how quotes, dashes and ellipses are written.")
         width, hard = wrapping(pieces(body)) if unwrapped else (0, False)
         if hard:
             joined = "".join(unwrap(piece, width) for piece in pieces(body))
             spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
             cost = math.log(2) + adaptive_nats((spaces, breaks))
-            notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")
+            notes.append(f"{_bits(cost)} of the score are for the positions of line breaks.")
             body, side = joined, side + cost / len(text)
         ids = vocabulary.encode(body)
         lengths = np.where(ids >= 0, vocabulary.widths[ids], 1)
         ends = np.cumsum(lengths)
         starts, ends = in_signs.starts[ends - lengths], in_signs.ends[ends - 1]
         return ScoringText(ids, side, starts, ends - starts, tuple(notes))
+
+
+def _bits(nats: float) -> str:
+    return count(round(nats / math.log(2)), "bit")
 
 
 class WordRecipe(CharRecipe):
