@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -320,6 +320,11 @@ class JobClient(Service):
         if len(data) > most_bytes:
             log.warning("file_too_large", job_id=job_id)
         return data if 0 < len(data) <= most_bytes else None
+
+    async def drop_artifact(self, job_id: str, name: str) -> None:
+        """Delete a file of a job's result, which was posted. Raises nothing in an outage: it expires by itself."""
+        with suppress(RedisError):
+            await redis_call(self._redis.delete(keys.artifact(job_id, name)))
 
     async def note_shown(self, message_id: int, job_id: str) -> None:
         """Keep which job's answer a message without controls shows. Raises nothing in an outage: it was posted."""

@@ -90,6 +90,7 @@ class Transfer:
         notice = embeds.exported(job, event.size, prefix, messages=bool(model.readings))
         ending = "html" if job.page else "safetensors"
         await send(notice, file=discord.File(io.BytesIO(data), f"{job.model.name}.{ending}"), **options)
+        await self.core.jobs.drop_artifact(job.job_id, MODEL_FILE)  # a large one, in the Redis of all servers
 
     async def import_file(self, ctx: Context, file: discord.Attachment, name: str | None) -> None:
         """Have an exported model checked and entered, if this person may train here and it fits the server's quota."""
