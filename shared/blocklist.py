@@ -2,18 +2,19 @@
 
 An entry is a word or a phrase; `*` stands for any letters or digits within a word. Upper and lower case are the same,
 and an entry matches whole words only: `ass` does not hit `class`, `*ass*` does. An underscore ends a word, so that
-`_ass_` is one.
+`_ass_` is one. Scripts without spaces between words, as Chinese and Thai, have no ends of words.
 
 Whatever the entries and the text, the time grows with the text alone: both may be hostile.
 """
 
 import functools
-import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from importlib.resources import files
 from operator import itemgetter
+
+import regex
 
 from galvanic.errors import UserError
 
@@ -21,7 +22,9 @@ MOST_ENTRIES = 200
 MOST_CHARS = 64
 MOST_STARS = 3  # more would let a pattern of an admin's cost minutes on a hostile text
 MASK = "█"  # stands for each covered character
-_SIGN = r"[^\W_]"  # a letter or a digit
+_SIGN = r"[^\W_]"  # a letter with its marks, or a digit
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_CHUNK = regex.compile(r"[^\s、。！？，；：…（）「」『』《》]+")  # to the end of a word, or of a clause without spaces
 
 
 class Blocklist:
@@ -31,18 +34,16 @@ class Blocklist:
         safe = [entry for entry in entries if _refusal(entry) is None]
         # A text may have its accents as signs of their own.
         safe = list(dict.fromkeys(unicodedata.normalize(form, entry) for entry in safe for form in ("NFC", "NFD")))
-        longest_first = (entry.split() for entry in sorted(safe, key=len, reverse=True))
-        alternatives = "|".join(r"\s++".join(map(_word_expression, words)) for words in longest_first)
+        alternatives = "|".join(map(_expression, sorted(safe, key=len, reverse=True)))
         # No entry begins with a space, so that a long run of spaces costs nothing.
-        expression = rf"(?<!{_SIGN})(?=\S)(?:{alternatives})(?!{_SIGN})"
-        self._pattern = re.compile(expression, re.IGNORECASE) if safe else None
+        self._pattern = regex.compile(rf"(?=\S)(?:{alternatives})", regex.IGNORECASE) if safe else None
 
     def hits(self, text: str) -> bool:
         """Return whether an entry stands in a text."""
         return self._pattern is not None and self._pattern.search(text) is not None
 
     def mask(self, text: str) -> str:
-        """Cover each hit, and the signs that touch it up to the next white space, at the same length.
+        """Cover each hit, and what touches it up to white space or a sign of Chinese, at the same length.
 
         With only the hit covered, the word beside it could become another hit.
         """
@@ -50,11 +51,11 @@ class Blocklist:
             return text
         spans = [hit.span() for hit in self._pattern.finditer(text)]
 
-        def cover(chunk: re.Match[str]) -> str:
+        def cover(chunk: regex.Match[str]) -> str:
             at = bisect_right(spans, chunk.start(), key=itemgetter(1))
             return MASK * len(chunk[0]) if at < len(spans) and spans[at][0] < chunk.end() else chunk[0]
 
-        return re.sub(r"\S+", cover, text) if spans else text
+        return _CHUNK.sub(cover, text) if spans else text
 
 
 def parse(typed: str) -> tuple[str, ...]:
@@ -62,7 +63,8 @@ def parse(typed: str) -> tuple[str, ...]:
 
     Raises UserError: too many, or one is too long, has too many `*`, or a word without a letter or digit.
     """
-    pieces = (" ".join(unicodedata.normalize("NFC", piece).split()).lower() for piece in re.split(r"[,\n]", typed))
+    plain = unicodedata.normalize("NFC", typed).replace("İ", "i").lower()
+    pieces = (" ".join(piece.split()) for piece in regex.split(r"[,\n、，،]", plain))
     entries = tuple(dict.fromkeys(filter(None, pieces)))
     if (refusal := next(filter(None, map(_refusal, entries)), None)) is not None:
         raise refusal
@@ -88,7 +90,7 @@ def _refusal(entry: str) -> UserError | None:
     if MASK in entry:
         return UserError(f"The entry `{shown}` has a {MASK}, which I cover words with.", "Write the word itself.")
     # A lone `*` in a phrase would be tried anew at each of a thousand spaces.
-    if not entry or not all(re.search(_SIGN, word) for word in entry.split()):
+    if not entry or not all(regex.search(_SIGN, word) for word in entry.split()):
         return UserError(
             f"The entry `{shown}` has no letter" + (" in one of its words." if " " in entry else "."),
             "Write the word; `*` stands for any letters in it.",
@@ -96,9 +98,16 @@ def _refusal(entry: str) -> UserError | None:
     return None
 
 
+def _expression(entry: str) -> str:
+    """Return the expression for an entry, which has the ends of a word where its script has such."""
+    begin = "" if _UNSPACED.match(entry) else rf"(?<!{_SIGN})"
+    end = "" if _UNSPACED.match(entry[-1]) else rf"(?!{_SIGN})"
+    return begin + r"\s++".join(map(_word_expression, entry.split())) + end
+
+
 def _word_expression(word: str) -> str:
     """Return the expression for a word. It tries each part only at its first place, so time grows with the text."""
-    first, *rest = (re.escape(part) for part in re.sub(r"\*+", "*", word).split("*"))
+    first, *rest = (regex.escape(part) for part in regex.sub(r"\*+", "*", word).split("*"))
     if not rest:
         return first
     return first + "".join(rf"(?>{_SIGN}*?{part})" for part in rest[:-1]) + rf"{_SIGN}*{rest[-1]}"

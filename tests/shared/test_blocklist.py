@@ -58,6 +58,10 @@ def test_hits_are_what_the_rules_say(typed: list[str], text: str) -> None:
         ("größe", "gro\u0308ße ist", "██████ ist"),
         ("damn", "_damn_ damn_it __DAMN__ goddamn", "██████ ███████ ████████ goddamn"),
         ("*damn*", "so_goddamned", "████████████"),
+        ("傻逼", "你是傻逼吗？我不是。", "█████？我不是。"),
+        ("バカ、アホ", "お前はアホだ。", "██████。"),
+        ("कम", "कमी कम", "कमी ██"),
+        ("İbne", "ibne İbne", "████ ████"),
         ("b, $a", "b$a c", "███ c"),  # the second would be a hit once the first is covered
     ],
 )
