@@ -132,6 +132,8 @@ def _checked(flag: commands.Flag, value: str) -> str:
     """The value, checked here because discord.py's error does not name an optional option."""
     limits = flag.annotation
     if isinstance(limits, _Limits):
+        if limits.annotation is float:
+            value = value.replace(",", ".")  # as most of Europe writes it
         try:
             typed = limits.annotation(value)
         except ValueError as error:

@@ -254,7 +254,8 @@ def _once(session: Any) -> Any:
 def checked_name(call: str, title: str) -> str:
     """Return a persona's shown name, without invisible characters. Raises UserError if it or the call isn't allowed."""
     name = disarm.strip_format(unicodedata.normalize("NFKC", title.strip(" \"'“”")))
-    signs = {unicodedata.category(symbol)[0] for symbol in name if symbol not in " .,'’&!?()-"} - set("LMN")
+    plain = re.sub(r"(?<=\w)[・·](?=\w)", "", name)  # between the parts of a name in Japanese and Chinese
+    signs = {unicodedata.category(symbol)[0] for symbol in plain if symbol not in " .,'’&!?()-"} - set("LMN")
     deceives = disarm.is_mixed_script(name) or disarm.is_zalgo(name)
     if re.fullmatch(_CALL, call) is None or call in _RESERVED:
         raise UserError(

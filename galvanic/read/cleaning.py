@@ -30,9 +30,9 @@ _INVISIBLE = re.compile(
 )
 
 # Characters that say the same in another form (fullwidth digits, letters in a circle or in fraktur) become the usual
-# ones. Chinese and Japanese punctuation is how these languages are written, and stays, as do accents by themselves
-# and the two signs that stand for whole sentences.
-_OTHER_FORMS = re.compile("[^！？，：；（）～…¨¯´¸˘˙˚˛˜˝ﷺﷻ]+")
+# ones. Chinese and Japanese punctuation is how these languages are written, and stays, as do accents by themselves,
+# the two signs that stand for whole sentences, Korean letters by themselves (laughter), and Thai and Lao AM.
+_OTHER_FORMS = re.compile("[^！？，：；（）～…¨¯´¸˘˙˚˛˜˝ﷺﷻ\u0e33\u0eb3\u3131-\u318e]+")
 _KEYCAP = re.compile("(?<=[0-9#*])\ufe0f?\u20e3")
 _OVERLAY = re.compile("[\u0334-\u0338\u0488\u0489\u20d0-\u20ff]+")
 _MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\ufe20-\ufe2f]"
@@ -88,13 +88,16 @@ _LEADS = re.compile(
 # Dates, times and amounts with commas: long numbers that lead nowhere, if no more digits stand beside them.
 _TIME = re.compile(r"(?=\d)(?<![\d:])(?:[01]?\d|2[0-3]):[0-5]\d(?![\d:])")
 _DATE = re.compile(
-    r"(?=\d)(?<!\d)(?<!\d[\W_])(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d-\d\d-\d\d"
+    r"(?=\d)(?<!\d)(?<!\d[\W_])(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([./-])\s?\d\d?\2\s?\d\d?"
     r"|(?:19|20)\d\d\s?[-–/]\s?(?:19|20)\d\d|\d{1,3}(?:,\d{3}){1,5})(?![\W_]?\d)"
 )
 _WORDS_THAT_LEAD = re.compile(
     r"\b(?=[acdkmps])(?:dot\s\w|discord\W{1,3}gg\b|at\s(?:gmail|gmx|hotmail|icloud|outlook|proton|yahoo)"
     r"|(?:pass(?:word|wort|code|wd|phrase)|kennwort|pwd?|contraseña|mot de passe"
-    r"|(?:api|access|secret|private)[ _-]?key)s?\b)",
+    r"|(?:api|access|secret|private)[ _-]?key)s?\b)"
+    # "Password" in languages that write it otherwise.
+    r"|\b(?:парол|şifre|hasło|heslo|senha\b|mật khẩu|סיסמ|كلمة (?:السر|المرور)|पासवर्ड)"
+    r"|密[码碼]|パスワード|비밀번호|รหัสผ่าน",
     re.I,
 )
 _MAY_OPEN = re.compile(r"\b(?:pin|pass|key|token|login|code|secret)\b", re.I)

@@ -22,7 +22,7 @@ _NOT_LATIN_SHARE = 1 / 4
 _NOT_LATIN = (
     *("cp1251", "koi8_r", "cp866"),  # Cyrillic
     *("cp1253", "cp1255", "cp1256"),  # Greek, Hebrew, Arabic
-    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),  # Japanese, Chinese, Korean
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949", "cp874"),  # Japanese, Chinese, Korean, Thai
 )
 _NUL_SHARE = 1 / 1000  # of the characters of a text, at most
 

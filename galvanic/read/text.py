@@ -78,9 +78,15 @@ class Text:
         )
 
 
+_LATIN = str.maketrans({"ı": "i", "ß": "ss", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
+
+
 def slugify(name: str) -> str:
-    """Return a short name of `a-z0-9-`, at most 32 characters; empty if `name` has no letter or digit to keep."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii").lower()
+    """Return a short name of `a-z0-9-`, at most 32 characters; empty if none of its letters can be kept."""
+    latin = name.lower().translate(_LATIN)
+    plain = unicodedata.normalize("NFKD", latin).encode("ascii", "ignore").decode("ascii")
+    if any(map(str.isalpha, name)) and not any(map(str.isalpha, plain)):
+        return ""  # two books in Cyrillic would both be called 1
     return re.sub(r"[^a-z0-9]+", "-", plain.replace("'", "")).strip("-")[:MAX_NAME].strip("-")
 
 

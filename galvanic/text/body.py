@@ -27,6 +27,7 @@ _WRAPPED_SHARE = 0.75
 _CAPITALS_SHARE = 0.6
 _LEAST_BREAKS = 5
 _LEAST_WIDTH, _MOST_WIDTH = 55, 120
+_LONGEST_WORD = 30
 
 
 def _full(lines: list[str], width: int) -> int:
@@ -34,7 +35,8 @@ def _full(lines: list[str], width: int) -> int:
     full = 0
     for line, following in itertools.pairwise(lines):
         room = _TOLERANCE * width - len(line.strip()) - 1
-        full += room < 1 or len(following.split(None, 1)[0]) > room
+        # Longer "words" are whole lines of a script without spaces, where this says nothing.
+        full += room < 1 or room < len(following.split(None, 1)[0]) <= _LONGEST_WORD
     return full
 
 

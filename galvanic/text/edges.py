@@ -18,9 +18,10 @@ _LEFT_OPEN_MOST = 60  # characters at the end in which openings, names and headi
 # German and Danish also close with “ ‘ «; French puts a space before ».
 _CLOSERS = r"""(?:["'”’“‘«)\]*_]|[ \u00a0\u202f]?»)*"""
 _TITLES = "Mr|Mrs|Ms|Dr|St"  # the point of "Mr." ends no sentence
-_SIGNS = rf"""(?!(?<=\b(?:{_TITLES}))\.)[.!?…]"""
+_ENDS = ".!?…।॥۔؟"  # also of Hindi, Urdu and Arabic
+_SIGNS = rf"""(?!(?<=\b(?:{_TITLES}))\.)[{_ENDS}]"""
 _SENTENCE_END = regex.compile(
-    rf"""(?<![.!?…]){_SIGNS}++{_CLOSERS}(?=\s|\Z)"""  # of scripts with spaces
+    rf"""(?<![{_ENDS}]){_SIGNS}++{_CLOSERS}(?=\s|\Z)"""  # of scripts with spaces
     r"""|[。！？…]+["'”’」』》）]*"""  # of Chinese and Japanese
 )
 _LINE_START = re.compile(r"\n\s*")

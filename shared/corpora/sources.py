@@ -4,6 +4,7 @@ import asyncio
 import difflib
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def _key(name: str) -> str:
     stem = name.strip()
     if stem.lower().endswith(".txt"):
         stem = stem[:-4]
-    return slugify(stem) or stem.casefold()
+    return slugify(stem) or unicodedata.normalize("NFC", stem).casefold()
 
 
 def _folder(settings: Settings) -> dict[str, Path]:

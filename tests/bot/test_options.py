@@ -148,6 +148,10 @@ def test_what_cannot_be_meant_is_refused(kind: type[Options], line: str, said: s
     assert said in str(caught.value)
 
 
+def test_a_comma_is_a_decimal_point() -> None:
+    assert GenerateFlags.parse_flags("the sea --temperature 0,7")["temperature"] == ["0.7"]
+
+
 @pytest.mark.parametrize("line", ["x --epochs many", "x --epochs 1.5", "x --random-seed x", "x --epochs 5 and more"])
 def test_a_number_that_is_none_is_named(line: str) -> None:
     with pytest.raises(commands.BadFlagArgument) as caught:

@@ -115,6 +115,11 @@ LEFT_OUT = [
     "join dsc. gg/abc now",
     "ada at gmail com it is",
     "my pin is 47 and the code 4b7x",
+    "мой пароль hunter",
+    "密码是hunter",
+    "비밀번호 hunter",
+    "パスワードはhunter",
+    "şifre: kedi",
 ]
 
 ORDINARY = """
@@ -129,6 +134,8 @@ in 2020, on 15.01. at 12:30
 from 18:30 to 19:45, 7:05 or 8:20
 on 24.12.2026 at 18:30, on 2024-05-12
 on 11/10/2025, 2019-2024
+2024/05/06に会おう
+2024. 12. 31. 오늘
 1,500,000 points
 the key for the 2nd door, 2 keys
 it cost $1,234.56 or 99.9%
@@ -142,6 +149,7 @@ what?yes sure
 what? the token is gone
 😂 ❤️ 👨‍👩‍👧 🇩🇪 👍🏽
 你好，世界！（真的）
+ㅋㅋㅋ ㅠㅠ น้ำทำ ນ້ຳ
 привет, как дела?
 Zürich, naïve, Ελλάδα, tiếng Việt
 std::cout, a::b

@@ -24,6 +24,8 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ("One. Two! Three four", 18, "sentence", "One. Two!"),
         ("Oh!!! No!?! Yes", 13, "sentence", "Oh!!! No!?!"),
         ("!" * 20_000 + "a", 20_000, "sentence", "!" * 20_000),
+        ("वह घर गया। उसने खाना", 18, "sentence", "वह घर गया।"),
+        ("هل جاء؟ نعم، جاء", 12, "sentence", "هل جاء؟"),
         ('He said "no." She', 15, "sentence", 'He said "no."'),
         ("她来了。「真的吗？」然后", 12, "sentence", "她来了。「真的吗？」"),
         ("no end here at all", 13, "sentence", "no end here"),

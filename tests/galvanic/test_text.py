@@ -22,6 +22,11 @@ def looks_hard_wrapped(text: str) -> bool:
     return wrapping(pieces(text))[1]
 
 
+def test_lines_without_spaces_are_not_taken_for_wrapped_ones() -> None:
+    lines = ("海" * (36 + 7 * number % 35) + "。" for number in range(120))
+    assert not looks_hard_wrapped("\n".join(lines))
+
+
 def test_stop_words_are_nltks() -> None:
     assert {"the", "itself", "wouldn't", "i", "with"} <= stop_words()
     assert "boat" not in stop_words()

@@ -227,7 +227,16 @@ def test_no_name_leads_out_of_the_folder(make_settings: MakeSettings, tmp_path: 
 
 @pytest.mark.parametrize(
     ("name", "slug"),
-    [("Moby Dick", "moby-dick"), ("A  __B--c!", "a-b-c"), ("Café", "cafe"), ("日本", ""), ("x" * 40, "x" * 32)],
+    [
+        ("Moby Dick", "moby-dick"),
+        ("A  __B--c!", "a-b-c"),
+        ("Café", "cafe"),
+        ("日本", ""),
+        ("Идиот 1", ""),
+        ("Kızlar 2", "kizlar-2"),
+        ("1984", "1984"),
+        ("x" * 40, "x" * 32),
+    ],
 )
 def test_slugs(name: str, slug: str) -> None:
     assert slugify(name) == slug

@@ -73,6 +73,7 @@ def test_a_name_is_shown_as_it_is_read() -> None:
     assert checked_name("mary", "x" * 32) == "x" * 32
     assert checked_name("rin", "リン 林") == "リン 林"
     assert checked_name("maria", "Мария") == "Мария"
+    assert checked_name("mary", "メアリー・シェリー") == "メアリー・シェリー"
     for call in ("everyone", "here", "stop", "mary ann", "", "x" * 21, "märy"):
         with pytest.raises(UserError):
             checked_name(call, "Mary")
