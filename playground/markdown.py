@@ -30,8 +30,9 @@ _MENTION = re.compile(r"<(?P<sigil>@!?|@&|\#)(?P<id>\d{1,20})>")
 _INLINE = re.compile(
     r"""(?P<escaped>\\[^\w\s]|\\_)
     | (?P<code>(?<!`)(?P<ticks>`++)(?P<typed>.*?[^`])(?P=ticks)(?!`))
-    | (?P<link>\[(?P<words>(?:\\[^\w\s]|(?!https?://)[^\[\]\\])+)\]\((?P<href>https?://[^\s()<>]+)\))
-    | (?P<url>https?://[^\s<]*[^\s<.,:;"'()\]*_~|`])"""
+    | (?P<link>\[(?P<words>(?:\\[^\w\s]|(?!https?://)[^\[\]\\])+)\]\(<?(?P<href>https?://[^\s()<>]+)>?\))
+    | <(?P<bare>https?://[^\s<>]+)>
+    | (?P<url>https?://[^\s<>]*[^\s<>.,:;"'()\]*_~|`])"""
     + f"| (?P<mention>{_MENTION.pattern})"
     + r"""
     | <t:(?P<time>-?\d{1,12})(?::(?P<style>[tTdDfFR]))?>
@@ -108,8 +109,8 @@ def _marked(match: re.Match[str], name_of: NameOf, depth: int) -> str:
             return escape(match["escaped"][1:])
         case "code":
             return f"<code>{escape(match['typed'])}</code>"
-        case "link" | "url":
-            href = match["href"] or match["url"]
+        case "link" | "bare" | "url":
+            href = match["href"] or match["bare"] or match["url"]
             words = render_inline(match["words"], name_of, depth) if match["words"] else escape(href)
             return f'<a href="{escape(href)}" target="_blank" rel="noopener noreferrer nofollow">{words}</a>'
         case "mention":

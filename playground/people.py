@@ -44,6 +44,7 @@ class People:
     def send(
         self, user_id: int, channel_id: int, content: str, files: list[File], reply_to: int | None = None
     ) -> Message:
+        content = content.strip()
         thread = self._world.get_channel(channel_id).is_thread
         needed = ["view_channel", "send_messages_in_threads" if thread else "send_messages"]
         if not self._world.may(user_id, channel_id, *needed, *(["attach_files"] if files else [])):
@@ -53,7 +54,7 @@ class People:
                 f"A message has at most {MAX_CONTENT:,} characters; this one has {len(content):,}.",
                 "Shorten it, or attach it as a file.",
             )
-        if not content.strip() and not files:
+        if not content and not files:
             raise UserError("The message is empty.", "Type something or attach a file.")
         self.check_files(files)
         reference = None

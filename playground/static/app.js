@@ -205,6 +205,7 @@ function upsert(message) {
     else append(message);
     if (isNew) regroup();
   }, isNew);
+  if (isNew && message.author.id === state.me) toEnd();
   if (message.author.id === state.bot.id && isNew) typing(false);
 }
 
@@ -279,6 +280,7 @@ function become(key) {
 
 /** Do something with a message; what goes wrong is said under it. */
 async function act(message, path, body, control) {
+  if (control?.classList.contains("waiting")) return; // the second of a double click
   control?.classList.add("waiting");
   try {
     await call(path, { as: me, channel: message.channel_id, message_id: message.id, ...body });

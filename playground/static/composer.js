@@ -4,6 +4,9 @@ import { bytes, call, el, encode, fileIcon } from "./dom.js";
 const $ = (id) => document.getElementById(id);
 const [INTEGER, BOOLEAN, NUMBER, ATTACHMENT] = [4, 5, 10, 11];
 
+/** Whether a key belongs to an input method; Safari tells the one that ends a conversion only by its code. */
+function isComposing(event) { return event.isComposing || event.keyCode === 229; }
+
 /** `app` gives channel(), me(), state(), and fail(text). */
 export class Composer {
   constructor(app) {
@@ -27,8 +30,9 @@ export class Composer {
     $("file-input").addEventListener("change", (event) => { this.addFiles(event.target.files); event.target.value = ""; });
     for (const kind of ["dragover", "drop"]) {
       document.addEventListener(kind, (event) => {
+        if (!event.dataTransfer.types.includes("Files")) return; // text is dropped as everywhere
         event.preventDefault();
-        if (kind === "drop") this.addFiles(event.dataTransfer.files);
+        if (kind === "drop") this.dropped(event.dataTransfer.files);
       });
     }
   }
@@ -42,7 +46,9 @@ export class Composer {
     $("send").disabled = this.box.disabled;
     if (this.answered && this.answered.channel_id !== channel.id) this.reply(null);
     if (this.command && !channel.commands.some((command) => command.name === this.command.name)) this.leave();
-    this.suggest();
+    // A list that is being chosen from stays while others write elsewhere.
+    if (this.popup.hidden || this.offeredIn !== channel.id) this.suggest();
+    this.offeredIn = channel.id;
   }
 
   /** Of the box, or of the form that is in its place. */
@@ -67,6 +73,14 @@ export class Composer {
       el("button", { type: "button", "aria-label": "Do not reply", onclick: () => this.reply(null) }, "✕"),
     ] : []));
     this.focus();
+  }
+
+  /** Files dropped on the page: for the command's own field if a command is open. */
+  dropped(list) {
+    const field = this.command && this.form.querySelector("input[type=file]");
+    if (!this.command) this.addFiles(list);
+    else if (!field) this.app.fail(`/${this.command.name} takes no file.`);
+    else { field.files = list; field.dispatchEvent(new Event("change")); }
   }
 
   addFiles(list) {
@@ -139,7 +153,7 @@ export class Composer {
   }
 
   key(event) {
-    if (event.isComposing || this.offerKey(event)) return;
+    if (isComposing(event) || this.offerKey(event)) return;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.send();
@@ -166,8 +180,9 @@ export class Composer {
       await call("messages", { ...message, attachments });
     } catch (error) {
       this.app.fail(error.message);
-      if (!this.box.value) this.box.value = content;
+      this.box.value = [content, this.box.value].filter(Boolean).join("\n");
       this.files = [...files, ...this.files];
+      if (answered && this.app.channel().id === channel) this.reply(answered);
       this.typed();
       this.drawChips();
     }
@@ -228,7 +243,7 @@ export class Composer {
     input.addEventListener("input", () => {
       input.size = Math.max(6, Math.min(input.value.length + 1, 40));
       input.closest("label").classList.remove("bad");
-      if (option.autocomplete) this.complete(option, input);
+      if (option.autocomplete) { this.offer([]); this.complete(option, input); }
     });
     if (option.autocomplete) {
       input.addEventListener("focus", () => this.complete(option, input));
@@ -283,10 +298,12 @@ export class Composer {
   }
 
   formKey(event) {
-    if (event.isComposing || this.offerKey(event)) return;
+    if (isComposing(event) || this.offerKey(event)) return;
     const empty = event.target.tagName !== "INPUT" || event.target.value === "";
+    const { options, uploads } = this.values();
+    const unfilled = !Object.keys({ ...options, ...uploads }).length;
     if (event.key === "Escape") this.leave();
-    else if (event.key === "Backspace" && empty && !Object.keys(this.values().options).length) { event.preventDefault(); this.leave(); this.box.value = ""; }
+    else if (event.key === "Backspace" && empty && unfilled) { event.preventDefault(); this.leave(); this.box.value = ""; }
     else if (event.key === "Enter" && event.target.tagName !== "BUTTON") { event.preventDefault(); this.call(); }
   }
 

@@ -35,6 +35,8 @@ export function menu(item, offered, send) {
   const hint = item.placeholder ?? "Make a selection";
   if ((item.max_values ?? 1) > 1) return many(item, offered, hint, send);
   const select = el("select", { ...common, class: "menu-select", "aria-label": hint, onchange: () => send(select.value ? [select.value] : []) });
+  // An arrow key in a closed menu would choose, and send, the next entry at once.
+  select.addEventListener("keydown", (event) => { if (event.key.startsWith("Arrow") && select.showPicker) { event.preventDefault(); select.showPicker(); } });
   const none = item.min_values === 0;
   select.append(el("option", { value: "", disabled: !none, selected: !offered.some((entry) => entry.chosen) }, hint), ...offered.map(plain));
   return select;

@@ -36,6 +36,7 @@ def name_of(sigil: str, wanted: int) -> str | None:
         ("[x]()", "[x]()"),
         (r"[\(a\) *b*](https://x.y/)", f'<a href="https://x.y/" {LEAVE}>(a) <em>b</em></a>'),
         ("&amp;", "&amp;amp;"),
+        ("<https://x.y/a>", f'<a href="https://x.y/a" {LEAVE}>https://x.y/a</a>'),
     ],
 )
 def test_inline(text: str, html: str) -> None:

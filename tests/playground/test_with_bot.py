@@ -30,6 +30,10 @@ def test_nobody_is_pinged_against_allowed_mentions(bot: PlaygroundClient) -> Non
     assert bot.send("@everyone", person="ben")["mention_everyone"] is False
 
 
+def test_blanks_around_a_message_are_taken_off(bot: PlaygroundClient) -> None:
+    assert bot.send("\n hello \n")["content"] == "hello"
+
+
 def test_card_shows_the_picture_of_its_last_edit(bot: PlaygroundClient) -> None:
     first = ask(bot, "!card")
     card = bot.wait_for(lambda: next((m for m in bot.messages() if m["id"] == first["id"] and m["content"]), None))
