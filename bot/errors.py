@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from bot.background import REDIS_DOWN, is_transient
 from bot.types import Command, Send
-from bot.words import RED, code, plain
+from bot.words import RED, clipped, code
 from galvanic.errors import UserError
 from shared.connect import takes_nothing
 from shared.settings import Settings
@@ -192,4 +192,5 @@ async def post_error(send: Send, problem: UserError, **options: Any) -> None:
         if is_transient(error) or error.code in CLOSED | TOO_LATE | {ALREADY_ANSWERED}:
             raise
         log.info("embed_refused", status=error.status, code=error.code)
-        await send(f"❌ {plain(str(problem))}"[:_MOST_CHARS], **options)
+        text = f"❌ {problem}"  # cut, it might end within code, whose marks would count then
+        await send(text if len(text) <= _MOST_CHARS else clipped(text, _MOST_CHARS // 2), **options)

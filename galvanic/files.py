@@ -8,6 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def at_home(path: str | Path) -> Path:
+    """Return a path with the home folder in place of `~`; a name such as `~draft` is nobody's home, and stays."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give the path of a temporary file, and move that into its place at the end; then it is on the disk.

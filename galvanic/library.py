@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galvanic.errors import UserError
+from galvanic.files import at_home
 from galvanic.options import CorpusInfo, RecipeName, StopAt, TrainOptions, checked
 from galvanic.read.chat import ChatOptions, refuse_for_text, typed_names
 from galvanic.read.formats import read_paths
@@ -207,7 +208,7 @@ def train(
         whose = ChatOptions(*people, speakers, text_column, speaker_column)
         source, corpus = _find_text(text, name, Path(folder), whose)
         out = Path(folder) / f"model{model_file.SUFFIX}"
-        hooks = TrainingLog(bar, Path(log_dir).expanduser()) if log_dir else bar
+        hooks = TrainingLog(bar, at_home(log_dir)) if log_dir else bar
         result = training.train(
             source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE, quiet=True
         )
@@ -230,7 +231,7 @@ def _find_text(
         content = without_licence(of_memory(clean(text)), workdir)
         return content.body, content.info(name or "text", name or "text", "file")
     names = [text] if isinstance(text, str | Path) else list(text)
-    paths = [Path(path).expanduser() for path in names]
+    paths = list(map(at_home, names))
     if not names or not all(names) or not all(map(_exists, paths)):  # an empty path would be this folder
         raise UserError(
             f"There is no text file {text or '``'}.",

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 
 from galvanic.checkpoint import Arrays, read_arrays, write_file
 from galvanic.errors import UserError
+from galvanic.files import at_home
 from galvanic.ngrams import PREFIX
 from galvanic.options import STARTER, STARTS, CorpusInfo, ReadingId, RecipeName, TrainOptions
 from galvanic.plan import NetworkConfig
@@ -100,7 +101,7 @@ def path_of(name: str | Path) -> Path:
 
     `starter` is the starter's file, if no other has that name. Raises UserError if the starter isn't installed.
     """
-    given = Path(name).expanduser()
+    given = at_home(name)
     path = given if given.is_file() else path_for(name)
     if str(name) != STARTER or path.exists():
         return path
@@ -125,7 +126,7 @@ def find_parent(name: str | Path | None) -> tuple[Path | None, dict[str, str]]:
 
 def path_for(name: str | Path, suffix: str = SUFFIX) -> Path:
     """Return the path for a new file that a person names, with or without its ending."""
-    path = Path(name).expanduser()
+    path = at_home(name)
     if path.suffix.lower() == suffix or path.name in ("", ".."):  # a folder, whose name takes no ending
         return path
     return path.with_name(path.name + suffix)

@@ -68,7 +68,12 @@ def enter(job: Job, nonce: str, text: bytes = b"") -> Script:
 
 def _stored(job: Job, text: bytes, authors: bytes = b"") -> tuple[object, ...]:
     """Return what `store` in `job.lua` takes: the job as workers and as the bot know it, and its text."""
-    return without_people(job).model_dump_json(), job.model_dump_json(), text, authors, TEXT_TTL_S
+    return _json(without_people(job)), _json(job), text, authors, TEXT_TTL_S
+
+
+def _json(job: Job) -> str:
+    """Return a job's JSON. The version before knows no `owner_id`: it stands there only where it says something."""
+    return job.model_dump_json(exclude=None if getattr(job, "owner_id", 0) else {"owner_id"})
 
 
 def text_read(job: TrainJob, text: bytes, authors: bytes) -> Script:

@@ -214,7 +214,8 @@ class JobClient(Service):
         """Have a job wait again, and send its next attempt, unless it has changed meanwhile, or was cancelled."""
         stored = await self.load(job_id)
         if stored is None or how == "gone":  # a month has passed, or Redis lost what is known of it, or it is damaged
-            log.warning("training_closed", job_id=job_id)
+            if job_id.startswith(TRAINING):
+                log.warning("training_closed", job_id=job_id)
             await redis_call(self._redis.hdel(keys.ACTIVE, job_id))
             return
         next_nonce = lifecycle.new_nonce()

@@ -24,6 +24,9 @@ _SWITCH_VALUES = frozenset(
 )
 
 
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
+
+
 class _Limits(commands.Range):  # type: ignore[valid-type,misc]  # for type checkers it is no class
     """Discord enforces these for a slash command's field; `_checked` has seen what is typed."""
 
@@ -132,7 +135,7 @@ def _checked(flag: commands.Flag, value: str) -> str:
     """The value, checked here because discord.py's error does not name an optional option."""
     limits = flag.annotation
     if isinstance(limits, _Limits):
-        if limits.annotation is float:
+        if limits.annotation is float and not _THOUSANDS.fullmatch(value):
             value = value.replace(",", ".")  # as most of Europe writes it
         try:
             typed = limits.annotation(value)

@@ -129,10 +129,13 @@ class GuildSettingsStore:
             await self._put(guild_id, GuildSettings())
 
     async def _put(self, guild_id: int, settings: GuildSettings) -> None:
-        self._known.pop(guild_id, None)  # if the reply is lost, what Redis has counts
-        await redis_call(
-            self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True))
-        )
+        try:
+            await redis_call(
+                self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True))
+            )
+        except BaseException:
+            self._known.pop(guild_id, None)  # the reply may be lost: what Redis has counts
+            raise
         self._known[guild_id] = settings
 
     async def prefix(self, guild_id: int | None) -> str:

@@ -82,7 +82,7 @@ class Jobs(commands.Cog):
     async def _command(self, ctx: Context, job: str | None, ending: Ending) -> None:
         await ctx.defer(ephemeral=True)
         actor = Actor.of(ctx)
-        named = job.strip("` ") if job is not None else None
+        named = job.strip('`"“” ') if job is not None else None
         is_job = named is not None and re.fullmatch(rf"{TRAINING}\d+", named)
         job_id = named if named is not None and is_job else await self._meant(actor, ending, named)
         await ctx.send(await self._end(ending, job_id, actor), ephemeral=True)

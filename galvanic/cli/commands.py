@@ -76,8 +76,10 @@ def _alone(out: Path) -> Iterator[None]:
     try:
         with path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-            path.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
     except BlockingIOError as error:
         problem = f"Another command is training {out.name}."
         raise UserError(problem, "Wait for its end, or name another --out.") from error

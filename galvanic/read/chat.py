@@ -9,6 +9,7 @@ import functools
 import hashlib
 import io
 import itertools
+import re
 import tempfile
 import unicodedata
 from collections import Counter
@@ -136,7 +137,7 @@ def typed_names(typed: str) -> tuple[str, ...]:
 
     Raises UserError: there is no name.
     """
-    straight = typed.replace("“", '"').replace("”", '"')
+    straight = re.sub(r"(^|,)\s*“([^“”]*)”\s*(?=,|$)", r'\1"\2"', typed, flags=re.M)
     rows = csv.reader(straight.splitlines(), skipinitialspace=True)
     names = tuple(name for row in rows for typed_name in row if (name := typed_name.strip(' "')))
     if not names:

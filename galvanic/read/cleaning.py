@@ -96,8 +96,8 @@ _WORDS_THAT_LEAD = re.compile(
     r"|(?:pass(?:word|wort|code|wd|phrase)|kennwort|pwd?|contraseña|mot de passe"
     r"|(?:api|access|secret|private)[ _-]?key)s?\b)"
     # "Password" in languages that write it otherwise.
-    r"|\b(?:парол|şifre|hasło|heslo|senha\b|mật khẩu|סיסמ|كلمة (?:السر|المرور)|पासवर्ड)"
-    r"|密[码碼]|パスワード|비밀번호|รหัสผ่าน",
+    r"|\b(?:парол|şifre|hasło|heslo|senha\b|mật khẩu|كلمة (?:السر|المرور)|पासवर्ड)"
+    r"|סיסמ|密[码碼]|パスワード|비밀번호|รหัสผ่าน",
     re.I,
 )
 _MAY_OPEN = re.compile(r"\b(?:pin|pass|key|token|login|code|secret)\b", re.I)

@@ -1,5 +1,6 @@
 """Read files of any format: recognise each by its content, never by its name."""
 
+import errno
 import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -80,8 +81,10 @@ def read_paths(paths: Sequence[Path], workdir: Path | None = None, options: Chat
         chat = content if isinstance(content, Chat) else None
         text = chat_text(content, options, workdir) if isinstance(content, Chat) else content
     except OSError as error:
-        if error.filename is None or (workdir is not None and Path(error.filename).is_relative_to(workdir)):
-            raise  # in what is written, or on a full disk
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or (
+            workdir and error.filename and Path(error.filename).is_relative_to(workdir)
+        ):
+            raise  # in what is written
         problem = f"{error.filename or paths[0]} cannot be read: {error.strerror}."
         raise UserError(problem, "Give files that can be read.") from error
     info = text.info(path.stem, name, "file", chat=chat is not None)

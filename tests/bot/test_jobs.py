@@ -57,7 +57,7 @@ async def test_a_text_names_ones_own_training(live: Live) -> None:
     assert "You have no training of `walrus`" in await live.ask("!cancel walrus", person="ben")
     assert "Cancelled" in await live.ask("!cancel `Walrus`")
     assert [await over(live, f"t-{number}") for number in (1, 2, 3)] == [False, False, True]
-    assert "Cancelled" in await live.ask("!cancel the book of tides")
+    assert "Cancelled" in await live.ask('!cancel "the book of tides"')
     assert await over(live, "t-2")
 
 

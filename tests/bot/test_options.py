@@ -152,7 +152,9 @@ def test_a_comma_is_a_decimal_point() -> None:
     assert GenerateFlags.parse_flags("the sea --temperature 0,7")["temperature"] == ["0.7"]
 
 
-@pytest.mark.parametrize("line", ["x --epochs many", "x --epochs 1.5", "x --random-seed x", "x --epochs 5 and more"])
+@pytest.mark.parametrize(
+    "line", ["x --epochs many", "x --minutes 1,000", "x --epochs 1.5", "x --random-seed x", "x --epochs 5 and"]
+)
 def test_a_number_that_is_none_is_named(line: str) -> None:
     with pytest.raises(commands.BadFlagArgument) as caught:
         TrainFlags.parse_flags(line)

@@ -87,6 +87,9 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
         (("-a", "$a", "a$"), "b-a$" * 10_000),
         (("*-*-*a",), "-" * 20_000),
         (("_a_",), "_a" * 20_000),
+        (("一*二*三*四",), "一" * 20_000),
+        (tuple(f"一*{a}{b}" for a in _LETTERS[:10] for b in _LETTERS[:20]), "一" * 20_000),
+        (("一一一一", "一二"), "一" * 20_000),
     ],
 )
 def test_no_admin_can_hold_up_the_bot(entries: tuple[str, ...], text: str) -> None:

@@ -103,6 +103,7 @@ def test_an_unknown_name_is_refused_with_those_that_there_are(name: str) -> None
         (' Ada ,, "Ben" ', ("Ada", "Ben")),
         ("“Smith, Ada”, Ben", ("Smith, Ada", "Ben")),
         ('Joe "JJ" Smith', ('Joe "JJ" Smith',)),
+        ("Ada “the Great” Smith,Ben", ("Ada “the Great” Smith", "Ben")),
     ],
 )
 def test_names_are_typed_with_commas_between_them(typed: str, names: tuple[str, ...]) -> None:
