@@ -204,8 +204,7 @@ def train(
     from galvanic.training_log import TrainingLog
 
     with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else nullcontext(Hooks()) as bar:
-        people = (typed_names(names) if isinstance(names, str) else tuple(names) for names in (only, without))
-        whose = ChatOptions(*people, speakers, text_column, speaker_column)
+        whose = ChatOptions(_names(only), _names(without), speakers, text_column, speaker_column)
         source, corpus = _find_text(text, name, Path(folder), whose)
         out = Path(folder) / f"model{model_file.SUFFIX}"
         hooks = TrainingLog(bar, at_home(log_dir)) if log_dir else bar
@@ -213,6 +212,10 @@ def train(
             source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE, quiet=True
         )
         return Model(model_file.load(out), result)
+
+
+def _names(people: str | Sequence[str]) -> tuple[str, ...]:
+    return typed_names(people) if isinstance(people, str) else tuple(people)
 
 
 def _exists(path: str | Path) -> bool:

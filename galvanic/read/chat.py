@@ -180,7 +180,10 @@ class Chat:
     def invented(self) -> list[str]:
         """Invented names of the speakers, by number; the same for the same chat, so that its training can go on."""
         self._file.seek(0)
-        return pseudonyms(len(self.speakers), int.from_bytes(hashlib.file_digest(self._file, "sha256").digest()))
+        digest = hashlib.sha256()
+        for line in self._file:
+            digest.update(line)
+        return pseudonyms(len(self.speakers), int.from_bytes(digest.digest()))
 
     def add(self, messages: Iterable[Message]) -> None:
         """Clean messages and keep their lines. Raises UserError: too many people; or as the reader."""

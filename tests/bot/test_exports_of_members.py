@@ -6,18 +6,14 @@ import pytest
 
 from bot.channels.consent import ConsentAnswer
 from bot.channels.reader import Reader
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID
 from shared import keys
 from shared.corpora.lines import unpack_page
 from shared.settings import Settings
 from tests.bot.channels import agreed, look, members_of, names, note_of, worked_off
 from tests.bot.live import Live, text_of
-from tests.bot.previews import entered, jobs, own_model, text
+from tests.bot.previews import ADA, BEN, CLEO, LAB, entered, jobs, own_model, text
 from tests.exports import channel_export, learned, package
-
-PEOPLE = ("Vera", "Paul", "Iris")
-ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
-LAB = CHANNEL_IDS["lab"]
 
 
 @pytest.fixture

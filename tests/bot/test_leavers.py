@@ -276,12 +276,3 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
     left = {model.name for model in await live.models.registry.all(GUILD_ID)}
     assert left == {"lent", "public", "here", "archived"}
     assert await live.bot.redis.smembers(keys.DELETING) == {b"lost"}
-
-
-async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) -> None:
-    redis = live.bot.redis
-    for channel in (LAB, LIBRARY):
-        await redis.hset(keys.channel(channel), mapping={"temperature": "0.5", "chat": "1"})
-    await live.models.removal.forget_channel(GUILD_ID, LIBRARY)
-    assert not await redis.exists(keys.channel(LIBRARY))
-    assert await redis.exists(keys.channel(LAB))

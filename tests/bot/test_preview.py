@@ -17,18 +17,27 @@ from bot.app import Galvanic
 from bot.jobs import client as jobs_client
 from bot.train import start, uploads
 from playground.people import File
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.jobs import TrainJob
 from tests.bot.channels import members_of, names
 from tests.bot.live import Live, text_of
-from tests.bot.previews import entered, jobs, own_model, pressed, shown, text, trained, usable
+from tests.bot.previews import (
+    ADA,
+    BEN,
+    LAB,
+    PEOPLE,
+    entered,
+    jobs,
+    own_model,
+    pressed,
+    shown,
+    text,
+    trained,
+    usable,
+)
 from tests.driver import BOT_TOKEN
 from tests.exports import WORDS, channel_export, learned, package, telegram
-
-PEOPLE = ("Vera", "Paul", "Iris")
-ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
-LAB = CHANNEL_IDS["lab"]
 
 
 @pytest.fixture(autouse=True)

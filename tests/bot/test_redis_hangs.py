@@ -17,8 +17,6 @@ from tests.bot.declared import call_each, custom_ids
 from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live
 
-"""Ben is no admin: of him it has to be asked where he may use the bot."""
-
 
 class Hanging:
     """A Redis that hangs, and how Discord saw the interactions."""

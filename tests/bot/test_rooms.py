@@ -311,10 +311,6 @@ async def test_a_typed_list_of_trainings_tells_a_wider_channel_nothing_of_them(l
     assert "cellar" in await live.ask("!jobs", person="ben", channel="cellar")
 
 
-async def test_a_list_without_trainings_says_how_to_start_one(live: Live) -> None:
-    assert "No training is waiting or running here. `!train frankenstein` starts one." in await live.ask("!jobs")
-
-
 async def test_nor_of_a_file_that_was_uploaded_elsewhere(live: Live) -> None:
     await begun(live, CELLAR, corpus=corpus(title="my diary"), reading=None)
     assert "diary" not in await live.ask("!jobs", person="ben", channel="lab")

@@ -65,15 +65,6 @@ class Tab:
         expect(picture).to_have_js_property("complete", True)
         assert picture.evaluate("image => image.naturalWidth") > 100
 
-    def slash(self, command: str) -> Locator:
-        """Choose a slash command from the suggestions; its form."""
-        self.composer.press_sequentially(f"/{command}")
-        suggestion = self.part("suggestion").filter(has_text=re.compile(rf"/{command}\b"))
-        suggestion.first.click()
-        form = self.part("slash")
-        expect(form).to_be_visible()
-        return form
-
     def shot(self, name: str) -> None:
         """Leave a screenshot."""
         self._artifacts.mkdir(exist_ok=True)

@@ -1,11 +1,8 @@
 """A newcomer plays with the page."""
 
-from pathlib import Path
-
 from playwright.sync_api import expect
 
 from tests.browser.tab import Tab
-from tests.e2e.texts import harbour
 
 
 def test_the_bot_greets_a_newcomer_and_its_button_begins_a_training(page: Tab) -> None:
@@ -26,17 +23,6 @@ def test_a_card_fills_unasked_and_the_model_talks(page: Tab) -> None:
     page.shot("card-finished")
     page.type("!generate the tide --length 200")
     page.answer("the tide", "random seed", seconds=60)
-
-
-def test_a_file_is_uploaded_by_slash_command(page: Tab, tmp_path: Path) -> None:
-    (tmp_path / "gulls.txt").write_text(harbour(random_seed=9), encoding="utf-8")
-    form = page.slash("train")
-    form.get_by_test_id("option-file").set_input_files(tmp_path / "gulls.txt")
-    form.get_by_test_id("option-epochs").fill("1")
-    page.shot("slash-upload")
-    form.get_by_test_id("option-epochs").press("Enter")
-    page.answer("gulls", seconds=15)
-    page.answer("`gulls`".strip("`"), "is now this channel's model", seconds=120)
 
 
 def test_the_page_fits_a_phone(page: Tab) -> None:

@@ -69,29 +69,6 @@ def test_the_tavern_is_learned_and_speaks(system: System) -> None:
         assert not list(client.scan_iter("job:*:text")), "the text goes with its training"
 
 
-@pytest.mark.long
-def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
-    learn(system, "!train #tavern --name chorus")
-    before = records(system)["chorus"]
-    answer = slash(system, "optout", person="cleo", **TAVERN)
-    assert "opted out" in text_of(answer)
-    assert "`chorus`" in text_of(answer)
-
-    def made_again() -> ModelRecord | None:
-        now = records(system).get("chorus")
-        return now if now is not None and now.model_id != before.model_id else None
-
-    after = system.client.wait_for(made_again, 240, "the model to be made again")
-    assert after.replaces is None
-    with system.redis as client:
-        for ref in after.readings:
-            members = client.hgetall(keys.reading_members(ref.reading_id))
-            assert system.client.world().users["cleo"].encode() not in members
-        assert client.hget(keys.channel(int(system.client.world().channels["tavern"])), "model") != before.model_id
-        assert not (system.data / "models" / f"{before.model_id}.safetensors").exists() or client.exists(keys.DELETING)
-    agree(system, "cleo")
-
-
 def test_ones_own_words_make_a_model_of_ones_own(system: System) -> None:
     ben, world = {"person": "ben", **TAVERN}, system.client.world()
     for number in range(40):  # what he wrote before he agreed anew, above, does not count

@@ -83,12 +83,6 @@ def health_command(system: System, module: str, *arguments: str) -> subprocess.C
     )
 
 
-def test_the_addresses_are_told_in_one_line(system: System, port: int) -> None:
-    (line,) = (line for line in system.output if line.startswith("metrics: "))
-    for place, service in enumerate(SERVICES):
-        assert f"{service} http://127.0.0.1:{port + place}/metrics" in line
-
-
 def test_all_are_well(system: System, trained: Message) -> None:
     assert health_command(system, "bot").returncode == 0
     for queue in ("train", "generate"):

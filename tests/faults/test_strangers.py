@@ -133,19 +133,6 @@ def _learns(training: Training, attempt: int) -> bool:
     return any(one.attempt == attempt and isinstance(one.event, Progress) for one in list(training.told))
 
 
-def test_an_out_of_memory_kill_is_survived(system: System) -> None:
-    """Once is no reason to give up: the child is killed as the system does it, when it takes more than it may have."""
-    with Training(system, "large") as training:
-        training.trains()
-        child = harm.child(system)
-        limit = child.memory_info().rss  # it has that already: the next look kills it
-        system.client.wait_for(lambda: child.memory_info().rss >= 0.9 * limit, 60)
-        since = harm.kill(child)
-        told = training.next_attempt(1)
-        training.learned()
-    record("out-of-memory kill", "training", "resumed, finished", since=since, until=told.at, lost_s=training.lost_s())
-
-
 def test_a_damaged_job_is_refused(system: System) -> None:
     with contextlib.ExitStack() as training_goes_on, system.redis as client:
         with harm.without_worker(system, "train"):

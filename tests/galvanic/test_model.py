@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
@@ -20,16 +19,6 @@ from tests.worker.small import draw, keras_logits
 from tests.worker.texts import SENTENCE, Memorised, Recorder, babble, corpus
 
 pytestmark = pytest.mark.slow
-
-
-def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
-    description, weights, _, _ = load(memorised[0])
-    ids = load_model(memorised[0]).vocabulary.encode(SENTENCE * 3)
-    expected = tf.nn.log_softmax(keras_logits(description.network, weights, ids[:-1])).numpy()
-    reader = predictor(description.network, weights)
-    log_probs = reader.read(ids)
-    np.testing.assert_allclose(log_probs[1:], expected[np.arange(len(ids) - 1), ids[1:]], atol=5e-4)
-    assert log_probs[0] == pytest.approx(-math.log(len(description.symbols)))
 
 
 def test_continues_what_it_memorised(memorised: Memorised) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from galvanic import source
 from galvanic.errors import UserError
-from galvanic.source import chunks, clean, cleaned, pieces
+from galvanic.source import clean, pieces
 from galvanic.text import body, prepare
 from galvanic.text.classic import words_only
 from tests.worker.texts import babble
@@ -31,15 +31,6 @@ def test_pieces_are_the_cleaned_text_however_it_is_read(text: str, chunk: int, s
     assert "".join(found) == clean(text)
     assert all(0 < len(piece) <= size for piece in found)
     assert found == list(pieces(text, size))
-
-
-@SAME_FOLDER
-@given(TEXT, st.integers(1, 7))
-def test_a_file_is_read_like_a_text(tmp_path: Path, text: str, chunk: int) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    assert "".join(chunks(path, chunk)) == text
-    assert "".join(cleaned(chunks(path, chunk))) == clean(text)
 
 
 def test_paragraphs_then_lines_then_words_stay_whole() -> None:

@@ -3,8 +3,7 @@
 import pytest
 
 from galvanic.errors import UserError
-from tests.driver.client import Message, PlaygroundClient, pictures_of, text_of
-from tests.playground.tiny_bot import PIXEL
+from tests.driver.client import Message, PlaygroundClient, text_of
 
 
 def ask(client: PlaygroundClient, text: str, **where: str) -> Message:
@@ -32,19 +31,6 @@ def test_nobody_is_pinged_against_allowed_mentions(bot: PlaygroundClient) -> Non
 
 def test_blanks_around_a_message_are_taken_off(bot: PlaygroundClient) -> None:
     assert bot.send("\n hello \n")["content"] == "hello"
-
-
-def test_card_shows_the_picture_of_its_last_edit(bot: PlaygroundClient) -> None:
-    first = ask(bot, "!card")
-    card = bot.wait_for(lambda: next((m for m in bot.messages() if m["id"] == first["id"] and m["content"]), None))
-    assert card is not None
-    assert card["embeds"][0]["description"] == "epoch 2 of 3"
-    assert card["attachments"] == [], "a file that an embed shows is no attachment"
-    assert bot.fetch(pictures_of(card)[0]) == PIXEL + b"2"
-    times = bot.edit_times(card["id"])
-    assert len(times) == 2
-    assert times == sorted(times)
-    assert card["edited_timestamp"]
 
 
 @pytest.mark.parametrize("permission", ["embed_links", "attach_files"])
@@ -121,19 +107,6 @@ def test_what_is_not_offered(bot: PlaygroundClient) -> None:
 @pytest.fixture
 def menus(bot: PlaygroundClient) -> Message:
     return ask(bot, "!menus")
-
-
-@pytest.mark.parametrize(
-    ("menu", "values", "told"),
-    [
-        ("roles", ["Writers", "Readers"], "Role:Readers Role:Writers"),
-        ("roles", [], "nothing"),
-        ("channels", ["lab", "cellar"], "AppCommandChannel:cellar AppCommandChannel:lab"),
-    ],
-)
-def test_menu_is_chosen_from(bot: PlaygroundClient, menus: Message, menu: str, values: list[str], told: str) -> None:
-    chosen = bot.select(menus["id"], menu, values)
-    assert bot.wait_for_message(after=chosen)["content"] == told
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import redis
 
 from shared import keys, lifecycle
 from shared.events import Cancelled
-from tests.factories import generate_job, generated, train_job
+from tests.factories import train_job
 from tests.launcher.running import wait_until
 from tests.safety.server import FOLDER, START, USERS, Server
 
@@ -40,15 +40,6 @@ def _some_keys(server: Server) -> None:
     with server.client("admin") as client:
         client.hset(keys.consent(1), "2", "{}")
         client.set(keys.guild_settings(1), "{}")
-
-
-def test_a_text_that_is_kept_for_a_month_takes_little_memory(server: Server) -> None:
-    job, text = generate_job(), generated(text="a sentence of some words " * 12).model_dump_json()
-    with server.client("bot") as bot, server.client("worker") as worker, server.client("admin") as admin:
-        bot.eval(*lifecycle.enter(job, "nonce"))
-        worker.eval(*lifecycle.begin(job.job_id, 1, "nonce", holder="h", worker="w", training=False))
-        worker.eval(*lifecycle.tell(job.job_id, "1-2", text, last=True, progress=False))
-        assert len(text) < int(admin.memory_usage(keys.job_events(job.job_id)) or 0) < 3 * len(text)
 
 
 OF_THE_BOT = (  # and the keys that test_acl.py finds in the code

@@ -17,25 +17,22 @@ from galvanic.generate import load_model
 from galvanic.options import STARTER
 from shared import keys
 from shared.events import Compared, Failed, Generated, Pictured, Quizzed, Surprised
-from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, MixPart, ModelRef, QuizJob, Variant, task_name
+from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, MixPart, ModelRef, QuizJob, Variant
 from shared.metrics import JOBS
 from shared.settings import Settings
 from tests import lives
-from tests.factories import examples, record, train_job
+from tests.factories import examples, record
 from tests.lives import expect, require_failure
 from tests.worker.jobs import (
     PLACE,
     compare_job,
-    export_job,
     generate_job,
-    import_job,
     picture_job,
     run,
     surprise_job,
 )
 from tests.worker.small import LETTERS, save_model, stored
-from worker import serve, tasks, warm
-from worker.app import app
+from worker import serve, warm
 from worker.handlers import HANDLERS, Handler
 from worker.jobs import JobContext
 from worker.serve import TrainingRequest
@@ -51,13 +48,6 @@ def _variants(*of: tuple[str, float | None]) -> Sequence[Variant]:
 def _picture(client: redis.Redis, job_id: str, name: str) -> Image.Image:
     data = cast(bytes, client.get(keys.artifact(job_id, name)))
     return Image.open(io.BytesIO(data), formats=["PNG"])
-
-
-def test_every_kind_of_job_has_its_task() -> None:
-    assert tasks.app is app
-    jobs = (generate_job(), compare_job(variants=_variants(("one", 1.0))), surprise_job("x"), picture_job())
-    for job in (*jobs, export_job(), import_job(), train_job()):
-        assert task_name(job.kind) in app.tasks
 
 
 def test_each_variant_gets_what_it_would_get_alone(client: redis.Redis) -> None:
