@@ -37,6 +37,7 @@ from shared.settings import Settings
 
 Interaction = discord.Interaction[Any]
 WRONG_PLACE_S = 10.0  # lifetime of a refusal in a channel where the admins want no lasting messages of the bot
+_TYPING_EVERY_S = 8.0  # Discord shows it for ten
 TYPING_AFTER_S = 0.4  # most answers come sooner; the request that shows "is typing" would only delay them
 SENT = "📬 I sent you a direct message."
 NOT_SENT = "I can't send you a direct message: you don't accept any from me."
@@ -95,6 +96,8 @@ def replying(ctx: Context) -> dict[str, Any]:
 class PatientContext(commands.Context[commands.Bot]):
     """Answers in the channel once Discord takes no answer to the interaction: unknown, or 15 minutes old."""
 
+    _has_answered = False
+
     async def defer(self, *, ephemeral: bool = False) -> None:
         if self.interaction is not None:
             await acknowledge(self.interaction, ephemeral=ephemeral)
@@ -105,9 +108,12 @@ class PatientContext(commands.Context[commands.Bot]):
             return await super().send(content, **options)
         if not self.interaction.is_expired():
             try:
-                return await super().send(content, **options)
+                message = await super().send(content, **options)
+                self._has_answered = True
+                return message
             except DISCORD_ERRORS as error:
                 if isinstance(error, TRANSIENT) and (posted := await self._posted()) is not None:
+                    self._has_answered = True
                     return posted
                 code = code_of(error)
                 if code != ALREADY_ANSWERED and code not in TOO_LATE:
@@ -122,9 +128,12 @@ class PatientContext(commands.Context[commands.Bot]):
         return cast(discord.Message, await _by_name(self.interaction)(content, **filled))
 
     async def _posted(self) -> discord.Message | None:
-        """The answer, if Discord took it although its reply was lost: it must not be posted twice."""
+        """The first answer, if Discord took it although its reply was lost: it must not be posted twice."""
         assert self.interaction is not None
-        if self.interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        if (
+            not self._has_answered
+            and self.interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+        ):
             with contextlib.suppress(*DISCORD_ERRORS):
                 answer = await self.interaction.original_response()
                 return None if answer.flags.loading else answer
@@ -302,9 +311,15 @@ class Typing:
         """One who waits longer than another shows it after them."""
         await asyncio.sleep(TYPING_AFTER_S)
         async with self._turns.setdefault(channel_id, asyncio.Lock()):
-            with contextlib.suppress(*DISCORD_ERRORS):
-                async with self._client.get_partial_messageable(channel_id).typing():
-                    await asyncio.Event().wait()
+            while True:
+                # Not cancelled with the sign: after a request that was cancelled while Discord limits the whole bot,
+                # discord.py would send nothing any more.
+                await asyncio.shield(asyncio.ensure_future(self._show_once(channel_id)))
+                await asyncio.sleep(_TYPING_EVERY_S)
+
+    async def _show_once(self, channel_id: int) -> None:
+        with contextlib.suppress(*DISCORD_ERRORS):
+            await self._client.get_partial_messageable(channel_id).typing()
 
 
 # ------------------------------------------- answers that are one person's own business

@@ -110,7 +110,8 @@ def _expression(entry: str) -> str:
 
 def _word_expression(word: str) -> str:
     """Return the expression for a word. It tries each part only at its first place, so time grows with the text."""
-    first, *rest = (regex.escape(part) for part in regex.sub(r"\*+", "*", word).split("*"))
+    parts: list[str] = [regex.escape(part) for part in regex.sub(r"\*+", "*", word).split("*")]
+    first, *rest = parts
     if not rest:
         return first
     return first + "".join(rf"(?>{_SIGN}*?{part})" for part in rest[:-1]) + rf"{_SIGN}*{rest[-1]}"

@@ -27,6 +27,11 @@ class Audience:
         self._client = client
         self._settings = settings
 
+    def knows(self, guild_id: int) -> bool:
+        """Return whether Discord shows a server now; in an outage of it nobody can tell who may read what."""
+        guild = self._client.get_guild(guild_id)
+        return guild is not None and not guild.unavailable
+
     def may_quote(self, job: TrainJob, channel_ids: Sequence[int]) -> bool:
         """Return whether what a training learns from may be shown in a place of its server."""
         return self.may_use(job.place.guild_id, channel_ids, [ref.channel_id for ref in job.readings if ref.channel_id])
@@ -47,7 +52,7 @@ class Audience:
         itself. What is age-restricted stays in such places. If nothing is known of a channel, the answer is no.
         """
         guild = self._client.get_guild(guild_id)
-        if guild is None or guild.unavailable:
+        if guild is None or not self.knows(guild_id):
             return False
         # The first that is known of a thread and its parent: a thread has no reader that its parent has not.
         place = next(filter(None, map(guild.get_channel_or_thread, channel_ids)), None)

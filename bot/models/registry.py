@@ -193,7 +193,10 @@ class Registry:
         """
         if job.replaces is None and not job.is_private:
             names = [keys.job(job.job_id), keys.channel(job.place.channel_id)]
-            keeps = await self.kept(job.place) is not None
+            if self._audience.knows(job.place.guild_id):
+                keeps = await self.kept(job.place) is not None
+            else:  # nobody can tell now who may use it
+                keeps = (await self._servers.channel(job.place.channel_ids)).keep
             await redis_call(self._use_new(keys=names, args=[model_id, int(keeps)]))
 
     async def kept(self, place: Place) -> ModelRecord | None:

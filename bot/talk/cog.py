@@ -177,6 +177,7 @@ class Speaks(commands.Cog):
         else:
             record = await self.personas.registry.choose_to_write(viewer, model)
         await self.personas.refuse_members_names(guild, call, title)
+        old = (await self.personas.store.of(actor.guild_id)).get(call)  # that took a while
         channels = [at for at in (old.channels if old else ()) if guild.get_channel(at) and at != actor.here[-1]]
         persona = Persona(
             title=title,

@@ -4,9 +4,10 @@ import asyncio
 import dataclasses
 import functools
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 import discord
 from pydantic import BaseModel
@@ -85,6 +86,7 @@ class Previews:
     core: Core
     trainings: Trainings
     sources: Sources
+    _turns: WeakValueDictionary[str, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
     _beginning: set[str] = field(init=False, default_factory=set)
     """Previews whose training is being begun."""
     _refused: set[str] = field(init=False, default_factory=set)
@@ -203,22 +205,31 @@ class Previews:
         return await self.trainings.registry.by_id(actor.viewer, about.parent_id)
 
     async def _switch_names(self, press: Press) -> None:
-        about, pages = await self._stored(press)
-        await self._change(press, about.model_copy(update={"speakers": not about.speakers}), pages)
+        await self._change(press, lambda about: {"speakers": not about.speakers})
 
     async def _choose_people(self, press: Press) -> None:
         """Learn only some people's lines; with none chosen, everybody's."""
-        about, pages = await self._stored(press)
-        people = [person.number for person in about.chat.listed if str(person.number) in press.values]
-        await self._change(press, about.model_copy(update={"people": people}), pages)
 
-    async def _change(self, press: Press, about: Preview, pages: Sequence[bytes]) -> None:
-        await self._set(press, about.model_dump_json())
-        await press.update(**await self._drawn(press.actor, about, pages))
+        def chosen(about: Preview) -> dict[str, Any]:
+            return {"people": [each.number for each in about.chat.listed if str(each.number) in press.values]}
+
+        await self._change(press, chosen)
+
+    async def _change(self, press: Press, change: Callable[[Preview], dict[str, Any]]) -> None:
+        async with self._turn(press):
+            about, pages = await self._stored(press)
+            about = about.model_copy(update=change(about))
+            await self._set(press, about.model_dump_json())
+            await press.update(**await self._drawn(press.actor, about, pages))
 
     async def _close(self, press: Press, text: str) -> None:
-        await self._set(press, "")
-        await press.update(embed=discord.Embed(description=text, colour=GREY), view=None)
+        async with self._turn(press):
+            await self._set(press, "")
+            await press.update(embed=discord.Embed(description=text, colour=GREY), view=None)
+
+    def _turn(self, press: Press) -> asyncio.Lock:
+        """Return the lock of a preview: what is shown last must be what was done last."""
+        return self._turns.setdefault(press["preview"], asyncio.Lock())
 
     async def _set(self, press: Press, about: str) -> None:
         key = keys.preview(press.actor.guild_id, press.actor.user.id)

@@ -101,7 +101,8 @@ class Remaking(Service, commands.Cog):
         elif model.replaces is not None and model.replaces not in ids:
             await self._inherit(model, model.options.name if model.options is not None else None)
         elif new is not None:
-            await self._replace(guild, model, new)
+            if not guild.unavailable:  # else its channels, which may have chosen the old one, are not known
+                await self._replace(guild, model, new)
         elif any(ref.reading_id not in notes for ref in model.readings):
             await self.delete(guild, model, "I no longer know what it learned")
         elif is_withdrawn(model.readings, notes):
