@@ -50,7 +50,8 @@ class CompletionRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     model: str
     prompt: Annotated[list[Annotated[str, Field(min_length=1, max_length=20_000)]], _listed] = Field(
-        min_length=1, max_length=8
+        min_length=1,
+        max_length=20,  # LangChain sends so many at once
     )
     max_tokens: int = Field(300, ge=1, le=2_000)
     temperature: float | None = Field(None, ge=0, le=2)

@@ -99,6 +99,7 @@ class Server:
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._in_openai_form], client_max_size=_MOST_BODY)
         app.router.add_get("/v1/models", self._list)
+        app.router.add_get("/v1/models/{model:.+}", self._describe)
         app.router.add_post("/v1/completions", self._complete)
         return app
 
@@ -129,13 +130,22 @@ class Server:
             raise Refusal(403, "Without a key, only programs on this machine are served, and no web pages.")
 
     async def _list(self, _: web.Request) -> web.Response:
-        entry = {"object": "model", "created": self._started, "owned_by": "galvanic"}
-        return web.json_response({"object": "list", "data": [{"id": name, **entry} for name in self._models]})
+        return web.json_response({"object": "list", "data": list(map(self._entry, self._models))})
+
+    async def _describe(self, request: web.Request) -> web.Response:
+        return web.json_response(self._entry(request.match_info["model"]))
+
+    def _entry(self, model: str) -> dict[str, object]:
+        self._require(model)
+        return {"id": model, "object": "model", "created": self._started, "owned_by": "galvanic"}
+
+    def _require(self, model: str) -> None:
+        if model not in self._models:
+            raise Refusal(404, "There is no such model; GET /v1/models lists them.", "model", "model_not_found")
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         asked = read_request(await request.read())
-        if asked.model not in self._models:
-            raise Refusal(404, "There is no such model; GET /v1/models lists them.", "model", "model_not_found")
+        self._require(asked.model)
         texts = len(asked.prompt) * asked.n
         if self._texts + texts > MOST_TEXTS:
             raise Refusal(429, "Too many texts are being written. Try again in a moment.", code="rate_limit_exceeded")

@@ -46,6 +46,7 @@ FORMATS = {
 def export(model: Path, target: Path, name: str) -> tuple[str, ...]:
     """Write a model in the format of this name, and return notes for people. Raises UserError if that can't be."""
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         return FORMATS[name].write(model, target)
     except OSError as error:
         raise model_file.not_written(target, error) from error

@@ -88,7 +88,8 @@ def _card(description: Description, samples: Sequence[str]) -> str:
         f"A small model that writes in the style of this text: {corpus.extent}, {RECIPE_WORDS[description.recipe]}.",
         "\n".join(facts),
         *([f"![Loss by epoch]({CURVE})"] if description.training.curve else []),
-        *(["## Samples", "Each begins with a line of the text.", *map(_as_code, samples)] if samples else []),
+        *(["## Samples", "Each begins with a line of the text."] if samples else []),
+        *(["\n\n<!-- -->\n\n".join(map(_as_code, samples))] if samples else []),  # else they would be one block
         "## Use",
         "With Galvanic, installed from its repository:",
         _as_code("galvanic import FOLDER --out my-model\ngalvanic generate my-model"),

@@ -53,7 +53,7 @@ def make_page(model: Path, name: str, most_bytes: int = MOST_BYTES) -> bytes:
     _require_book(description)
     _require_fits(memory(description.network) // 2, most_bytes)  # of 4 bytes in memory, 2 or more are in the page
     text = description.corpus
-    licence = one_line(text.licence, MOST_LICENCE)
+    licences = dict.fromkeys(one_line(each.licence, MOST_LICENCE).rstrip(".") for each in description.texts)
     usual = usual_drawing(description.recipe, description.training.known_loss)
     style, script, writer = ((_FOLDER / file).read_text("utf-8") for file in ("page.css", "page.js", "writer.js"))
     page = _filled(
@@ -65,7 +65,7 @@ def make_page(model: Path, name: str, most_bytes: int = MOST_BYTES) -> bytes:
         model=base64.b64encode(gzip.compress(_packed(description, weights, companion), mtime=0)).decode(),
         name=html.escape(one_line(name, MOST_TITLE)),
         title=html.escape(one_line(text.title, MOST_TITLE)),
-        licence=html.escape(f"{licence.rstrip('.')}. " if licence else ""),
+        licence=html.escape("".join(f"{licence}. " for licence in licences if licence)),
         temperature=f"{usual.temperature:g}",
     )
     _require_fits(len(page), most_bytes)

@@ -244,7 +244,7 @@ class Model {
   opening(seed, first) {
     const before = seed.slice(-JUDGED).map((id) => this.symbols[id]), after = [..." \n,."].filter((sign) => this.ids.has(sign));
     const pair = before.at(-1) + first;
-    if (!/^[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]$/u.test(pair) || /[\p{sc=Han}\p{sc=Hira}\p{sc=Thai}]/u.test(pair)) return "";
+    if (!/^[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]$/u.test(pair) || /[\p{sc=Han}\p{sc=Hira}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}]/u.test(pair)) return "";
     const text = this.start();
     let logs = null, last = 1;
     for (const symbol of [" ", ...before].filter((each) => this.ids.has(each))) {

@@ -79,6 +79,9 @@ def complete(server: Running, **options: Any) -> Any:
 
 def test_models_are_listed_and_unknown_ones_refused(server: Running) -> None:
     assert [model.id for model in server.client().models.list()] == ["starter", "word-table", "classic"]
+    assert server.client().models.retrieve("classic").id == "classic"
+    with pytest.raises(openai.NotFoundError, match="no such model"):
+        server.client().models.retrieve("nosuch")
     with pytest.raises(openai.NotFoundError, match="no such model"):
         complete(server, model="gpt-4")
 
