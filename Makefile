@@ -6,7 +6,7 @@
 #   make backup FILE=/some/where/galvanic.zip
 #   make restore FILE=/some/where/galvanic.zip DATA_DIR=/an/empty/folder
 #   make install PYTHON=python3.12
-#   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
+#   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver; worker-gpu: after you got one
 #   make install PLAYGROUND=      without the playground, for a bot on Discord
 #   make test PYTEST_ARGS="tests/bot -n 0"    some tests, in one process
 #   make starter CORPUS=/some/books STARTER_ARGS="--minutes 60 --apart /some/texts"
@@ -18,9 +18,11 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-# TensorFlow's CUDA build where there is an NVIDIA driver.
+# The build of TensorFlow that is installed, which may be in use; else CUDA's where there is an NVIDIA driver.
 ifndef WORKER
-WORKER := $(shell if [ -e /proc/driver/nvidia/version ] || nvidia-smi >/dev/null 2>&1; \
+WORKER := $(shell if [ -e $(VENV)/.installed-worker-gpu ]; then echo worker-gpu; \
+	elif [ -e $(VENV)/.installed-worker ]; then echo worker; \
+	elif [ -e /proc/driver/nvidia/version ] || [ -e /usr/lib/wsl/lib/nvidia-smi ] || nvidia-smi >/dev/null 2>&1; \
 	then echo worker-gpu; else echo worker; fi)
 endif
 # PLAYGROUND= leaves it out: a bot with a token needs none.
@@ -201,7 +203,7 @@ $(INSTALLED): pyproject.toml constraints.txt | $(PY)
 	@$(if $(RIVAL),$(PIP) uninstall --quiet --quiet --yes $(RIVAL))
 	@$(PIP) install --quiet -c constraints.txt pip  # an older one knows no groups
 	@$(PIP) install -c constraints.txt $(GROUPS) && $(PIP) install --quiet --no-deps -e . || { echo "error: the installation failed. Check the connection to the \
-	internet and the space on the disk (3 GB are needed, 8 GB with a GPU), then run make again." >&2; exit 1; }
+	internet and the space on the disk (3 GB are needed, 8 GB with a GPU; as much in /tmp, or TMPDIR=/var/tmp), then run make again." >&2; exit 1; }
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)

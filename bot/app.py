@@ -49,6 +49,7 @@ class Galvanic(commands.Bot):
             # Nothing needs to know every server before it begins; discord.py waits 2 s for one more.
             guild_ready_timeout=0.5,
             http_trace=trace,
+            proxy=gateway.proxy(settings),
         )
         self.settings = settings
         self.redis = connect_async(settings)

@@ -14,6 +14,7 @@ from discord import app_commands
 from bot import features, intents
 from bot.app import Galvanic
 from bot.background import DISCORD_ERRORS
+from bot.gateway import proxy
 from bot.servers.access import FEATURES, as_shown
 from galvanic.cli.findings import Finding, Level
 from shared.settings import Settings
@@ -31,7 +32,10 @@ async def check_discord(settings: Settings) -> list[Finding]:
         discord.http.Route.BASE = settings.discord_api_url
     findings = []
     try:
-        async with asyncio.timeout(_WITHIN_S), discord.Client(intents=discord.Intents(guilds=True)) as client:
+        async with (
+            asyncio.timeout(_WITHIN_S),
+            discord.Client(intents=discord.Intents(guilds=True), proxy=proxy(settings)) as client,
+        ):
             await client.login(settings.discord_token.get_secret_value())
             findings += [Finding(Level.OK, "Discord takes the DISCORD_TOKEN."), *_intents(client, settings)]
             findings += [finding async for finding in _servers(client)]

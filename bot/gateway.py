@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import time
+import urllib.request
 from collections import deque
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from discord.backoff import ExponentialBackoff
 from bot.background import DISCORD_ERRORS, TOO_MANY_REQUESTS, TRANSIENT, backoff, is_transient, retry
 from bot.errors import TOO_LATE, code_of
 from shared import keys
+from shared.settings import Settings
 
 LONGEST_WAIT_S = 8.0
 """Longest pause between two tries. With the pause before an identify the bot is back within 15 s."""
@@ -41,6 +43,13 @@ AWAY = (
 Tree = app_commands.CommandTree[Any]
 log = structlog.get_logger()
 _delay_of_discord_py = ExponentialBackoff.delay
+
+
+def proxy(settings: Settings) -> str | None:
+    """Return the proxy by which Discord is reached, as HTTPS_PROXY names it; None: none."""
+    if settings.discord_api_url or urllib.request.proxy_bypass("discord.com"):
+        return None
+    return urllib.request.getproxies().get("https")
 
 
 def prepare() -> None:

@@ -123,6 +123,7 @@ if [ "${1:-}" = worker ]; then
     exit
 fi
 
+(umask 022; mkdir -p corpora) # else Docker makes it, and root owns it
 for who in bot worker admin; do make_password "redis_${who}_password"; done
 [ $# = 0 ] || make_certificate "$@"
 if [ ! -s secrets/discord_token ]; then

@@ -1,6 +1,7 @@
 """Run Redis, the bot, the workers and, without a Discord token, the playground: `python -m launcher`."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -33,6 +34,9 @@ def reporting(command: Callable[[], int]) -> int:
     Other codes: 2, a person must mend something; 78, the settings are wrong; 130, Ctrl-C.
     """
     os.umask(0o077)  # what people write is in nearly all that is written from here on
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a bot's name that this terminal can't show
     try:
         return command()
     except UserError as error:

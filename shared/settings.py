@@ -162,14 +162,17 @@ class Settings(BaseSettings):
     @field_validator("data_dir", "corpora_dir", "redis_ca_file", "redis_cert_file", "redis_key_file")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
-        return value.expanduser().resolve() if value is not None else None
+        try:
+            return value.expanduser().resolve() if value is not None else None
+        except RuntimeError:
+            raise ValueError(f"{value} names a home folder that is not known") from None
 
     @field_validator("redis_url")
     @classmethod
     def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
         """Check the address here: an error at connecting would show a piece of the password."""
         if value is None or not value.get_secret_value().strip():
-            return value
+            return None
         with contextlib.suppress(ValueError):
             parts = urlsplit(value.get_secret_value())
             if parts.scheme in ("redis", "rediss", "unix") and parts.port != 0:

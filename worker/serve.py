@@ -130,6 +130,9 @@ def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path)
         threads.enter_context(heartbeat)
         _announce(settings, queue, name)
         log.info("worker_ready", queue=queue)
+        # Systems delete what lies untouched in /tmp for some days.
+        touch = functools.partial(os.utime, stop_file.parent)
+        threads.enter_context(PeriodicThread(touch, _LEFTOVERS_EVERY_S, "folder_not_touched"))
         # What an earlier run was writing when it was killed.
         threads.enter_context(PeriodicThread(store.tidy, _LEFTOVERS_EVERY_S, "store_not_tidied"))
         if models:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import secrets
 import shutil
 import tempfile
@@ -221,6 +222,7 @@ def _open_filesystem(settings: Settings) -> tuple[Any, str]:
         options = {
             "key": settings.aws_access_key_id,
             "secret": secret.get_secret_value() if secret is not None else None,
+            "token": os.environ.get("AWS_SESSION_TOKEN") or None,  # of keys for a while
             "endpoint_url": settings.aws_endpoint_url,
             "client_kwargs": {"region_name": settings.aws_default_region} if settings.aws_default_region else {},
             # s3fs tries again itself.
