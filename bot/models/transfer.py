@@ -122,7 +122,7 @@ class Transfer:
             raise
         embed = embeds.imported(model, event.notes, await self.core.servers.prefix(place.guild_id))
         if model.is_private:
-            await write_to(await self.core.bot.fetch_user(place.user_id), embed=embed, nonce=job.job_id)
+            await write_to(await self.core.bot.fetch_user(place.user_id), embed=embed, nonce=f"{job.job_id}-d")
             await send(f"✅ Imported. `/models` shows it to <@{place.user_id}> alone.", **options)
             return
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)

@@ -13,7 +13,7 @@ from bot.play import embeds
 from bot.play.best import Best
 from bot.play.quiz import Quiz
 from bot.responder import replying
-from bot.servers.access import Actor, require_permissions
+from bot.servers.access import Actor, require_edits, require_permissions
 from bot.types import Context, hybrid_command
 from shared.jobs import MOST_PASSAGES, QuizJob
 
@@ -52,6 +52,7 @@ class Play(commands.Cog):
             await ctx.defer()
             await ctx.send(embed=await self.game.scores(Actor.of(ctx).guild_id), **replying(ctx))
             return
+        require_edits(ctx)  # its answer comes later
 
         async def build(actor: Actor) -> QuizJob:
             return await self.game.job(actor, flags.model, flags.passages or PASSAGES, flags.seconds or SECONDS)

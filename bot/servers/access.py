@@ -318,6 +318,22 @@ def require_permissions(ctx: Context) -> None:
     require_all(ctx.bot_permissions, ctx.channel)
 
 
+def require_edits(ctx: Context) -> None:
+    """Refuse where the bot could not edit later what it posts now, also after a slash command, whose own answers need
+    no permission. Raises UserError.
+    """
+    have = ctx.bot_permissions if ctx.interaction is None else ctx.interaction.app_permissions
+    require_all(have, ctx.channel)
+    thread = ctx.channel
+    if (
+        isinstance(thread, discord.Thread)
+        and thread.is_private()
+        and not have.manage_threads
+        and thread.guild.get_thread(thread.id) is None
+    ):
+        raise UserError("I'm not in this private thread.", "Mention me here once: Discord adds me then.")
+
+
 def require_all(have: discord.Permissions, channel: Where) -> None:
     """Refuse if the bot lacks permissions for its answers. Raises UserError, which names them."""
     basic = ("view_channel", _sending(channel))

@@ -109,7 +109,8 @@ class Personas(Service):
 
     async def _post(self, channel: Any, persona: Persona, text: str, nonce: str) -> Any:
         options: dict[str, Any] = {"username": f"{persona.title}{MARK}", "suppress_embeds": True, "wait": True}
-        options |= {"avatar_url": persona.picture} if persona.picture else {}
+        # Without what makes the address expire: Discord renews it.
+        options |= {"avatar_url": persona.picture.partition("?")[0]} if persona.picture else {}
         options |= {"thread": channel} if isinstance(channel, discord.Thread) else {}
         for _ in range(2):
             if (hook := await self.hook(channel)) is None:

@@ -17,7 +17,7 @@ from bot.core import Core
 from bot.jobs.client import TRAINING, card_nonce
 from bot.options.autocomplete import in_time
 from bot.responder import replying
-from bot.servers.access import Actor, require_permissions
+from bot.servers.access import Actor, require_edits
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
 from bot.train.preview import Previews
@@ -85,7 +85,7 @@ class Training(commands.Cog):
         further on any text. The old model is kept. A new model starts from the English that I come with where that
         helps; `--from starter` or `--from none` decides it.
         """
-        require_permissions(ctx)
+        require_edits(ctx)
         train_options.check(flags, self.core.settings)
         files = ctx.message.attachments if ctx.interaction is None else [*filter(None, [file])]
         await ctx.defer(ephemeral=bool(files))  # a chat is shown to this person alone, if only they see the files

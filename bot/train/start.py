@@ -339,16 +339,16 @@ class Trainings:
     async def _limits(self, guild_id: int) -> tuple[int, int]:
         return self.core.servers.quotas(await self.core.servers.get(guild_id))[:2]
 
-    async def require_quota(self, guild_id: int, user_id: int, who: str = "You") -> None:
+    async def require_quota(self, guild_id: int, user_id: int, name: str = "You") -> None:
         """Refuse if a quota is used up: of trainings at once, or of the models' disk space. Raises UserError.
 
-        `who`: the user, for the message.
+        `name`: the user's, for the message.
         """
         places = [job.place for job in await self.core.snapshots.trainings()]
         owners = [place.user_id for place in places if place.guild_id == guild_id]
         quotas = self.core.servers.quotas(await self.core.servers.get(guild_id))
         if (limit := exceeded(owners, user_id, quotas[:2])) is not None:
-            raise await self._no_slot(guild_id, limit, who)
+            raise await self._no_slot(guild_id, limit, name)
         limit_mb, taken = quotas.disk_mb, await self.registry.stored_bytes(guild_id)
         if taken >= limit_mb * MEGABYTE:
             prefix = await self.core.servers.prefix(guild_id)
@@ -358,12 +358,12 @@ class Trainings:
                 f"`{prefix}models` lists them.",
             )
 
-    async def _no_slot(self, guild_id: int, limit: Limit, who: str = "You") -> UserError:
+    async def _no_slot(self, guild_id: int, limit: Limit, name: str = "You") -> UserError:
         for_one, for_all = await self._limits(guild_id)
         problem = f"This server already has {count(for_all, 'training')} waiting or running, the most it may have."
         if limit == "user":
-            has = "already have" if who == "You" else "already has"
+            has = "already have" if name == "You" else "already has"
             most = count(for_one, "training")
-            problem = f"{who} {has} {most} waiting or running here, the most one person may have."
+            problem = f"{name} {has} {most} waiting or running here, the most one person may have."
         prefix = await self.core.servers.prefix(guild_id)
         return UserError(problem, f"Try again when one of them has ended. `{prefix}jobs` lists them.")

@@ -11,6 +11,7 @@ from bot.models.embeds import model_buttons
 from bot.servers import access
 from galvanic.errors import UserError
 from playground.places import BOT_ID, GUILD_ID, USER_IDS
+from shared import keys
 from tests.bot.declared import custom_ids
 from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live, read_file, text_of
@@ -142,6 +143,16 @@ async def test_without_send_messages_a_slash_command_works(live: Live, command: 
         "the answer",
     )
     assert "❌" not in text_of(answer)
+
+
+@pytest.mark.parametrize(("command", "options"), [("train", {"source": "python-docs"}), ("quiz", {})])
+async def test_what_is_edited_later_is_refused_where_it_could_not_be(
+    live: Live, command: str, options: dict[str, str]
+) -> None:
+    await live.deny("embed_links")
+    live.slash("ben", command, **options)
+    await live.until(lambda: live.whispered("ben", "Embed Links"), "the refusal")
+    assert await live.bot.redis.hlen(keys.ACTIVE) == 0
 
 
 async def test_without_embeds_it_says_so_in_plain_text(live: Live) -> None:
