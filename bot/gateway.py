@@ -46,10 +46,11 @@ _delay_of_discord_py = ExponentialBackoff.delay
 
 
 def proxy(settings: Settings) -> str | None:
-    """Return the proxy by which Discord is reached, as HTTPS_PROXY names it; None: none."""
-    if settings.discord_api_url or urllib.request.proxy_bypass("discord.com"):
+    """Return the proxy by which Discord is reached, as the environment's HTTPS_PROXY names it; None: none."""
+    named = urllib.request.getproxies().get("https")
+    if not named or settings.discord_api_url or urllib.request.proxy_bypass("discord.com"):
         return None
-    return urllib.request.getproxies().get("https")
+    return named if "://" in named else f"http://{named}"
 
 
 def prepare() -> None:

@@ -311,15 +311,19 @@ class Typing:
         """One who waits longer than another shows it after them."""
         await asyncio.sleep(TYPING_AFTER_S)
         async with self._turns.setdefault(channel_id, asyncio.Lock()):
-            while True:
-                # Not cancelled with the sign: after a request that was cancelled while Discord limits the whole bot,
-                # discord.py would send nothing any more.
-                await asyncio.shield(asyncio.ensure_future(self._show_once(channel_id)))
+            # Not cancelled with the sign: after a request that was cancelled while Discord limits the whole bot,
+            # discord.py would send nothing any more.
+            taken = True
+            while taken:
+                taken = await asyncio.shield(asyncio.ensure_future(self._show_once(channel_id)))
                 await asyncio.sleep(_TYPING_EVERY_S)
 
-    async def _show_once(self, channel_id: int) -> None:
-        with contextlib.suppress(*DISCORD_ERRORS):
+    async def _show_once(self, channel_id: int) -> bool:
+        try:
             await self._client.get_partial_messageable(channel_id).typing()
+        except DISCORD_ERRORS:
+            return False
+        return True
 
 
 # ------------------------------------------- answers that are one person's own business

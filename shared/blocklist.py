@@ -101,10 +101,10 @@ def _refusal(entry: str) -> UserError | None:
 def _expression(entry: str) -> str:
     """Return the expression for an entry, which has the ends of a word where its script has such.
 
-    One with `*` has them in any script: else it would be tried anew at each letter.
+    One with a `*` before its end begins a word in any script: else it would be tried anew at each letter.
     """
-    begin, end = ("" if "*" not in entry and _UNSPACED.match(at) else _SIGN for at in (entry[0], entry[-1]))
-    begin, end = begin and rf"(?<!{begin})", end and rf"(?!{end})"
+    begin = "" if _UNSPACED.match(entry[0]) and "*" not in entry[:-1] else rf"(?<!{_SIGN})"
+    end = "" if _UNSPACED.match(entry[-1]) or entry[-1] == "*" else rf"(?!{_SIGN})"
     return begin + r"\s++".join(map(_word_expression, entry.split())) + end
 
 

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     aws_endpoint_url: str | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None  # of keys that hold for a while
     aws_default_region: str | None = None
     corpora_dir: Path | None = None
 
@@ -118,7 +119,9 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(None, ge=1, le=65535)
     metrics_host: str = Field("127.0.0.1", min_length=1)
 
-    @field_validator("discord_token", "redis_url", "redis_password", "aws_secret_access_key", mode="before")
+    @field_validator(
+        "discord_token", "redis_url", "redis_password", "aws_secret_access_key", "aws_session_token", mode="before"
+    )
     @classmethod
     def _filled_in(cls, value: Any) -> Any:
         """Return a secret; None for an empty file, which is yet to be filled in."""

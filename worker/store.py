@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import os
 import secrets
 import shutil
 import tempfile
@@ -218,11 +217,11 @@ def _open_filesystem(settings: Settings) -> tuple[Any, str]:
     url = settings.model_store_url
     options: dict[str, Any] = {}
     if url.startswith(("s3://", "s3a://")):
-        secret = settings.aws_secret_access_key
+        secret, token = settings.aws_secret_access_key, settings.aws_session_token
         options = {
             "key": settings.aws_access_key_id,
             "secret": secret.get_secret_value() if secret is not None else None,
-            "token": os.environ.get("AWS_SESSION_TOKEN") or None,  # of keys for a while
+            "token": token.get_secret_value() if token is not None else None,
             "endpoint_url": settings.aws_endpoint_url,
             "client_kwargs": {"region_name": settings.aws_default_region} if settings.aws_default_region else {},
             # s3fs tries again itself.

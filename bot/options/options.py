@@ -22,8 +22,6 @@ _VALUE = re.compile(rf"{_ITEM}(?:\s*,\s*{_ITEM})*")
 _SWITCH_VALUES = frozenset(
     {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0", "on", "off", "enable", "disable"}
 )
-
-
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
 
 

@@ -179,8 +179,8 @@ class LiveCard:
             self._place = "done"
             return 0.0
         guild = self._cards.core.bot.get_guild(self._job.place.guild_id)
-        if self._state.over and self._job.readings and guild is not None and guild.unavailable:
-            return LOOK_AGAIN_S  # nobody can tell now who may see how it ended, and that is drawn once
+        if self._state.over and guild is not None and guild.unavailable:
+            return LOOK_AGAIN_S  # nobody can tell now who may see what, and the end is drawn once
         embed = await self._cards.embed(self._job, self._state)
         if embed.to_dict() == self._shown:
             return LOOK_AGAIN_S

@@ -29,7 +29,7 @@ from galvanic.streams import compile_loop
 
 MOST_TEXTS = 64  # that are written or wait
 _DEADLINE_S = 60.0
-_MOST_BODY = 256_000  # bytes
+_MOST_BODY = 2_500_000  # bytes: all prompts that a request may have, in escapes
 _LEAST_KEY = 16  # characters
 _REQUESTS = 4  # whose texts are written at once; each keeps a core busy, or several if it has many texts
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -147,6 +147,8 @@ class Server:
         asked = read_request(await request.read())
         self._require(asked.model)
         texts = len(asked.prompt) * asked.n
+        if texts > MOST_TEXTS:
+            raise Refusal(400, f"{texts} texts are too many for one request; {MOST_TEXTS} is the most.", "n")
         if self._texts + texts > MOST_TEXTS:
             raise Refusal(429, "Too many texts are being written. Try again in a moment.", code="rate_limit_exceeded")
         completion = Completion(asked, self._models[asked.model])

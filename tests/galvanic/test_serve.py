@@ -171,6 +171,7 @@ def test_stop_ends_a_text_before_it(server: Running, stream: bool) -> None:
         ({"logit_bias": {"50": 1}}, "logit_bias"),
         ({"suffix": "end"}, "suffix"),
         ({"extra_body": {"top_k": 3}}, "top_k"),
+        ({"prompt": ["It"] * 20, "n": 4}, "n"),
     ],
 )
 def test_what_it_cannot_do_is_refused(server: Running, options: dict[str, Any], param: str) -> None:
@@ -194,7 +195,7 @@ def test_requests_are_small_json_from_this_machine(server: Running) -> None:
     for status, asked, headers in (
         (400, b"[" * 10_000, right),
         (400, b"[]", right),
-        (413, body + b" " * 300_000, right),
+        (413, body + b" " * 3_000_000, right),
         (403, body, {**right, "Host": f"rebound.example:{server.port}"}),
         (403, body, {**right, "Origin": "https://site.example"}),
         (403, body, {**right, "Origin": "null"}),

@@ -59,6 +59,7 @@ def test_hits_are_what_the_rules_say(typed: list[str], text: str) -> None:
         ("damn", "_damn_ damn_it __DAMN__ goddamn", "██████ ███████ ████████ goddamn"),
         ("*damn*", "so_goddamned", "████████████"),
         ("傻逼", "你是傻逼吗？我不是。", "█████？我不是。"),
+        ("坏蛋*, *笨", "你是坏蛋啊。真笨啊！", "█████。███！"),
         ("バカ、アホ", "お前はアホだ。", "██████。"),
         ("कम", "कमी कम", "कमी ██"),
         ("İbne", "ibne İbne", "████ ████"),

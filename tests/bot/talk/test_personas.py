@@ -426,6 +426,12 @@ async def test_reset_in_the_settings_deletes_personas_and_leaves_speaking(live: 
     assert (await cog(live.bot, Speaks).speaker.rooms.room(LAB)).speak.on
 
 
+async def test_personas_of_a_server_that_was_left_unheard_go(live: Live, worker: StandIn) -> None:
+    worker.redis.hset(keys.personas(7), "mary", "{}")
+    live.bot.dispatch("ready")
+    await live.until(lambda: not worker.redis.exists(keys.personas(7)), "the personas to go")
+
+
 @pytest.mark.usefixtures("worker")
 async def test_a_persona_goes_on_with_the_model_that_took_its_models_place(live: Live) -> None:
     await live.ask(ADD)
