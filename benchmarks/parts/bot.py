@@ -194,13 +194,12 @@ async def _cards(context: Context, product: Product, channels: list[str], text: 
     """Measure the pauses of the event loop while twenty cards of trainings are edited."""
     seconds = 15.0 if context.quick else 60.0
     async with Channels(product.address) as seen:
-        asked = [
-            await seen.write(f"!train {TEXT} --name card-{number}", channel, person)
-            for number, channel, person in zip(range(CARDS), itertools.cycle(channels), itertools.cycle(_WRITERS))
-        ]
-        jobs = [f"t-{sent.message_id}" for sent in asked]
+        jobs, cards = list[str](), list[str]()
         with product.redis() as client:
-            cards = [await card_of(client, job) for job in jobs]
+            for number, channel, person in zip(range(CARDS), itertools.cycle(channels), itertools.cycle(_WRITERS)):
+                sent = await seen.write(f"!train {TEXT} --name card-{number}", channel, person)
+                jobs.append(f"t-{sent.message_id}")
+                cards.append(await card_of(client, jobs[-1]))  # one text of a person is read at a time
             with StandIn(product.settings, client, jobs, text):
                 idle_lines = lines.with_name("idle.jsonl")
                 product.start_idle_probe(idle_lines)
