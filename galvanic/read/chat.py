@@ -250,6 +250,8 @@ class Chat:
             by_name.setdefault(_key(speaker.name), set()).add(number)
             if speaker.author_id:
                 by_name.setdefault(str(speaker.author_id), set()).add(number)
+        # Discord's users put a whole list into quotes; a name that is known keeps its comma.
+        names = [part for typed in names for part in ([typed] if _key(typed) in by_name else typed.split(","))]
         for name in names:
             if _key(name) not in by_name:
                 most = sorted(self.speakers, key=lambda speaker: -speaker.messages)

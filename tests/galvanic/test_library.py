@@ -33,7 +33,8 @@ def test_a_model_is_trained_saved_loaded_and_writes(tmp_path: Path, capsys: pyte
     assert again.generate("The boat", length=40, temperature=0.5, random_seed=7) == written
     assert again.evaluate("The boat sings.").bits_per_char > 0
     assert again.evaluate(SENTENCE + "\r\n") == again.evaluate(SENTENCE + "\n")
-    book = f"*** START OF THE PROJECT GUTENBERG EBOOK TIDES ***\r\n{SENTENCE * 40}\r\n*** END OF THE PROJECT GUTENBERG"
+    title = "OF THE PROJECT GUTENBERG EBOOK TIDES ***"
+    book = f"*** START {title}\r\n{SENTENCE * 40}\r\n*** END {title}\r\n"
     child = galvanic.train(book, epochs=1, parent=path, progress=False)
     assert child.description.corpus.chars < len(SENTENCE) * 40 + 9
     assert capsys.readouterr().err == ""

@@ -78,6 +78,7 @@ PEOPLE = (("Ada", "by Ada", 5), ("Ben", "by Ben", 7), ("ADA", "by another Ada", 
         ([" @ben ", "@cleo"], [], ["by Ben", "by Cleo"]),
         ([], ["Ada", "7"], ["by Cleo"]),
         (["ada", "BEN"], ["8"], ["by Ada", "by Ben"]),
+        (["ben, @cleo"], [], ["by Ben", "by Cleo"]),
     ],
 )
 def test_people_are_chosen_by_name_or_id(only: list[str], without: list[str], lines: list[str]) -> None:
