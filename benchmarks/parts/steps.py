@@ -200,7 +200,6 @@ def classic(context: Context) -> None:
     mine: dict[str, list[float]] = {"ours": [], "float32": []}
 
     def between() -> None:
-        ours()  # the first step after one of Keras' is slowed by what that still does
         mine["ours"].append(seconds(ours))
         mine["float32"].append(seconds(plain))
 
