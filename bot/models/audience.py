@@ -52,7 +52,7 @@ class Audience:
         itself. What is age-restricted stays in such places. If nothing is known of a channel, the answer is no.
         """
         guild = self._client.get_guild(guild_id)
-        if guild is None or not self.knows(guild_id):
+        if guild is None or guild.unavailable:
             return False
         # The first that is known of a thread and its parent: a thread has no reader that its parent has not.
         place = next(filter(None, map(guild.get_channel_or_thread, channel_ids)), None)

@@ -73,16 +73,16 @@ def _alone(out: Path) -> Iterator[None]:
     path = out.with_name(f".{out.stem}.lock")
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
-    try:
-        with path.open("w") as lock:
+    with path.open("w") as lock:
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-    except BlockingIOError as error:
-        problem = f"Another command is training {out.name}."
-        raise UserError(problem, "Wait for its end, or name another --out.") from error
+        except BlockingIOError as error:
+            problem = f"Another command is training {out.name}."
+            raise UserError(problem, "Wait for its end, or name another --out.") from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _train(options: argparse.Namespace, cli: Cli, out: Path) -> int:
