@@ -198,7 +198,7 @@ $(PY):
 	$$python -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(INSTALLED): pyproject.toml constraints.txt | $(PY)
-	@rm -f $(VENV)/.installed-*
+	@rm -f $(filter-out $(INSTALLED),$(wildcard $(VENV)/.installed-*))
 	@echo "installing (the first time this downloads about 600 MB, with a GPU 4 GB, and takes some minutes)"
 	@$(if $(RIVAL),$(PIP) uninstall --quiet --quiet --yes $(RIVAL))
 	@$(PIP) install --quiet -c constraints.txt pip  # an older one knows no groups
