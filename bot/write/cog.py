@@ -10,17 +10,17 @@ from discord.ext import commands
 from bot.core import Core
 from bot.models.registry import Registry
 from bot.options import checks
-from bot.options.decoding import message_text, replied_to
+from bot.options.decoding import replied_to
 from bot.options.options import Options, number, option
 from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
-from bot.words import as_typed, typed_prefix, without_ids
+from bot.words import as_typed, tail, typed_prefix, without_ids
 from bot.write.changes import temperatures_around
 from bot.write.generate import Generating, usual_temperature
 from galvanic.errors import UserError
 from galvanic.options import STARTER, GenerateOptions, StopAt
 from galvanic.request import usual_drawing
-from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, GenerateJob, SurpriseJob, Variant, author_of
+from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, GenerateJob, SurpriseJob, Variant
 
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800  # characters: more would not fit a field of the card
@@ -191,13 +191,23 @@ class Writing(commands.Cog):
         await self.picture(ctx, text, None if text else await replied_to(ctx.message), flags.model)
 
     async def picture(
-        self, ctx: Context, text: str, original: discord.Message | None, model: str | None = None
+        self, ctx: Context, typed: str, original: discord.Message | None, model: str | None = None
     ) -> None:
-        """Post the surprise map of a text, or of `original`, a message of the person's own or of the bot's."""
-        actor = Actor.of(ctx)
-        if original is not None:
-            self.require_own_message(actor, original)
-            text = message_text(original).strip()
+        """Post the surprise map of a typed text or, if there is a message, of the end of its words."""
+
+        async def build(actor: Actor) -> SurpriseJob:
+            text, author_id = typed, actor.user.id
+            if original is not None:
+                text, author_id = await self.generating.words_of(actor, original)
+                text = tail(text.strip(), SURPRISE_LIMIT)
+            await self._require_drawable(actor, text)
+            chosen = await self.registry.choose_to_write(actor.viewer, model)
+            return SurpriseJob(**actor.asks(SurpriseJob), model=chosen.ref, text=text, author_id=author_id)
+
+        await self.core.requests.command(ctx, build)
+
+    async def _require_drawable(self, actor: Actor, text: str) -> None:
+        """Check that a text has words, fits the picture and is not blocked. Raises UserError if not."""
         if not text:
             prefix = await self.core.servers.prefix(actor.guild_id)
             example = as_typed(prefix, "surprise", "text", "It was a dark and stormy night")
@@ -212,35 +222,8 @@ class Writing(commands.Cog):
                 f"That text has {len(text):,} characters; the picture has room for {SURPRISE_LIMIT:,}.",
                 "Use a part of it.",
             )
-
-        async def build(actor: Actor) -> SurpriseJob:
-            author_id = await self._author_of(actor, original) if original is not None else None
-            if (await self.core.servers.blocklist(actor.guild_id)).hits(text):  # a picture can't be covered
-                raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
-            chosen = await self.registry.choose_to_write(actor.viewer, model)
-            return SurpriseJob(**actor.asks(SurpriseJob), model=chosen.ref, text=text, author_id=author_id)
-
-        await self.core.requests.command(ctx, build)
-
-    def require_own_message(self, actor: Actor, message: discord.Message) -> None:
-        """Check that a message is the person's own, the bot's or a webhook's. Raises UserError if it is not."""
-        me = self.core.bot.user
-        if message.author.id not in (actor.user.id, me and me.id) and message.webhook_id is None:
-            raise UserError(
-                "That message is somebody else's, so I don't use its words.",
-                "Take a message of your own or of mine, or write the text after the command.",
-            )
-
-    async def _author_of(self, actor: Actor, message: discord.Message) -> int:
-        """Return whose words a message has that this person may use. Raises UserError: nobody knows."""
-        if message.author.id == actor.user.id:
-            return actor.user.id
-        if (job_id := await self.generating.job_of(message)) is None:
-            raise UserError(
-                "I can't tell whose words that message has, so I don't use them.",
-                "Take a text that a model wrote, a message of your own, or write the text after the command.",
-            )
-        return author_of((await self.generating.answered(actor, job_id))[0])
+        if (await self.core.servers.blocklist(actor.guild_id)).hits(text):  # a picture can't be covered
+            raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
 
     @generate.autocomplete("model")
     @compare.autocomplete("model")

@@ -25,8 +25,7 @@ from bot.write.cog import Writing
 from bot.write.generate import Generating
 from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, parse
-from shared.events import Generated
-from shared.jobs import GenerateJob, Job, TrainJob, author_of
+from shared.jobs import GenerateJob, Job, TrainJob
 
 log = structlog.get_logger()
 
@@ -59,17 +58,7 @@ class Menus(commands.Cog):
 
     async def _continuing(self, message: discord.Message, actor: Actor) -> GenerateJob:
         """Return the job that continues a message's words, as its author's, if this person may use them."""
-        self.writing.require_own_message(actor, message)
-        text, author_id = message_text(message).strip(), None
-        if message.author.id != actor.user.id:
-            job_id, _ = await self._text_in(message)
-            job, answer = await self.generating.answered(actor, job_id)
-            if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
-                raise UserError(
-                    "This message has more than one text, or none.",
-                    "The menu under a comparison continues one of them.",
-                )
-            text, author_id = changes.full_text(job, answer), author_of(job)
+        text, author_id = await self.generating.words_of(actor, message)
         if not text.strip():
             raise UserError("This message has no words that I could continue.", "Choose one that has some.")
         start = changes.continuation_of(text)

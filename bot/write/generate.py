@@ -14,7 +14,7 @@ from bot.core import Core
 from bot.jobs.delivery import Delivery
 from bot.models.registry import Registry
 from bot.options import checks
-from bot.options.decoding import job_shown_in
+from bot.options.decoding import job_shown_in, message_text
 from bot.servers.access import Actor, Viewer
 from bot.servers.settings import ChannelChoices
 from bot.types import Send
@@ -165,6 +165,32 @@ class Generating:
         mine = self.core.bot.user is not None and message.author.id == self.core.bot.user.id
         job_id = job_shown_in(message) if mine else None
         return job_id or (await self.core.jobs.shown_in(message.id) if mine or message.webhook_id is not None else None)
+
+    async def words_of(self, actor: Actor, message: discord.Message) -> tuple[str, int]:
+        """Return the words of a message that this person may use, and the id of their author.
+
+        They are the person's own message, or a text that a model wrote. Raises UserError if the message is neither.
+        """
+        if message.author.id == actor.user.id:
+            return message_text(message).strip(), actor.user.id
+        me = self.core.bot.user
+        if message.webhook_id is None and (me is None or message.author.id != me.id):
+            raise UserError(
+                "That message is somebody else's, so I don't use its words.",
+                "Take a message of your own or of mine, or write the text after the command.",
+            )
+        if (job_id := await self.job_of(message)) is None:
+            raise UserError(
+                "I can't tell whose words that message has, so I don't use them.",
+                "Take a text that a model wrote, a message of your own, or write the text after the command.",
+            )
+        job, answer = await self.answered(actor, job_id)
+        if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
+            raise UserError(
+                "This message has more than one text, or none.",
+                "Take a single text: the menu under a comparison continues one of them.",
+            )
+        return changes.full_text(job, answer), author_of(job)
 
     async def _form(self, press: Press) -> Form:
         """Whether this person may generate is asked when the form is sent."""

@@ -13,12 +13,12 @@ from bot.write.cog import Writing
 from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
-from shared.events import Failed
-from shared.jobs import GenerateJob, SurpriseJob
+from shared.events import Failed, Surprised
+from shared.jobs import SURPRISE_LIMIT, GenerateJob, SurpriseJob
 from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live, cog, custom_id, text_of
 from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
-from tests.factories import generate_job, generated, train_job
+from tests.factories import comparison, generate_job, generated, train_job
 
 CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
 ME = "<@1297000000000000031>"
@@ -70,7 +70,7 @@ async def test_ones_own_words_go_on_for_all_to_see(live: Live, worker: StandIn) 
     call(live, "ben", said, CONTINUE)
     job = await live.job(job_id := await worker.asked(live), GenerateJob)
     assert job.seed == ("the tide " * 111).strip()  # the whole words of the last 1,000 characters
-    assert (job.shown, job.author_id, job.from_line) == (len("the tide " * 13) - 1, None, False)
+    assert (job.shown, job.author_id, job.from_line) == (len("the tide " * 13) - 1, BEN, False)
     await done(live, worker, job_id, generated(seed=job.seed, text=TEXT))
     assert "… " in text_of(await live.until(lambda: live.showing(TEXT), "the text"))
 
@@ -83,6 +83,26 @@ async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: L
     await done(live, worker, job_id, Failed(problem="enough"))
     call(live, "dora", await bens_chat(live, worker), SURPRISE)
     assert (await live.job(await worker.asked(live), SurpriseJob)).text == TEXT
+
+
+async def test_a_surprise_map_of_a_long_text_is_of_its_end(live: Live, worker: StandIn) -> None:
+    call(live, "dora", await bens_text(live, worker, f"{'gulls ' * 200}went home"), SURPRISE)
+    drawn = (await live.job(await worker.asked(live), SurpriseJob)).text
+    assert drawn.startswith("gulls gulls ")
+    assert drawn.endswith(" gulls went home")
+    assert SURPRISE_LIMIT - len("gulls ") <= len(drawn) <= SURPRISE_LIMIT
+
+
+@pytest.mark.parametrize("command", [CONTINUE, SURPRISE])
+@pytest.mark.parametrize("card", ["!compare the sea", "!surprise the sea"])
+async def test_the_bots_own_sentences_are_no_text(live: Live, worker: StandIn, command: str, card: str) -> None:
+    _, compared = comparison("gulls", "tides", "waves")
+    answer = compared if "compare" in card else Surprised(nats_per_char=1, chars=7, seconds=1)
+    sent = live.send(card)
+    await done(live, worker, await worker.asked(live), answer)
+    call(live, "ada", await live.answered(sent), command)
+    assert "Take a single text" in await told(live, "ada", "more than one text, or none")
+    assert not worker.waiting()
 
 
 async def test_a_mention_is_read_as_a_name(live: Live, worker: StandIn) -> None:
