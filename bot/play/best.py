@@ -14,7 +14,7 @@ from bot.play.embeds import Favourite
 from bot.servers.access import Actor, Viewer
 from bot.write.generate import Generating
 from shared import keys
-from shared.jobs import CompareJob, GenerateJob, Job
+from shared.jobs import GenerateJob
 
 MOST, TRIMMED_TO = 500, 450
 """Texts of a server, and how many are left when there are more: what is new has a while to gather reactions."""
@@ -82,15 +82,13 @@ class Best:
         await redis_call(self.core.redis.delete(keys.best(guild_id)))
 
     async def _models(self, actor: Actor, job_id: str) -> list[str] | None:
-        """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
+        """Return the names of the models that wrote a text; None: it may not be shown here, or nobody knows any more.
+
+        None of a comparison, too: nobody knows which of its texts people liked.
+        """
         stored = await self.core.jobs.load(job_id)
-        names = _names(stored.job) if stored is not None else {}
+        if stored is None or not isinstance(job := stored.job, GenerateJob):
+            return None
+        names = {part.model_id: part.name for part in job.mix} or {job.model_id: job.model_name}
         usable = await self.registry.by_ids(Viewer(actor.guild_id, actor.here), names)
-        return list(names.values()) if names and len(usable) == len(names) else None
-
-
-def _names(job: Job) -> dict[str, str]:
-    """Return the names of the models that wrote a text, by id."""
-    if isinstance(job, GenerateJob):
-        return {part.model_id: part.name for part in job.mix} or {job.model_id: job.model_name}
-    return {part.model_id: part.name for part in job.variants} if isinstance(job, CompareJob) else {}
+        return list(names.values()) if len(usable) == len(names) else None

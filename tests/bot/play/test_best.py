@@ -13,7 +13,7 @@ from tests.bot.channels import model_of
 from tests.bot.ids import BEN, CELLAR, CLEO, DORA, LAB
 from tests.bot.live import Live
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import generate_job, generated
+from tests.factories import comparison, generate_job, generated
 
 NOTHING = "Nothing to show here yet"
 
@@ -79,6 +79,14 @@ async def test_what_is_no_text_or_is_gone_drops_out(live: Live, worker: StandIn)
     live.world.delete_message(LAB, deleted.id)
     assert NOTHING in await live.ask("!best")
     assert await numbers(live) == {}
+
+
+async def test_a_comparison_is_no_text_that_could_be_quoted(live: Live, worker: StandIn) -> None:
+    sent = live.send("!compare the sea")
+    worker.tell(await worker.asked(live), comparison("gulls", "tides", "waves")[1])
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    await react(live, await live.answered(sent), BEN)
+    assert NOTHING in await live.ask("!best")
 
 
 async def test_a_text_shows_where_its_readers_could_read_it_and_its_model_may_be_used(
