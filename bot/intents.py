@@ -37,7 +37,6 @@ def wanted(settings: Settings, lacks: frozenset[str] = frozenset()) -> discord.I
         message_content="message_content" not in lacks,
         guild_reactions=True,  # for `best`
         emojis_and_stickers=True,  # which custom emoji a text may show
-        webhooks=True,  # a persona's may be moved to another channel
         # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.channels.watch`.
         moderation=learning,
         members=learning and settings.members_intent and "members" not in lacks,

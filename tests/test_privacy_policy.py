@@ -78,7 +78,7 @@ HELD_BY: dict[str, tuple[str, ...]] = {
     "which request a text": ("bot/test_menus.py::test_an_answer_of_a_chat_is_known_for_a_month",),
     "personas": (
         "bot/talk/test_personas.py::test_personas_go_with_the_server",
-        "bot/talk/test_personas.py::test_a_channel_that_is_deleted_is_forgotten",
+        "bot/talk/test_personas.py::test_a_channel_that_is_deleted_is_left_out",
         "bot/talk/test_personas.py::test_the_webhooks_token_is_nowhere_else",
     ),
     "when the bot speaks": ("bot/talk/test_speaks.py::test_with_its_channel_all_is_forgotten",),

@@ -144,7 +144,8 @@ class Speaks(commands.Cog):
         for call, persona in personas.items():
             writes = names.get(persona.model_id, "a model that was deleted or can't be used here")
             line = f"`@{call}` **{plain(persona.title)}**{MARK}, which writes with {writes}"
-            lines.append(f"{line} in {mentions(persona.channels) or 'no channel'}" if admin else line)
+            channels = [channel for channel in persona.channels if self.core.bot.get_channel(channel)]
+            lines.append(f"{line} in {mentions(channels) or 'no channel'}" if admin else line)
         prefix, example = await self.core.servers.prefix(actor.guild_id), ("call", "mary", "model", "frankenstein")
         how = as_typed(prefix, "persona", "what", "add", *example)
         none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
@@ -289,18 +290,10 @@ class Speaks(commands.Cog):
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.speaker.rooms.forget(channel.id)
-        self.personas.hooks.pop(channel.id, None)
-        self.core.chores.add(self.personas.store.forget_channel, channel.guild.id, channel.id)
 
     @commands.Cog.listener()
     async def on_server_left(self, guild_id: int) -> None:
         self.core.chores.add(self.personas.store.forget_guild, guild_id)
-
-    @commands.Cog.listener()
-    async def on_webhooks_update(self, channel: discord.abc.GuildChannel) -> None:
-        """One may have been moved from or to this channel: they are looked up again."""
-        for at in [at for at, hook in self.personas.hooks.items() if hook.guild_id == channel.guild.id]:
-            del self.personas.hooks[at]
 
 
 def _until(typed: str, prefix: str) -> int:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
-from weakref import WeakValueDictionary
 
 import disarm
 import discord
@@ -18,7 +17,7 @@ from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, Service, is_transient
 from bot.core import Core
-from bot.errors import CLOSED, UNKNOWN_WEBHOOK, code_of, post_error
+from bot.errors import CLOSED, code_of, post_error
 from bot.jobs.delivery import UNASKED
 from bot.models.registry import Registry
 from bot.servers.access import Actor, Viewer, channel_ids
@@ -42,14 +41,13 @@ _RESERVED = ("everyone", "here", "systemmessage", "stop")
 _MOST_CHARS = 32  # of a name, as on Discord: behind a longer one `MARK` could be out of sight
 _MOST_MEMBERS = 1_000  # in an answer of Discord's
 _ALIKE = ("li1", "o0")
-_TOO_MANY_WEBHOOKS, _MOST_HOOKS = 30_007, 1_000
+_TOO_MANY_WEBHOOKS = 30_007
 log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False)
 class Personas(Service):
-    """Has personas speak and talk. `talks`: by channel or thread, with who wanted it. `hooks`: by channel; their
-    tokens are nowhere else."""
+    """Has personas speak and talk. `talks`: by channel or thread, with who wanted it."""
 
     core: Core
     registry: Registry
@@ -57,8 +55,6 @@ class Personas(Service):
     rooms: Rooms
     store: PersonaStore
     talks: dict[int, tuple[asyncio.Task[None], int]] = field(init=False, default_factory=dict)
-    hooks: dict[int, discord.Webhook] = field(init=False, default_factory=dict)
-    _looking: WeakValueDictionary[int, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
 
     async def speaking_in(self, guild_id: int, places: list[int]) -> dict[str, Persona]:
         """Return those that speak in a channel, by what they are called; `places`: as of `channel_ids`."""
@@ -86,41 +82,28 @@ class Personas(Service):
         return (spoke[1], message.content.strip()) if spoke is not None and spoke[1] in personas else None
 
     async def hook(self, channel: Any) -> discord.Webhook | None:
-        """A channel's own webhook; None: it can have none, so that personas speak under the bot's name."""
+        """Return a channel's own webhook, made if need be; None: it can have none, so personas use the bot's name."""
         room = channel.parent if isinstance(channel, discord.Thread) else channel
         if room is None or not room.permissions_for(room.guild.me).manage_webhooks:
             return None
-        async with self._looking.setdefault(room.id, asyncio.Lock()):  # two first texts at once make one
-            if (existing := self.hooks.get(room.id)) is not None:
-                return existing
-            try:
-                own = [
-                    webhook for webhook in await room.webhooks() if webhook.user == self.core.bot.user and webhook.token
-                ]
-                hook = own[0] if own else await room.create_webhook(name="Galvanic personas")
-            except discord.HTTPException as error:
-                if error.code != _TOO_MANY_WEBHOOKS:
-                    raise
-                return None
-            if len(self.hooks) >= _MOST_HOOKS:
-                del self.hooks[next(iter(self.hooks))]  # it is found again
-            self.hooks[room.id], hook.session = hook, _once(hook.session)
-            return hook
+        for webhook in await room.webhooks():
+            if webhook.user == self.core.bot.user and webhook.token:
+                return webhook
+        try:
+            return await room.create_webhook(name="Galvanic personas")
+        except discord.HTTPException as error:
+            if error.code != _TOO_MANY_WEBHOOKS:
+                raise
+            return None
 
     async def _post(self, channel: Any, persona: Persona, text: str, nonce: str) -> Any:
         options: dict[str, Any] = {"username": f"{persona.title}{MARK}", "suppress_embeds": True, "wait": True}
         # Without what makes the address expire: Discord renews it.
         options |= {"avatar_url": persona.picture.partition("?")[0]} if persona.picture else {}
         options |= {"thread": channel} if isinstance(channel, discord.Thread) else {}
-        for _ in range(2):
-            if (hook := await self.hook(channel)) is None:
-                break
-            try:
-                return await hook.send(text, allowed_mentions=NOBODY, **options)
-            except discord.NotFound as error:
-                if error.code != UNKNOWN_WEBHOOK:
-                    raise
-                self.hooks.pop(channel_ids(channel)[-1], None)  # somebody deleted it: it is made again, once
+        if (hook := await self.hook(channel)) is not None:
+            hook.session = _once(hook.session)
+            return await hook.send(text, allowed_mentions=NOBODY, **options)
         return await channel.send(f"-# **{plain(persona.title)}**{MARK}\n{text}", suppress_embeds=True, nonce=nonce)
 
     async def _speaking(self, actor: Actor, call: str) -> tuple[Persona, ModelRecord]:

@@ -62,13 +62,6 @@ class PersonaStore:
         """Give personas of a model the one that took its place."""
         await self.change(guild_id, lambda persona: {"model_id": new_id} if persona.model_id == old_id else {})
 
-    async def forget_channel(self, guild_id: int, channel_id: int) -> None:
-        """Have no persona speak in a channel that was deleted."""
-        await self.change(
-            guild_id,
-            lambda persona: {"channels": tuple(place for place in persona.channels if place != channel_id)},
-        )
-
     async def forget_guild(self, guild_id: int) -> None:
         async with self._changing:
             await redis_call(self._redis.delete(keys.personas(guild_id)))
