@@ -7,7 +7,6 @@ import time
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import disarm
@@ -102,7 +101,6 @@ class Personas(Service):
         options |= {"avatar_url": persona.picture.partition("?")[0]} if persona.picture else {}
         options |= {"thread": channel} if isinstance(channel, discord.Thread) else {}
         if (hook := await self.hook(channel)) is not None:
-            hook.session = _once(hook.session)
             return await hook.send(text, allowed_mentions=NOBODY, **options)
         return await channel.send(f"-# **{plain(persona.title)}**{MARK}\n{text}", suppress_embeds=True, nonce=nonce)
 
@@ -223,16 +221,6 @@ class Personas(Service):
                 theirs = (member.get("nick"), member["user"]["username"], member["user"].get("global_name"))
                 if any(look_alikes & _look_alikes(name) for name in theirs if name):
                     raise UserError("A member of this server has that name, or one like it.", "Choose another name.")
-
-
-def _once(session: Any) -> Any:
-    """discord.py sends again what Discord failed to answer, but a webhook's post has no nonce: it may be there."""
-
-    async def give_up(response: Any) -> None:
-        if response.status >= 500:
-            raise discord.DiscordServerError(response, None)
-
-    return SimpleNamespace(request=lambda *to, **what: session.request(*to, raise_for_status=give_up, **what))
 
 
 def checked_name(call: str, title: str) -> str:
