@@ -34,6 +34,8 @@ _CLOSED_FOR_GOOD = {
     4004: _BAD_TOKEN,
     4011: "This bot is in more than 2,500 servers, and Galvanic serves no more with one bot. Remove it from some, or "
     "run a second application with a bot of its own.",
+    4014: "Discord no longer grants this bot an intent. Start it again: it does without. To have it back, turn it on "
+    f"({intents.PORTAL} -> your application -> Bot -> Privileged Gateway Intents).",
 }
 """Messages by close code of the gateway, for those after which discord.py gives up."""
 
@@ -78,40 +80,36 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 async def _run(settings: Settings) -> None:
-    """A client's intents are fixed, so the next one does without those that Discord refused this one."""
+    """Serve until the bot is closed. A client's intents are fixed, so another one does without those not granted."""
     task = asyncio.current_task()
     assert settings.discord_token is not None
     assert task is not None
     with contextlib.suppress(NotImplementedError):  # on Windows
         # A second signal must not interrupt the closing.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: task.cancelling() or task.cancel())
-    lacks, identifies = frozenset[str](), gateway.Identifies()
+    lacks = frozenset[str]()
     while True:
         async with Galvanic(settings, lacks) as bot:
-            bot.identifies = identifies  # Discord's limit is on the token
             bot.presence.tell_of_trouble()
             try:
-                refused = await _serve(bot, settings.discord_token.get_secret_value())
+                missing = await _serve(bot, settings.discord_token.get_secret_value())
             except asyncio.CancelledError:
                 log.info("stopping")
                 return
-        if not refused:
+        if not missing:
             return
-        lacks |= refused
+        lacks |= missing
 
 
 async def _serve(bot: Galvanic, token: str) -> frozenset[str]:
-    """Serve until the bot is closed; the intents that Discord refused instead."""
+    """Serve until the bot is closed; or return, before it connects, the intents that Discord does not grant."""
     await gateway.log_in(bot, token, bot.presence.miss_discord)
+    if missing := intents.not_granted(bot.intents, bot.application_flags):
+        log.warning("intents_not_granted", intents=sorted(missing), remedy=intents.REMEDY)
+        return missing
     await bot.presence.take_lock()
     await bot.presence.require_version()
-    try:
-        await bot.connect()
-    except discord.PrivilegedIntentsRequired:
-        if refused := await intents.refused(bot):
-            log.warning("intents_not_granted", intents=sorted(refused), remedy=intents.REMEDY)
-            return refused
-        raise
+    await bot.connect()
     if bot.presence.overtaken:
         raise AnotherBot
     return frozenset()

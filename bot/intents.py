@@ -1,10 +1,7 @@
 """Intents that the bot asks for, and what does not work without the privileged ones."""
 
-import contextlib
-
 import discord
 
-from bot.background import DISCORD_ERRORS
 from shared.settings import Settings
 
 PORTAL = "https://discord.com/developers/applications"
@@ -41,17 +38,6 @@ def wanted(settings: Settings, lacks: frozenset[str] = frozenset()) -> discord.I
         moderation=learning,
         members=learning and settings.members_intent and "members" not in lacks,
     )
-
-
-async def refused(client: discord.Client) -> frozenset[str]:
-    """Return the privileged intents that a client asked for and Discord will not grant (close code 4014).
-
-    All of them where the application's flags, which tell, cannot be had or say otherwise.
-    """
-    missing = frozenset[str]()
-    with contextlib.suppress(*DISCORD_ERRORS):
-        missing = not_granted(client.intents, (await client.application_info()).flags)
-    return missing or frozenset(name for name in _GRANTED_BY if getattr(client.intents, name))
 
 
 def not_granted(asked: discord.Intents, flags: discord.ApplicationFlags) -> frozenset[str]:

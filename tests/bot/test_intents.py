@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bot import __main__ as main, gateway, words
+from bot import __main__ as main, words
 from bot.app import Galvanic
 from playground.places import BOT_ID
 from shared.settings import Settings
@@ -109,19 +109,13 @@ async def test_a_channel_is_not_learned_from_and_nobody_is_asked_to_agree(live: 
 # ---------------------------------------------------------------------- connecting
 
 
-@pytest.fixture
-def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(settings, "discord_token", SecretStr(BOT_TOKEN))
-    monkeypatch.setattr(gateway, "IDENTIFY_EVERY_S", 0.05)
-    return settings
-
-
 @pytest.mark.parametrize("granted", ["none", "message_content"])
-async def test_refused_it_comes_back_without_what_is_missing(driver: Driver, quick: Settings, granted: str) -> None:
-    quick.channel_training, quick.members_intent = "opt-in", True
+async def test_it_connects_without_what_is_missing(driver: Driver, settings: Settings, granted: str) -> None:
+    settings.channel_training, settings.members_intent = "opt-in", True
+    settings.discord_token = SecretStr(BOT_TOKEN)
     driver.playground.world.granted = discord.Intents(message_content=granted == "message_content")
     with capture_logs() as logs:
-        running = asyncio.create_task(main._run(quick))
+        running = asyncio.create_task(main._run(settings))
         live = Live(cast(Galvanic, None), driver)
         await live.until(lambda: running.done() or driver.playground.gateway.online, "the bot")
         await live.until(lambda: any(entry["event"] == "ready" for entry in logs), "the bot to be ready")

@@ -12,7 +12,6 @@ import random
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -330,7 +329,6 @@ def take_without(photos: Photographer, minutes: float) -> None:
     client.privileged_intents(False)
     try:
         restart_bot(system)
-        time.sleep(45)  # its first heartbeat waits until it may identify once more, which looks like a slow connection
         bot = client.world().bot_user_id
         client.send("!generate the stranger")
         photos.say(f"<@{bot}> generate the stranger", "random seed")
