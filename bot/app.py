@@ -38,7 +38,6 @@ class Galvanic(commands.Bot):
             intents=intents.wanted(settings, lacks),
             allowed_mentions=discord.AllowedMentions.none(),
             help_command=None,
-            tree_cls=decoding.Tree,
             case_insensitive=True,
             strip_after_prefix=True,
             # Nothing looks members up either, whatever the intents would let it know of them.

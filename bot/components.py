@@ -16,7 +16,7 @@ from discord.ext import commands
 from bot.responder import Interaction, Responder, acknowledge, channel_of
 from bot.servers.access import Access, Actor, require_all, require_writer
 from bot.types import Send
-from bot.words import MOST, NOBODY, label, replace_surrogates
+from bot.words import MOST, NOBODY, label
 from galvanic.errors import UserError
 
 JOB = r"(?P<job>[a-z0-9-]+)"
@@ -42,7 +42,7 @@ class Press:
     interaction: Interaction
     arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)  # from the control's custom id
     values: Sequence[Any] = ()  # chosen in a menu: strings, roles or channels
-    typed: Mapping[str, str] = dataclasses.field(default_factory=dict)  # into a form, by field; no lone surrogates
+    typed: Mapping[str, str] = dataclasses.field(default_factory=dict)  # into a form, by field
     send: Send = None  # type: ignore[assignment]  # posts the answer
 
     def __getitem__(self, name: str) -> str:
@@ -141,7 +141,7 @@ class Components:
     async def _pressed(self, interaction: Interaction, custom_id: str, values: Sequence[Any]) -> None:
         if (target := self.find(custom_id)) is not None:  # else `bot.responder` says that it no longer works
             name, action, arguments = target
-            await self._carry_out(name, action, Press(interaction, arguments, replace_surrogates(list(values))))
+            await self._carry_out(name, action, Press(interaction, arguments, list(values)))
 
     async def _carry_out(
         self, doing: str, action: Action, press: Press, way_back: Callable[[], discord.ui.View] | None = None
@@ -206,7 +206,7 @@ class _Modal(discord.ui.Modal):
             self.add_item(labelled)
 
     async def on_submit(self, interaction: Interaction) -> None:
-        typed = {name: replace_surrogates(field.value) for name, field in self.inputs.items()}
+        typed = {name: field.value for name, field in self.inputs.items()}
         await self._carry_out(self.form.title, self.form.sent, Press(interaction, typed=typed), self._way_back)
 
     def _way_back(self) -> discord.ui.View:

@@ -8,7 +8,6 @@ import discord
 from discord.ext import commands
 
 from bot.options import decoding
-from bot.words import replace_surrogates
 
 Listener = Callable[[commands.Context[Any]], Awaitable[bool]]
 """Takes a message that is no command, or returns False."""
@@ -29,7 +28,6 @@ class Routing(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         if message.author.bot or message.webhook_id is not None:
             return
-        message.content = replace_surrogates(message.content)
         ctx: commands.Context[Any] = await self.bot.get_context(message)
         if ctx.command is None:
             for listener in self._listeners:

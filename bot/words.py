@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import discord
 from discord.utils import escape_mentions
@@ -14,7 +13,6 @@ from galvanic.emoji import EMOJI, before_emoji
 from galvanic.read.cleaning import REFERRED
 from shared.jobs import TrainJob
 
-_D = TypeVar("_D")
 Fit = Callable[[str], str]
 """Makes a model's text fit to be shown in a server: without what the server blocks, and with its custom emoji."""
 MOST = 25  # Discord's limit on autocomplete choices, on a menu's options, and on what is chosen of them
@@ -133,19 +131,6 @@ def label(text: str) -> str:
     """A name as Discord takes it for a choice or an option: one line, not empty, up to `LABEL_LIMIT` characters."""
     line = " ".join(text.split())
     return (line if len(line) <= LABEL_LIMIT else f"{line[: LABEL_LIMIT - 1].rstrip()}…") or "-"
-
-
-def replace_surrogates(data: _D) -> _D:
-    """Replace lone surrogates with U+FFFD in all texts of the data: JSON lets them through, UTF-8 does not."""
-    result: Any = data
-    match data:
-        case str() if not data.isascii():
-            result = data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        case dict():
-            result = {name: replace_surrogates(value) for name, value in data.items()}
-        case list():
-            result = [replace_surrogates(value) for value in data]
-    return result  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

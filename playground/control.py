@@ -29,7 +29,7 @@ def answering(act: Act) -> Handler:
 
     async def handle(request: web.Request) -> web.Response:
         try:
-            body = json.loads(await request.read() or b"{}")
+            body = _read(await request.read() or b"{}")
             return web.json_response(await act({**body, **request.query, **request.match_info}))
         except UserError as error:
             problem, remedy = error.problem, error.remedy
@@ -105,6 +105,15 @@ class Control:
     def _place(self, body: dict[str, Any]) -> tuple[int, int]:
         user_id = self._resolver.user(body["as"])
         return user_id, self._resolver.channel(body["channel"], user_id)
+
+
+def _read(sent: bytes) -> Any:
+    """Read JSON; half characters become U+FFFD: JSON lets these lone surrogates through, Discord's UTF-8 does not."""
+    body = json.loads(sent)
+    if b"\\u" in sent:  # else the page sent none; files may be large
+        text = json.dumps(body, ensure_ascii=False)
+        body = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return body
 
 
 def begun(interaction: Interaction) -> dict[str, str]:

@@ -16,10 +16,10 @@ PIECES = (
 HALVES = ("\ud800", "\udfff", "\ud83d", "\udc00\ud800")
 """Half characters, which JSON lets through and UTF-8 does not."""
 
-words = st.lists(st.sampled_from((*PIECES, *HALVES)) | st.text(max_size=12), max_size=10).map(" ".join)
+words = st.lists(st.sampled_from(PIECES) | st.text(max_size=12), max_size=10).map(" ".join)
 numbers = st.sampled_from((0, -1, 99, 2**32, 2**63, 10**30, 0.5, 1e300, float("inf"), float("nan")))
 values = st.recursive(
-    st.none() | st.booleans() | numbers | words,
+    st.none() | st.booleans() | numbers | words | st.sampled_from(HALVES),
     lambda kids: st.lists(kids, max_size=3) | st.dictionaries(st.text(max_size=5), kids, max_size=3),
 )
 

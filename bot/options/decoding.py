@@ -1,30 +1,20 @@
-"""Readers of what comes from Discord: surrogates, quotation marks, mentions, replies, formatting, files."""
+"""Readers of what comes from Discord: quotation marks, mentions, replies, formatting, files."""
 
 import re
-from typing import Any
 
 import discord
 import structlog
-from discord import app_commands
 from discord.ext import commands
 from discord.ext.commands.view import StringView
 
 from bot.background import DISCORD_ERRORS, is_transient
 from bot.types import Context
-from bot.words import replace_surrogates, without_ids
+from bot.words import without_ids
 from galvanic.errors import UserError
 
 _ESCAPED = re.compile(r"\\([^A-Za-z0-9\s])")
 
 log = structlog.get_logger()
-
-
-class Tree(app_commands.CommandTree[Any]):
-    """Replaces lone surrogates in the options of slash commands."""
-
-    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        interaction.data = replace_surrogates(interaction.data)
-        return True
 
 
 class PlainWords(StringView):
@@ -99,7 +89,7 @@ async def fetched(channel: discord.abc.Messageable, message_id: int) -> discord.
 def message_text(message: discord.Message) -> str:
     """A message's content, or the description of the bot's embed; the bot's without formatting and small print."""
     if not message.author.bot and (message.content or not message.embeds):
-        return without_ids(replace_surrogates(message.content), message)
+        return without_ids(message.content, message)
     text = message.embeds[0].description or "" if message.embeds else message.content
     bare = re.sub(r"(?<!\\)\*\*|(?m:^-# .*\n?)", "", text)
     return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")

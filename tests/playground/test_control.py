@@ -64,6 +64,11 @@ async def test_nobody_gets_in_without_the_printed_address(server: Server, token:
             assert (await gateway.receive(timeout=10)).data == 4004 or token == BOT_TOKEN
 
 
+def test_half_a_character_of_the_page_becomes_a_whole_one(server: Server) -> None:
+    said = server.client.send('"\ud83d" and "\udc00\ud800" or \ud83d\ude00')
+    assert said["content"] == '"\ufffd" and "\ufffd\ufffd" or \N{GRINNING FACE}'
+
+
 async def test_the_printed_address_is_kept_as_a_cookie(server: Server) -> None:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         async with session.get(f"{server.client.address}&as=ben", allow_redirects=False) as answer:
