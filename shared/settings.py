@@ -185,6 +185,16 @@ class Settings(BaseSettings):
             "@ is %40, : is %3A and # is %23"
         )
 
+    @field_validator("gutenberg_mirrors")
+    @classmethod
+    def _have_a_place_for_the_number(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            with contextlib.suppress(ValueError):
+                if urlsplit(address).scheme in ("http", "https") and "{number}" in address:
+                    continue
+            raise ValueError("each begins with https:// or http:// and has {number} in place of the book's number")
+        return value
+
     @property
     def redis_address(self) -> str:
         """The URL in force: the setting, else the one `make run` left in the data folder, else the usual port.

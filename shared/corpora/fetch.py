@@ -33,7 +33,8 @@ async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
         for mirror in settings.gutenberg_mirrors:
             host = urlsplit(mirror).hostname or mirror
             try:
-                data = await _download(session, mirror.format(number=entry.gutenberg_number), settings)
+                url = mirror.replace("{number}", str(entry.gutenberg_number))
+                data = await _download(session, url, settings)
                 if why := await asyncio.to_thread(_why_not, data, entry):
                     raise FetchError(f"sent {why}")
             except FetchError as error:

@@ -150,7 +150,8 @@ async def test_a_bad_mirror_is_told_apart_and_the_next_one_asked(
 
 
 async def test_every_reason_is_named(mirrors: Mirrors, make_settings: MakeSettings) -> None:
-    urls = (mirrors.url("missing"), "http://127.0.0.1:9/{number}", "nonsense", mirrors.url("html"))
+    braces = mirrors.url("missing").replace("{number}", "{number}{}")
+    urls = (braces, "http://127.0.0.1:9/{number}", "http://:/{number}", mirrors.url("html"))
     with pytest.raises(UserError) as caught:
         await resolve("frankenstein", make_settings(gutenberg_mirrors=urls))
     for reason in ("error 404", "cannot be reached", "(InvalidUrl", "a web page"):
