@@ -38,6 +38,7 @@ from shared.settings import Settings, get_settings
 from shared.version import OtherVersion, require_version
 
 _LEFTOVERS_EVERY_S = 600.0
+_ANNOUNCE_EVERY_S = 30.0
 GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
 then: when many ask at once, that costs them up to half a second each time."""
@@ -109,6 +110,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path)
     """Start and end the worker's threads with Celery's worker."""
     from worker import warm
     from worker.checkpoints import remove_leftovers
+    from worker.hardware import describe
     from worker.store import DELETE_EVERY_S, ModelStore, delete_files
     from worker.threads import Heartbeat, PeriodicThread
 
@@ -128,7 +130,10 @@ def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path)
     def ready(**_: Any) -> None:
         _require_version(settings)
         threads.enter_context(heartbeat)
-        _announce(settings, queue, name)
+        if not generates:
+            _log_unused_gpu()
+        announce = functools.partial(_announce, connect(settings), queue, name, describe())
+        threads.enter_context(PeriodicThread(announce, _ANNOUNCE_EVERY_S, "hardware_not_announced"))
         log.info("worker_ready", queue=queue)
         # Systems delete what lies untouched in /tmp for some days.
         touch = functools.partial(os.utime, stop_file.parent)
@@ -202,19 +207,21 @@ def _require_version(settings: Settings) -> None:
         _refuse(str(error))
 
 
-def _announce(settings: Settings, queue: str, worker: str) -> None:
-    """Say what this worker runs on, log why a train worker leaves a GPU alone, and forget workers that are gone."""
-    from worker.hardware import describe, why_unused
+def _log_unused_gpu() -> None:
+    from worker.hardware import why_unused
 
-    key = keys.worker_info(queue)
-    cause = why_unused() if queue == TRAIN_QUEUE else None
+    cause = why_unused()
     if cause is not None:
         log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
-    with _reaching_redis(settings, "redis_unreachable") as client:
-        announced = cast(list[bytes], client.hkeys(key))  # before who is alive is asked
-        if gone := {name.decode(errors="replace") for name in announced} - set(presence.alive(client, queue)):
-            client.hdel(key, *gone)
-        client.hset(key, worker, describe())
+
+
+def _announce(client: redis.Redis, queue: str, worker: str, runs_on: str) -> None:
+    """Say what this worker runs on, and forget workers that are gone. Raises redis.RedisError."""
+    key = keys.worker_info(queue)
+    announced = cast(list[bytes], client.hkeys(key))  # before who is alive is asked
+    if gone := {name.decode(errors="replace") for name in announced} - set(presence.alive(client, queue)):
+        client.hdel(key, *gone)
+    client.hset(key, worker, runs_on)
 
 
 def take_over(settings: Settings) -> None:

@@ -1,9 +1,11 @@
 """A training is leased by the attempt that is made at it, and taken over when its worker was killed."""
 
 import socket
+from pathlib import Path
 
 import pytest
 import redis
+from celery import signals
 
 from shared import keys, presence
 from shared.jobs import TRAIN_QUEUE, TrainJob
@@ -61,3 +63,21 @@ def test_a_worker_that_starts_has_the_trainings_of_a_killed_one_of_its_host_wait
     serve.take_over(settings)
     assert [client.hget(keys.job(job_id), "state") for job_id in workers] == [b"waiting", b"begun", b"begun"]
     assert ids_in_order(client.lrange(name, 0, -1) for name in lists_of(TRAIN_QUEUE)) == ["t-1-2"]
+
+
+def test_a_worker_says_again_what_it_runs_on_when_redis_has_lost_that(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(serve, "_ANNOUNCE_EVERY_S", 0.01)
+    for name in ("celeryd_after_setup", "worker_ready", "task_failure", "worker_shutting_down", "worker_shutdown"):
+        monkeypatch.setattr(getattr(signals, name), "receivers", [])
+    key = keys.worker_info(TRAIN_QUEUE)
+    client.hset(key, "train@gone:1", "a machine")
+    serve._connect_signals(settings, TRAIN_QUEUE, "train@here:1", tmp_path / "stop")
+    signals.worker_ready.send(None)
+    try:
+        wait_until(lambda: client.hkeys(key) == [b"train@here:1"])
+        client.delete(key)
+        wait_until(lambda: client.hexists(key, "train@here:1"))
+    finally:
+        signals.worker_shutdown.send(None)
