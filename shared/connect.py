@@ -2,6 +2,7 @@
 
 import shutil
 import ssl
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,6 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 from galvanic.errors import UserError
-from shared.redis_errors import causes_of
 from shared.settings import Settings
 
 
@@ -122,7 +122,7 @@ _ABOUT_TLS = (
 def explain(error: BaseException, settings: Settings) -> UserError:
     """Say what an error of redis-py or kombu means and what to do, without any secret."""
     why = ""
-    refused = next((cause for cause in causes_of(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
+    refused = next((cause for cause in _causes_of(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
     if refused is not None:
         (problem, remedy), why = _CERTIFICATE, refused.verify_message.rstrip(".")
     elif _is_about_tls(error, settings):
@@ -130,6 +130,19 @@ def explain(error: BaseException, settings: Settings) -> UserError:
     else:
         problem, remedy = next((problem, remedy) for kind, problem, remedy in _BY_TYPE if isinstance(error, kind))
     return UserError(problem.format(at=where(settings), name=type(error).__name__, why=why), remedy)
+
+
+def _causes_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and the errors that it was raised from or carries."""
+    pending, seen = [error], set[int]()
+    while pending:
+        cause = pending.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        related = (cause.__cause__, cause.__context__, *cause.args)
+        pending += [other for other in related if isinstance(other, BaseException)]
 
 
 def where(settings: Settings) -> str:

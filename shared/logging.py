@@ -1,7 +1,7 @@
 """One way of logging for every process: structlog over the standard library, to standard error.
 
 Our own records (`structlog.get_logger()`) and those of libraries (discord.py, Celery, aiohttp) pass through the
-same processors; the last one takes secrets out of the whole line. Of errors of Redis it shows class and code.
+same processors; the last one takes secrets out of the whole line, and the words of members that errors of Redis quote.
 """
 
 import contextlib
@@ -20,7 +20,6 @@ from structlog.contextvars import bound_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from shared.jobs import Job
-from shared.redis_errors import COMMAND, shown, without_quotes
 from shared.settings import Settings
 
 REDACTED = "[redacted]"
@@ -31,6 +30,12 @@ _DISCORD_TOKEN = re.compile(r"[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}")
 # The path of a webhook or an interaction holds its token.
 _DISCORD_PATH = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w-]{20,}")
 _URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s/@]+@", re.IGNORECASE)
+# Errors of Redis quote what may be members' words: redis-py the command of a pipeline, or an answer that it can't read,
+# and Redis the arguments of a command that it doesn't know.
+_QUOTE_OF_REDIS = re.compile(
+    r"(Command # \d+ \().*?(?=\) of pipeline caused error|\Z)|(with args beginning with: |Protocol Error: )[^\n]*",
+    re.DOTALL,
+)
 _SECRET_FIELD = re.compile(r"token|password|secret|authorization", re.IGNORECASE)
 
 _OWN_LOGGERS = ("bot", "worker", "galvanic", "shared", "playground")
@@ -49,16 +54,16 @@ _TELLS_BODIES = "celery.worker.consumer.consumer"
 def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
     """Return a filter that takes secrets out of a line.
 
-    It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, passwords
-    in URLs, and commands that redis-py quotes. Of `secrets`, those shorter than four characters are ignored: they would
-    take ordinary words with them.
+    It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, and
+    passwords in URLs. Of `secrets`, those shorter than four characters are ignored: they would take ordinary words with
+    them.
     """
     forms = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1]) if len(secret) >= 4}
     longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
     patterns = re.compile("|".join(longest_first) or "(?!)")
 
     def redacted(line: str) -> str:
-        line = COMMAND.sub(rf"\1{REDACTED}\2", _DISCORD_TOKEN.sub(REDACTED, patterns.sub(REDACTED, line)))
+        line = _DISCORD_TOKEN.sub(REDACTED, patterns.sub(REDACTED, line))
         return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", _DISCORD_PATH.sub(rf"\1{REDACTED}", line))
 
     return redacted
@@ -86,13 +91,18 @@ def _renderer(settings: Settings) -> Processor:
     redacted = redactor(known_secrets(settings))
 
     def rendered(logger: WrappedLogger, method: str, event_dict: EventDict) -> str:
-        fields = {
-            key: REDACTED if _SECRET_FIELD.search(key) and isinstance(value, str | bytes) else value
-            for key, value in event_dict.items()
-        }
+        fields = {key: _shown(key, value) for key, value in event_dict.items()}
         return redacted(str(render(logger, method, fields)))
 
     return rendered
+
+
+def _shown(key: str, value: object) -> object:
+    """Return what may be logged of a field: nothing if it is named like a secret, else all but quotes of Redis."""
+    if _SECRET_FIELD.search(key) and isinstance(value, str | bytes):
+        return REDACTED
+    text = repr(value) if isinstance(value, BaseException) else value
+    return _QUOTE_OF_REDIS.sub(rf"\1\2{REDACTED}", text) if isinstance(text, str) else text
 
 
 def configure_logging(service: str, settings: Settings) -> None:
@@ -125,13 +135,12 @@ def configure_logging(service: str, settings: Settings) -> None:
         foreign_pre_chain=common,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _format_error,
+            structlog.processors.format_exc_info,
             _renderer(settings),
         ],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
-    handler.addFilter(_shown_arguments)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level]
@@ -145,29 +154,6 @@ def configure_logging(service: str, settings: Settings) -> None:
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
-
-
-def _format_error(logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
-    """Format the traceback; neither it nor the sentence before it, as Celery writes them, quotes Redis' errors."""
-    error = event_dict.get("exc_info")
-    if isinstance(error, tuple):
-        error = error[1]
-    elif error and not isinstance(error, BaseException):
-        error = sys.exc_info()[1]
-    event_dict = structlog.processors.format_exc_info(logger, method, event_dict)
-    if isinstance(error, BaseException):
-        texts = {name: str(event_dict[name]) for name in ("event", "exception") if name in event_dict}
-        event_dict.update({name: without_quotes(text, error) for name, text in texts.items()})
-    return event_dict
-
-
-def _shown_arguments(record: logging.LogRecord) -> bool:
-    """Let a record pass, with `shown` for each of its arguments: libraries put errors into their sentences."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(map(shown, record.args))
-    elif isinstance(record.args, dict):
-        record.args = {name: shown(value) for name, value in record.args.items()}
-    return True
 
 
 def _first_line(record: logging.LogRecord) -> bool:

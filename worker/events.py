@@ -16,7 +16,6 @@ from shared.connect import patient
 from shared.events import TERMINAL, Event, Finished, Imported
 from shared.lifecycle import Script
 from shared.models import ModelFacts
-from shared.redis_errors import shown
 
 log = structlog.get_logger()
 M = TypeVar("M", Finished, Imported)
@@ -115,7 +114,7 @@ class JobEvents:
                 return bool(pipe.execute()[1][0])
         except redis.ResponseError as error:
             # It keeps no log.
-            log.info("not_known_to_be_durable", job_id=self.job_id, error=shown(error))
+            log.info("not_known_to_be_durable", job_id=self.job_id, error=str(error))
             time.sleep(_FSYNC_EVERY_S)
             return True
 

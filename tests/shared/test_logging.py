@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -14,11 +15,16 @@ from typing import Any
 
 import pytest
 import redis
+import redis.asyncio
 import structlog
+from billiard.einfo import ExceptionInfo
+from celery.app import trace
 from celery.worker.consumer import consumer
 from hypothesis import given, strategies as st
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shared.events import parse_event
 from shared.jobs import GenerateJob
@@ -160,7 +166,7 @@ def test_a_message_that_celery_refuses_is_not_shown(form: str, values: tuple[str
 
 
 def _refused(redis_url: str, how: str) -> redis.RedisError:
-    """An error of a real Redis whose command has what somebody wrote."""
+    """An error of a real Redis, or of its client, which quotes what somebody wrote."""
     with redis.Redis.from_url(redis_url) as client:
         client.set("k", "a string")
         pipeline = client.pipeline().hset("k", "a\nb", PRIVATE)
@@ -170,10 +176,48 @@ def _refused(redis_url: str, how: str) -> redis.RedisError:
     return refused.value
 
 
+async def _refused_async(redis_url: str) -> redis.RedisError:
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        with pytest.raises(redis.ResponseError, match=PRIVATE) as refused:
+            await client.pipeline().set("k", "a string").hset("k", "a\nb", PRIVATE).execute()
+    return refused.value
+
+
+def _not_understood() -> redis.RedisError:
+    """An error of redis-py at an answer that is none, as after a reply was lost."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(f"{PRIVATE}\r\n".encode())
+                connection.recv(1)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with (
+            redis.Redis(port=server.getsockname()[1], retry=Retry(NoBackoff(), 0)) as client,
+            pytest.raises(redis.InvalidResponse, match=PRIVATE) as refused,
+        ):
+            client.ping()
+    return refused.value
+
+
 @pytest.mark.parametrize("terminal", [False, True])
-@pytest.mark.parametrize(("how", "code"), [("pipeline", "WRONGTYPE"), ("unknown", "ERR")])
-def test_an_error_of_redis_quotes_no_command(redis_url: str, how: str, code: str, terminal: bool) -> None:
-    error, out = _refused(redis_url, how), start(terminal)
+@pytest.mark.parametrize(
+    ("how", "kept"),
+    [
+        ("pipeline", "WRONGTYPE"),
+        ("async pipeline", "WRONGTYPE"),
+        ("unknown", "unknown command"),
+        ("answer", "Protocol Error"),
+    ],
+)
+def test_an_error_of_redis_quotes_no_command(redis_url: str, how: str, kept: str, terminal: bool) -> None:
+    if how == "answer":
+        error = _not_understood()
+    else:
+        error = asyncio.run(_refused_async(redis_url)) if how == "async pipeline" else _refused(redis_url, how)
+    out = start(terminal)
     ours, theirs = structlog.get_logger(), logging.getLogger("celery.worker.consumer")
     wrapped = OperationalError(str(error))
     wrapped.__cause__ = error
@@ -184,12 +228,14 @@ def test_an_error_of_redis_quotes_no_command(redis_url: str, how: str, code: str
     try:
         raise RuntimeError(f"on the way: {error}") from error
     except RuntimeError:
-        ours.exception("failed")
-    if how == "pipeline":
-        ours.warning(f"as a process wrote it that logs in another way: {error}")
+        ours.exception("failed", error=error)
+        info = ExceptionInfo()
+        task = {"name": "train", "id": "t-1", "description": "raised unexpected", "exc": repr(info.exception)}
+        theirs.error(trace.LOG_FAILURE, task, exc_info=info.exc_info)
+    ours.warning(f"as a process wrote it that logs in another way: {error}", cut_off=str(error)[:43])
     assert PRIVATE not in out.getvalue()
-    assert out.getvalue().count(code) >= 9
-    assert out.getvalue().count("ResponseError") >= 7
+    assert out.getvalue().count(kept) >= 9
+    assert out.getvalue().count(type(error).__name__) >= 7
 
 
 async def test_the_context_belongs_to_its_task() -> None:
