@@ -1,10 +1,7 @@
 """Plan the real parts: Redis, playground, bot and workers, and how each shows that it is ready."""
 
 import functools
-import json
 import secrets
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,17 +12,17 @@ from pathlib import Path
 import redis
 
 from galvanic.errors import UserError
+from galvanic.host import cores
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import HOST, choose_port
 from launcher.redis_server import own_redis
 from shared.connect import connect_once, explain
+from shared.hardware import usable_gpus
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.presence import BOT, TROUBLE, alive
 from shared.settings import Settings
 
 _PROBE_S = 1.0
-_ASK_S = 60
-_NVIDIA_TOOLS = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
 
 Say = Callable[[str], None]
 Find = Callable[[str], list[str]]
@@ -143,27 +140,14 @@ def shares(settings: Settings, say: Say) -> list[dict[str, str]]:
     There are as many workers as set, or one for each GPU.
     """
     count = settings.train_workers
-    if count == 1 or (count is None and not any(map(shutil.which, _NVIDIA_TOOLS))):
-        return [{}]
-    gpus, cores = _devices()
+    gpus = usable_gpus() if count != 1 else []
     count = count or max(1, len(gpus))
     if count == 1:
         return [{}]
-    say(f"{count} train workers (GPUs: {len(gpus)}, cores: {cores})")
+    say(f"{count} train workers (GPUs: {len(gpus)}, cores: {cores()})")
     if not gpus:
-        return [{"TF_NUM_INTRAOP_THREADS": str(max(1, cores // count))}] * count
-    return [{"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} for number in range(count)]
-
-
-def _devices() -> tuple[list[str], int]:
-    """Ask the worker for the UUIDs of usable GPUs and the number of cores. If it fails: no GPU, one core."""
-    command = [sys.executable, "-m", "worker", "devices", "--json"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout
-        devices = json.loads(answer.splitlines()[-1])
-        return [gpu["uuid"] for gpu in devices["gpus"]], int(devices["cores"])
-    except (OSError, subprocess.SubprocessError, ValueError, LookupError):
-        return [], 1
+        return [{"TF_NUM_INTRAOP_THREADS": str(max(1, cores() // count))}] * count
+    return [{"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)].uuid} for number in range(count)]
 
 
 def with_metrics_ports(parts: Sequence[Part], settings: Settings, say: Say) -> list[Part]:

@@ -29,7 +29,7 @@ from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 
 from galvanic.errors import UserError
-from shared import keys, presence
+from shared import hardware, keys, presence
 from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, is_id
 from shared.logging import configure_logging
@@ -110,7 +110,6 @@ def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path)
     """Start and end the worker's threads with Celery's worker."""
     from worker import warm
     from worker.checkpoints import remove_leftovers
-    from worker.hardware import describe
     from worker.store import DELETE_EVERY_S, ModelStore, delete_files
     from worker.threads import Heartbeat, PeriodicThread
 
@@ -132,7 +131,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path)
         threads.enter_context(heartbeat)
         if not generates:
             _log_unused_gpu()
-        announce = functools.partial(_announce, connect(settings), queue, name, describe())
+        announce = functools.partial(_announce, connect(settings), queue, name, hardware.describe())
         threads.enter_context(PeriodicThread(announce, _ANNOUNCE_EVERY_S, "hardware_not_announced"))
         log.info("worker_ready", queue=queue)
         # Systems delete what lies untouched in /tmp for some days.
@@ -208,9 +207,7 @@ def _require_version(settings: Settings) -> None:
 
 
 def _log_unused_gpu() -> None:
-    from worker.hardware import why_unused
-
-    cause = why_unused()
+    cause = hardware.why_unused()
     if cause is not None:
         log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
 

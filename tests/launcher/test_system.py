@@ -192,9 +192,10 @@ def remarks() -> list[str]:
 
 @pytest.fixture
 def two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what this process starts find two cards, and TensorFlow's build for them."""
-    for name, value in gpu_machine(tmp_path / "machine", "A10G", "A10G").items():
-        monkeypatch.setenv(name, value)
+    """Let this process find two cards, and TensorFlow's build for them."""
+    machine = gpu_machine(tmp_path / "machine", "A10G", "A10G")
+    monkeypatch.setenv("PATH", machine["PATH"])
+    monkeypatch.syspath_prepend(machine["PYTHONPATH"])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 

@@ -13,11 +13,10 @@ import redis
 
 from galvanic.cli.findings import Finding, Level
 from galvanic.host import cores
-from shared import keys
+from shared import hardware, keys
 from shared.settings import Settings
 from tests.compose import ROOT
 from tests.worker.machines import gpu_machine
-from worker import hardware
 from worker.cli.doctor import check_gpu, check_redis, doctor
 
 pytestmark = pytest.mark.process
@@ -159,7 +158,7 @@ def test_a_machine_without_a_gpu_names_cores_and_processor(monkeypatch: pytest.M
 
 def describe(environment: dict[str, str]) -> str:
     """What a fresh process says, which has not loaded TensorFlow."""
-    code = "from worker import hardware; print(hardware.describe())"
+    code = "from shared import hardware; print(hardware.describe())"
     command = [sys.executable, "-c", code]
     return subprocess.run(
         command, capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | environment

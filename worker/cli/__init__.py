@@ -9,12 +9,12 @@ from galvanic.cli.base import Cli, report
 from galvanic.errors import UserError
 from galvanic.host import cores
 from galvanic.read.formats import FileText, read_paths
+from shared import hardware
 from shared.corpora.sources import UnknownText, in_folder, names, resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.presence import health_command
 from shared.settings import Settings, get_settings, read_settings
-from worker import hardware
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,11 +18,10 @@ from galvanic.cli.findings import Finding, Level
 from galvanic.errors import UserError
 from galvanic.machine import self_check
 from galvanic.units import MEGABYTE, count
-from shared import presence
+from shared import hardware, presence
 from shared.connect import connect_once, explain, where
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings, get_settings
-from worker import hardware
 from worker.store import ModelStore
 
 _GIGABYTE = 1_000 * MEGABYTE

@@ -73,7 +73,10 @@ def _tool() -> str | None:
 
 def _ask(*arguments: str) -> tuple[bool, str]:
     """Run nvidia-smi, and return whether it succeeded, and its output or why there is none."""
-    command = [_tool() or "nvidia-smi", *arguments]
+    tool = _tool()
+    if tool is None:
+        return False, "There is no nvidia-smi."
+    command = [tool, *arguments]
     try:
         return True, subprocess.check_output(
             command, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_ASK_S
