@@ -61,9 +61,7 @@ class _Slot:
         with self._lock:
             if self._model is None:
                 with self._store.reading(self._model_id) as path:
-                    model = load_model(path)
-                model.description.network.check_pace()  # it may have been let in by an older version
-                self._model = model
+                    self._model = load_model(path)
             return self._model
 
     def batcher(self, guild_id: int) -> Batcher[WriteRequest, Generation]:
