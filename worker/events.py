@@ -79,21 +79,9 @@ class JobEvents:
         return cast(bytes | None, self._insist(lambda: run_script(self._client, script)))
 
     def deaths(self) -> int:
-        """Return how many earlier attempts ended without a word (the worker was killed) since the last headway."""
+        """Return how many earlier attempts in a row ended in trouble, or without a word (the worker was killed)."""
         value = cast(bytes | None, self._client.hget(keys.job(self.job_id), "deaths"))
         return int(value or 1) - 1
-
-    def note_headway(self) -> bool:
-        """Note headway, after which earlier deaths don't count. Try once; return whether Redis took it."""
-        key = keys.job(self.job_id)
-        try:
-            with self._client.pipeline() as pipe:
-                pipe.hset(key, "deaths", "1")
-                pipe.expire(key, keys.JOB_TTL_S, nx=True)
-                pipe.execute()
-        except REDIS_DOWN:
-            return False
-        return True
 
     def durable(self) -> None:
         """Wait until what was told would survive a power cut: for what is deleted because Redis has it now.

@@ -14,10 +14,6 @@ from worker.events import REDIS_DOWN, JobEvents, Superseded
 from worker.threads import Lease, stop_requested
 
 _MOST_UNTOLD = 50  # events, above all samples, that are kept while Redis is away; then the oldest are dropped
-HEADWAY_S = 5 * 60.0
-"""Seconds from an attempt's first checkpoint to a later one after which the deaths before it no longer count. A
-training that always dies at one place, or while saving, never gets there, because its attempts save at most once; one
-that does get there ends some time. So a training that was killed now and then in many hours is not given up."""
 PROGRESS_EVERY_S = 1.0
 POLL_EVERY_S = 0.5
 
@@ -37,7 +33,6 @@ class JobHooks(results.Hooks):
         self._untold: deque[Event] = deque(maxlen=_MOST_UNTOLD)
         self._requested: Literal["cancel", "finish"] | None = None
         self._learned = False
-        self._first_saved: float | None = None
 
     def progress(self, progress: results.Progress) -> None:
         event = Progress(**vars(progress))
@@ -59,13 +54,7 @@ class JobHooks(results.Hooks):
         self._tell()
 
     def saved(self) -> None:
-        """Have the checkpoint copied, and note headway, which cancels earlier deaths."""
         self._copies.saved()
-        now = time.monotonic()
-        if self._first_saved is None:
-            self._first_saved = now
-        elif now - self._first_saved >= HEADWAY_S and self._job_events.note_headway():
-            self._first_saved = math.inf
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
         """Answer what the training is to do (`Hooks.control`). Raises Superseded: another attempt has it."""

@@ -20,8 +20,8 @@ from worker.warm import WarmModels
 
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
-MAX_DEATHS = 3
-"""A training that ended in trouble, or killed its worker, so often without headway (`hooks.HEADWAY_S`) is given up."""
+MAX_DEATHS = 5
+"""A training that ended in trouble, or killed its worker, so often in a row is given up. A stop in order ends a row."""
 
 
 class Died(TrainingInterrupted):

@@ -23,6 +23,7 @@ from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
 from tests.faults.moments import Training
+from worker.jobs import MAX_DEATHS
 
 
 @contextmanager
@@ -115,18 +116,18 @@ def test_a_message_that_is_delivered_twice_is_one_training(system: System) -> No
     record("a message delivered three times", "queued", "done once", since=since)
 
 
-def test_a_training_that_kills_its_worker_three_times_is_given_up(system: System) -> None:
+def test_a_training_that_kills_its_worker_again_and_again_is_given_up(system: System) -> None:
     """As when the system kills what takes too much memory."""
     with Training(system, "greedy", lasting(1)) as training:
         since = time.monotonic()
-        for attempt in (1, 2, 3):
+        for attempt in range(1, MAX_DEATHS + 1):
             training.next_attempt(attempt - 1)
             training.until("it to learn", lambda n=attempt: _learns(training, n))  # type: ignore[misc]
             harm.kill(harm.child(system))
-        card = training.ended("This training ended in trouble 3 times in a row")
+        card = training.ended("This training ended in trouble 5 times in a row")
         assert "short of memory" in text_of(card)
         assert isinstance(training.ends[0], Failed)
-    record("out-of-memory kill, three times", "training", "given up, with the reason", since=since)
+    record("out-of-memory kill, five times", "training", "given up, with the reason", since=since)
 
 
 def _learns(training: Training, attempt: int) -> bool:

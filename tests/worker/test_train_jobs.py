@@ -4,7 +4,6 @@ import errno
 import math
 import time
 from typing import Any, cast
-from unittest.mock import Mock
 
 import pytest
 import redis
@@ -22,7 +21,7 @@ from tests.lives import expect, require_failure
 from tests.worker.channels import book_job, interrupt, train as run_to_its_end
 from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
-from worker import hooks, threads
+from worker import threads
 from worker.attempt import Attempt
 from worker.checkpoints import TextFiles, job_folder
 from worker.jobs import MAX_DEATHS
@@ -75,7 +74,7 @@ def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
     for _ in range(MAX_DEATHS - 1):
         assert run_to_its_end(client, job).kind == "interrupted"
         assert TextFiles(settings, job).has_checkpoint
-    client.hset(keys.job(job.job_id), "deaths", "0")  # as after headway
+    client.hset(keys.job(job.job_id), "deaths", "0")  # as after a stop in order
     assert run_to_its_end(client, job).kind == "interrupted"
     assert not TextFiles(settings, job).text.exists(), "it may be another host's now"
     client.hset(keys.job(job.job_id), "deaths", f"{MAX_DEATHS - 1}")
@@ -130,21 +129,10 @@ def test_a_training_that_is_cancelled_as_it_is_interrupted_leaves_nothing(
     assert not job_folder(settings, job.job_id).exists()
 
 
-@pytest.mark.parametrize(
-    ("headway_s", "checkpoints", "given_up"),
-    [(0.0, 2, False), (math.inf, 2, True), (0.0, 1, True)],
-    ids=["with headway", "too little", "before its second checkpoint"],
-)
-def test_deaths_count_since_the_last_headway(
-    headway_s: float, checkpoints: int, given_up: bool, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hooks, "HEADWAY_S", headway_s)
-    job, nobody = train_job(), Mock()
+def test_a_training_that_kills_its_worker_again_and_again_is_given_up(client: redis.Redis) -> None:
+    job = train_job()
     lives.enter(client, job)
     for _ in range(MAX_DEATHS):
-        dying = hooks.JobHooks(lives.take(client, job.job_id), nobody, nobody)
-        for _ in range(checkpoints):
-            dying.saved()
+        lives.take(client, job.job_id)
     run_train(*lives.message(client, job.job_id))
-    words = f"in trouble {MAX_DEATHS} times" if given_up else "text of this training has expired"
-    require_failure(lives.newest(client, job.job_id), words)
+    require_failure(lives.newest(client, job.job_id), f"in trouble {MAX_DEATHS} times")
