@@ -28,7 +28,7 @@ def _read(data: bytes, name: str) -> Document:
         raise UserError(f"`{name}` is a damaged EPUB book.", "Download or export it again.") from error
     title, author = (package.findtext(f".//{{*}}{field}", "").strip() for field in ("title", "creator"))
     text = _text(files, _chapters(package, posixpath.dirname(path)), name)
-    return Document(text, f"{title}, by {author}" if author else title)
+    return Document(text, f"{title}, by {author}" if title and author else title)
 
 
 def _chapters(package: etree._Element, folder: str) -> Iterable[str]:

@@ -168,6 +168,12 @@ def test_an_epub_book_is_its_chapters_in_order_without_cover_contents_and_notes(
     assert (text, info.title, info.name, chat) == (BOOK, "The Lamp, by Ada Byron", "download", None)
 
 
+def test_an_epub_book_with_an_empty_title_is_called_by_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "lamp.epub"
+    path.write_bytes(epub(**{"OEBPS_book.opf": PACKAGE.replace("The Lamp{entity}", "").format(doctype="")}))
+    assert read_paths([path])[1].title == "lamp.epub"
+
+
 def test_several_books_in_an_archive_are_one_text() -> None:
     page = b"<html><body><p>A page.</p></body></html>"
     archive = zipped(("a.epub", epub()), ("b/c.html", page), ("d.png", b"\x89PNG\0\0\0\0"))
