@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from galvanic.errors import UserError
 from galvanic.files import at_home
 from galvanic.options import CorpusInfo, RecipeName, StopAt, TrainOptions, checked
-from galvanic.read.chat import ChatOptions, refuse_for_text, typed_names
+from galvanic.read.chat import ChatOptions, refuse_for_text
 from galvanic.read.formats import read_paths
 from galvanic.read.text import of_memory, without_licence
 from galvanic.request import WriteRequest
@@ -204,7 +204,8 @@ def train(
     from galvanic.training_log import TrainingLog
 
     with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else nullcontext(Hooks()) as bar:
-        whose = ChatOptions(_names(only), _names(without), speakers, text_column, speaker_column)
+        chosen, left_out = ((people,) if isinstance(people, str) else tuple(people) for people in (only, without))
+        whose = ChatOptions(chosen, left_out, speakers, text_column, speaker_column)
         source, corpus = _find_text(text, name, Path(folder), whose)
         out = Path(folder) / f"model{model_file.SUFFIX}"
         hooks = TrainingLog(bar, at_home(log_dir)) if log_dir else bar
@@ -212,10 +213,6 @@ def train(
             source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE, quiet=True
         )
         return Model(model_file.load(out), result)
-
-
-def _names(people: str | Sequence[str]) -> tuple[str, ...]:
-    return typed_names(people) if isinstance(people, str) else tuple(people)
 
 
 def _exists(path: str | Path) -> bool:

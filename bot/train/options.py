@@ -8,7 +8,7 @@ from bot.options import checks
 from bot.options.options import Options, option
 from galvanic.errors import UserError
 from galvanic.options import STARTER, STARTS, RecipeName, Start, TrainOptions, refuse_for_classic
-from galvanic.read.chat import ChatOptions, typed_names
+from galvanic.read.chat import ChatOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -73,8 +73,8 @@ def check(flags: TrainFlags, settings: Settings) -> None:
 
 
 def chat_options(flags: TrainFlags) -> ChatOptions:
-    """Return the options for a chat. Raises UserError: `--only` or `--without` has no name."""
-    only, without = (() if typed is None else typed_names(typed) for typed in (flags.only, flags.without))
+    """Return the options for a chat."""
+    only, without = (() if typed is None else (typed,) for typed in (flags.only, flags.without))
     return ChatOptions(only, without, flags.speakers, flags.text_column or "", flags.speaker_column or "")
 
 

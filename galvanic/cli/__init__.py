@@ -16,7 +16,6 @@ import shtab
 from galvanic.cli.base import Cli, add_options
 from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, TrainOptions
-from galvanic.read.chat import typed_names
 
 Plugin = Callable[[Cli], None]
 _SERVER = ("launcher.command", "bot.command", "worker.cli")
@@ -96,8 +95,8 @@ def _add_engine(cli: Cli) -> None:
     add_options(train, TrainOptions, "recipe", "epochs", "minutes", "name", "random_seed")
     chat = train.add_argument_group("chats", "Whose messages of an exported chat are learned, and how.")
     people = "whose messages are {}: names as in the chat, with commas between them"
-    chat.add_argument("--only", type=typed_names, default=(), metavar="NAMES", help=people.format("learned"))
-    chat.add_argument("--without", type=typed_names, default=(), metavar="NAMES", help=people.format("left out"))
+    for name, effect in (("--only", "learned"), ("--without", "left out")):
+        chat.add_argument(name, type=lambda names: (names,), default=(), metavar="NAMES", help=people.format(effect))
     chat.add_argument("--speakers", action="store_true", help="begin each line with an invented name for its author")
     column = "the column of a table, or the field of JSON lines, that holds {}"
     chat.add_argument("--text-column", default="", metavar="NAME", help=column.format("the text"))

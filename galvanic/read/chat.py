@@ -4,7 +4,6 @@ A reader yields `Message`s and counts what it leaves out itself. `Chat` cleans t
 on the disk if they are many.
 """
 
-import csv
 import functools
 import hashlib
 import io
@@ -13,7 +12,7 @@ import re
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import IO, BinaryIO, NamedTuple
@@ -30,6 +29,7 @@ MOST_NAME = 100  # characters of a speaker's name
 NAMELESS = "unnamed"
 IN_MEMORY = 4_000_000  # bytes of lines that are kept in memory
 SHOWN = 10  # lines in a preview
+_LISTED_NAME = re.compile(r'\s*(?:["“]([^"“”]*)["”]|([^,]*))\s*(?:,|\Z)')  # in quotes, or up to a comma
 
 SYSTEM = "notices of the program (joins, calls, pins)"
 BOTS = "messages by bots"
@@ -120,7 +120,8 @@ class ChatOptions:
     """What a person wants of a chat.
 
     Attributes:
-        only, without: names or ids of people whose messages are learned, or not; empty: all are learned.
+        only, without: names or ids of people whose messages are learned, or not; empty: all are learned. Each may be
+            a list with commas.
         speakers: begin each line with an invented name for its author.
         text_column, speaker_column: names of the columns of a table, or of the fields of JSON lines.
     """
@@ -130,19 +131,6 @@ class ChatOptions:
     speakers: bool = False
     text_column: str = ""
     speaker_column: str = ""
-
-
-def typed_names(typed: str) -> tuple[str, ...]:
-    """Return the names of people that somebody typed with commas between them; quotes keep a comma in a name.
-
-    Raises UserError: there is no name.
-    """
-    straight = re.sub(r"(^|,)\s*“([^“”]*)”\s*(?=,|$)", r'\1"\2"', typed, flags=re.M)
-    rows = csv.reader(straight.splitlines(), skipinitialspace=True)
-    names = tuple(name for row in rows for typed_name in row if (name := typed_name.strip(' "')))
-    if not names:
-        raise UserError(f"{code(typed)} names nobody.", "Give names with commas between them, as in `Ada,Ben`.")
-    return names
 
 
 def refuse_for_text(options: ChatOptions) -> None:
@@ -250,8 +238,7 @@ class Chat:
             by_name.setdefault(_key(speaker.name), set()).add(number)
             if speaker.author_id:
                 by_name.setdefault(str(speaker.author_id), set()).add(number)
-        # Discord's users put a whole list into quotes; a name that is known keeps its comma.
-        names = [part for typed in names for part in ([typed] if _key(typed) in by_name else typed.split(","))]
+        names = [name for typed in names for name in _split_names(typed, by_name)]
         for name in names:
             if _key(name) not in by_name:
                 most = sorted(self.speakers, key=lambda speaker: -speaker.messages)
@@ -260,6 +247,22 @@ class Chat:
                     f"Choose from {codes(speaker.name for speaker in most)}.",
                 )
         return set[int]().union(*(by_name[_key(name)] for name in names))
+
+
+def _split_names(typed: str, known: Container[str]) -> list[str]:
+    """Return the names that somebody typed with commas between them. A known name keeps its comma, within quotes too.
+
+    `known`: as `_key` returns them. Raises UserError: there is no name.
+    """
+    if _key(typed) in known:
+        return [typed]
+    names = list[str]()
+    for part in map("".join, _LISTED_NAME.findall(typed)):
+        # Discord's users put a whole list into quotes.
+        names += [part] if _key(part) in known else [name.strip(' "“”') for name in part.split(",")]
+    if not any(names):
+        raise UserError(f"{code(typed)} names nobody.", "Give names with commas between them, as in `Ada,Ben`.")
+    return list(filter(None, names))
 
 
 def _key(name: str) -> str:
