@@ -18,7 +18,7 @@ from galvanic.read.language import language_of
 from galvanic.results import TrainingCancelled, TrainingInterrupted, TrainResult
 from galvanic.verdict import verdict
 from shared import keys
-from shared.corpora.corpus import unpack, unpacked_limit
+from shared.corpora.corpus import unpack
 from shared.events import Cancelled, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelFacts
@@ -139,7 +139,7 @@ class Attempt:
     def _prepare(self) -> None:
         """Write the job's text into its folder, and find out its language; can be repeated.
 
-        Raises UserError when Redis no longer has the text, or it is too long; OSError when it cannot be written.
+        Raises UserError when Redis no longer has the text; OSError when it cannot be written.
         """
         job, files = self._job, self._files
         files.folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ class Attempt:
         packed, self._authors = cast(list[bytes | None], texts)
         if packed is None:
             raise UserError("The text of this training has expired.", "Run the command again.")
-        write_text(files.text, unpack(packed, unpacked_limit(self._settings)))
+        write_text(files.text, unpack(packed))
         if not job.corpus.language:
             corpus = job.corpus.model_copy(update={"language": language_of(files.text)})
             self._job = job.model_copy(update={"corpus": corpus})

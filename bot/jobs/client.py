@@ -18,7 +18,7 @@ from bot.jobs.decoding import card_of, entries, events_of, job_from, number_of
 from bot.jobs.sweep import How
 from shared import keys, lifecycle, presence
 from shared.connect import READ_BLOCK_MS
-from shared.corpora.corpus import pack, unpack, unpacked_limit
+from shared.corpora.corpus import pack, unpack
 from shared.events import Event, Failed
 from shared.jobs import NOBODY, TRAIN_QUEUE, Job, TrainJob, is_id
 from shared.logging import job_context
@@ -342,16 +342,16 @@ class JobClient(Service):
     # ------------------------------------------------------------------ texts
 
     async def upload(self, guild_id: int, sha256: str) -> str | None:
-        """Return a text that was attached in a server; None: it has expired. Raises UserError if it is damaged."""
+        """Return a text that was attached in a server; None: it has expired."""
         packed = cast(bytes | None, await redis_call(self._redis.get(keys.upload(guild_id, sha256))))
-        return None if packed is None else await asyncio.to_thread(unpack, packed, unpacked_limit(self._settings))
+        return None if packed is None else await asyncio.to_thread(unpack, packed)
 
     async def channel_text(self, job_id: str) -> tuple[str, bytes] | None:
         """Return the text of a channel that a training learns, and its lines' authors; None: the training is over."""
         packed, authors = await redis_call(self._redis.mget(keys.job_text(job_id), keys.job_authors(job_id)))
         if packed is None or authors is None:
             return None
-        return await asyncio.to_thread(unpack, packed, unpacked_limit(self._settings)), authors
+        return await asyncio.to_thread(unpack, packed), authors
 
     async def keep_text(self, job: TrainJob) -> None:
         """Extend the life of all that is kept of a training: it may wait for long."""

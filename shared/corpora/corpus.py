@@ -16,18 +16,11 @@ LICENCES: dict[TextSource, str] = {
     "upload": "Uploaded by a member; rights unknown.",
     "corpora-dir": "Provided by the bot's operator; rights unknown.",
 }
-# cp1252 has bytes that take three in UTF-8, and so has UTF-16 with two.
-_UTF8_GROWTH = 3
 
 
 def size_limit(settings: Settings) -> int:
     """Return the largest size of a text file, in bytes."""
     return int(settings.corpus_max_mb * MEGABYTE)
-
-
-def unpacked_limit(settings: Settings) -> int:
-    """Return the largest size in bytes of UTF-8. No file within `size_limit` exceeds it, whatever its encoding."""
-    return size_limit(settings) * _UTF8_GROWTH
 
 
 @dataclass(frozen=True)
@@ -62,21 +55,6 @@ def pack(text: str) -> bytes:
     return zlib.compress(text.encode("utf-8"), level=6)
 
 
-def unpack(data: bytes, max_bytes: int) -> str:
-    """Return a packed text of up to `max_bytes` of UTF-8 (`unpacked_limit`): a few kilobytes can't fill the memory.
-
-    Raises UserError: damaged, incomplete or too long.
-    """
-    decompressor = zlib.decompressobj()
-    try:
-        raw = decompressor.decompress(data, max_bytes + 1)
-        if len(raw) > max_bytes:
-            raise UserError(
-                f"The text is longer than this worker accepts ({max_bytes / MEGABYTE:.1f} MB).",
-                "Give a shorter text, or ask the bot's operator to raise CORPUS_MAX_MB for the bot and the worker.",
-            )
-        if not decompressor.eof or decompressor.unused_data:
-            raise zlib.error("incomplete, or followed by something else")
-        return raw.decode("utf-8")
-    except (zlib.error, UnicodeDecodeError) as error:
-        raise UserError("The text was damaged on its way to the worker.", "Run the command again.") from error
+def unpack(data: bytes) -> str:
+    """Return a packed text. Raises zlib.error or UnicodeDecodeError: damaged."""
+    return zlib.decompress(data).decode("utf-8")

@@ -35,7 +35,7 @@ async def jobs(live: Live) -> list[str]:
 
 async def text(live: Live, job_id: str) -> str:
     """The text that a training learns."""
-    return unpack(await live.bot.redis.get(keys.job_text(job_id)), 10**8)
+    return unpack(await live.bot.redis.get(keys.job_text(job_id)))
 
 
 async def pressed(live: Live, preview: Message, person: str = "ada") -> str:

@@ -25,7 +25,7 @@ def replace_text(system: System, job_id: str) -> TrainJob:
     nonce = lifecycle.new_nonce()
     with system.redis as client:
         job = TrainJob.model_validate_json(cast(bytes, client.get(keys.asked(job_id))))
-        text = unpack(cast(bytes, client.get(keys.job_text(job_id))), 10**8).lower()
+        text = unpack(cast(bytes, client.get(keys.job_text(job_id)))).lower()
         digest = hashlib.sha256(text.encode()).hexdigest()
         corpus = job.corpus.model_copy(update={"sha256": digest, "chars": len(text)})
         job = job.model_copy(update={"corpus": corpus})

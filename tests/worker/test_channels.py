@@ -1,6 +1,7 @@
 """Trainings on a channel's text: it is learned as it is in Redis, kept with no model, and gone when it isn't needed."""
 
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,13 @@ def test_a_training_whose_text_is_gone_ends(channel: Channel) -> None:
     job = channel.enter()
     channel.client.delete(keys.job_text(job.job_id))
     require_failure(channel.train(job), "has expired")
+
+
+@pytest.mark.parametrize("text", [b"not zlib", zlib.compress(b"\xff\xfe\xfd")])
+def test_a_training_whose_text_is_damaged_ends(text: bytes, channel: Channel) -> None:
+    job = channel.enter()
+    channel.client.set(keys.job_text(job.job_id), text)
+    require_failure(channel.train(job), "Something went wrong in the worker")
 
 
 def test_a_training_on_a_book_needs_no_authors(channel: Channel) -> None:
