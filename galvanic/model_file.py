@@ -7,6 +7,7 @@ n-grams; its metadata holds a description as JSON. Weights may be stored with le
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -22,7 +23,7 @@ from safetensors import SafetensorError
 
 from galvanic.checkpoint import Arrays, read_arrays, write_file
 from galvanic.errors import UserError
-from galvanic.files import at_home
+from galvanic.files import at_home, replacing
 from galvanic.ngrams import PREFIX
 from galvanic.options import STARTER, STARTS, CorpusInfo, ReadingId, RecipeName, TrainOptions
 from galvanic.plan import NetworkConfig
@@ -143,14 +144,11 @@ def save(
     """Write a model file atomically; on return it is on the disk.
 
     `weights`: float32, by name. `windows`: pieces of the corpus to start texts from, ids [windows, symbols]. Raises
-    UserError if a weight is too large for the packing, and OSError if the file cannot be written.
+    OverflowError if a weight is too large for the packing, and OSError if the file cannot be written.
     """
     arrays = {**_packed(weights, packing), WINDOWS: windows, **(companion.arrays if companion else {})}
     if not all(np.isfinite(array).all() for array in arrays.values()) and packing:
-        raise UserError(
-            "This model's file is too large to be sent, and its weights are too large numbers for a smaller one.",
-            "The bot's operator can export it on the machine, with `galvanic export`.",
-        )
+        raise OverflowError(f"a weight is too large for {packing}")
     stored = description.model_copy(update={"packed": packing, "weights_sha256": _digest(arrays)})
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, arrays, {_KEY: stored.model_dump_json(ensure_ascii=True)})
@@ -213,25 +211,26 @@ def export(path: Path, target: Path, most_bytes: float = math.inf) -> None:
     """Write a model into another file of at most so many bytes.
 
     It stores the weights with as much precision as fits. Raises UserError if there is no model, it is damaged, the file
-    cannot be written, or the model doesn't fit.
+    cannot be written, or the model doesn't fit; then the other file stays as it was.
     """
     description, weights, windows, companion = load(path)
     finest = (None, *PACKINGS).index(description.packed)
     try:
-        for packing in (None, *PACKINGS)[finest:]:
-            save(target, description, weights, windows, companion, packing)
-            if target.stat().st_size <= most_bytes:
-                return
-        size = target.stat().st_size
-        target.unlink()
+        with replacing(target) as partial:
+            for packing in (None, *PACKINGS)[finest:]:
+                with contextlib.suppress(OverflowError):  # too large for float16; int8 holds any weight of a model
+                    save(partial, description, weights, windows, companion, packing)
+                size = partial.stat().st_size
+                if size <= most_bytes:
+                    return
+            raise UserError(
+                f"This model's file takes {size / MEGABYTE:.1f} MB at least, and here files may have "
+                f"{most_bytes / MEGABYTE:.1f} MB.",
+                "Take it to a server with a higher limit for files, or train one with fewer `--units`. The bot's "
+                "operator can export it on the machine, with `galvanic export`.",
+            )
     except OSError as error:
         raise not_written(target, error) from error
-    raise UserError(
-        f"This model's file takes {size / MEGABYTE:.1f} MB at least, and here files may have "
-        f"{most_bytes / MEGABYTE:.1f} MB.",
-        "Take it to a server with a higher limit for files, or train one with fewer `--units`. The bot's "
-        "operator can export it on the machine, with `galvanic export`.",
-    )
 
 
 def not_written(target: Path, error: OSError) -> UserError:

@@ -247,14 +247,19 @@ def test_the_finest_that_fits_is_sent(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> None:
-    config = network(len(LETTERS))
+def test_weights_beyond_half_precision_are_exported_in_int8(tmp_path: Path) -> None:
+    config = network(len(LETTERS), units=(128,))
     weights = random_weights(config)
     weights["output/bias"][0] = np.float32(1e6)
     save(tmp_path / "model", description_of(LETTERS, config), weights, windows(len(LETTERS)))
-    with pytest.raises(UserError, match="too large numbers"):
+    with pytest.raises(OverflowError, match="float16"):
         packed(tmp_path / "model", tmp_path / "x", "float16")
-    packed(tmp_path / "model", tmp_path / "x", "int8")
+    export(tmp_path / "model", tmp_path / "x", (tmp_path / "model").stat().st_size - 1)
+    assert describe(tmp_path / "x").packed == "int8"
+    (tmp_path / "x").write_bytes(b"an earlier export")
+    with pytest.raises(UserError, match=" MB"):
+        export(tmp_path / "model", tmp_path / "x", 1)
+    assert (tmp_path / "x").read_bytes() == b"an earlier export"
 
 
 def test_packed_weights_that_are_none_or_overflow_are_refused(tmp_path: Path) -> None:
