@@ -249,8 +249,8 @@ def chain_again(
 ) -> tuple[ModelRecord | None, TrainOptions]:
     """Return the nearest ancestor that learned no messages, and options that do all training since then at once.
 
-    `options`: the model's own. `others`: models of its server. The ancestor is None if the chain began with the starter
-    or from scratch, or if it is no longer among them.
+    `options`: the model's own, which are brought within the limits of now. `others`: models of its server. The ancestor
+    is None if the chain began with the starter or from scratch, or if it is no longer among them.
     """
     visible = [other for other in others if not other.is_private or other.authors == model.authors]
     # Of two models with one name, its author means their own.
@@ -260,8 +260,13 @@ def chain_again(
         chain.append(parent)
     ancestor = None if parent is None or parent.readings else parent
     once = len(chain) == 1 and (ancestor is not None or model.parent in (None, STARTER))
-    again: dict[str, Any] = {"name": model.name}
+    epochs, minutes = options.epochs, options.minutes
     if not once:
         epochs = max(1, model.epochs - (ancestor.epochs if ancestor is not None else 0))
-        again |= {"epochs": min(epochs, settings.train_max_epochs), "minutes": settings.train_max_minutes}
+        minutes = settings.train_max_minutes
+    again = {
+        "name": model.name,
+        "epochs": epochs and min(epochs, settings.train_max_epochs),
+        "minutes": minutes and min(minutes, settings.train_max_minutes),
+    }
     return ancestor, options.model_copy(update=again)

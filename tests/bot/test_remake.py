@@ -79,6 +79,9 @@ async def test_the_whole_chain_is_made_again_at_once(live: Live) -> None:
     alone = model_of(live, "alone", first, parent=STARTER, epochs=3, options=TrainOptions(minutes=2))
     plan = await live.remaking.plan(live.guild, alone)
     assert (plan.parent, plan.options.epochs, plan.options.minutes) == (None, None, 2)
+    long = model_of(live, "long", first, parent=STARTER, options=TrainOptions(epochs=9_999, minutes=9_999))
+    options = (await live.remaking.plan(live.guild, long)).options
+    assert (options.epochs, options.minutes) == (500, 180), "the limits may have been lowered since"
 
 
 async def test_it_does_not_start_from_a_text_that_is_for_others(live: Live) -> None:
