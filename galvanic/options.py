@@ -3,7 +3,6 @@
 Each option is declared once, with its limits and its words; library, command line and bot read the declarations.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
@@ -216,8 +215,6 @@ class TrainLimits:
     """An installation's limits for trainings."""
 
     minutes: float = 8.0  # time limit if a person names neither minutes nor epochs
-    most_minutes: float = math.inf  # that a person may name
-    most_epochs: int = 99_999  # that a person may name
     checkpoint_s: float = 60.0  # seconds between two checkpoints, the most that a killed training loses
 
 

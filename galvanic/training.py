@@ -106,7 +106,6 @@ def train(
     """
     hooks = hooks or Hooks()
     limits = limits or TrainLimits()
-    _check_limits(options, limits)
     for old_folder in out.parent.glob(f".{glob.escape(out.name)}.????????.text"):
         shutil.rmtree(old_folder, ignore_errors=True)  # an earlier attempt was killed
     # A name of its own: a later attempt may run while this one ends.
@@ -374,15 +373,6 @@ def _lines(prepared: Prepared, authors: npt.NDArray[Any] | None) -> Lines | None
     ends = np.flatnonzero(ids == symbols.index("\n"))
     all_lines_end = len(ends) == len(authors) and len(ends) > 0 and ends[-1] == len(ids) - 1
     return Lines(ends, authors) if all_lines_end else None
-
-
-def _check_limits(options: TrainOptions, limits: TrainLimits) -> None:
-    if options.epochs is not None and options.epochs > limits.most_epochs:
-        raise UserError(f"{options.epochs:,} epochs are too many.", f"This installation allows {limits.most_epochs:,}.")
-    if options.minutes is not None and options.minutes > limits.most_minutes:
-        raise UserError(
-            f"{options.minutes:g} minutes are too long.", f"This installation allows {limits.most_minutes:g}."
-        )
 
 
 def _note_early_end(pace: Pace, minutes: float) -> tuple[str, ...]:

@@ -252,12 +252,7 @@ class Settings(BaseSettings):
 
     @property
     def train_limits(self) -> TrainLimits:
-        return TrainLimits(
-            minutes=self.train_minutes,
-            most_minutes=self.train_max_minutes,
-            most_epochs=self.train_max_epochs,
-            checkpoint_s=self.checkpoint_every_s,
-        )
+        return TrainLimits(minutes=self.train_minutes, checkpoint_s=self.checkpoint_every_s)
 
     @property
     def model_store_url(self) -> str:
