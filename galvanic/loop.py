@@ -1,8 +1,8 @@
 """The training loop: epochs, best weights, the learning rate's course, checkpoints, and what the hooks ask for.
 
 Each epoch: steps (`Learner.step`), then the held-out loss, then a sample, then a checkpoint if one is due. Among the
-steps the hooks are asked whether to stop. If a loss or a weight is no number any more, the loop goes back to the best
-state at half the learning rate. Losses in here are in nats per character.
+steps the hooks are asked whether to stop. If a loss or a weight is no number any more, the training ends with the best
+epoch so far. Losses in here are in nats per character.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
 CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # at most one checkpoint in so many seconds, however short the epochs
-MOST_STRAYS = 3  # after so many losses that are no number the training ends
 _GAIN_NATS = 0.001  # an epoch that lowers the loss by less counts as without gain
 _PATIENT_STEPS = 20  # the rate is lowered after epochs of so many steps in all without gain: of a short text, several
 _LOWER_RATE = 0.4  # factor of the learning rate when it is lowered
@@ -89,7 +88,6 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.best: Weights = {}
-        self._good: Arrays = {}  # the learner's state to go back to
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
         self._saved = time.monotonic()  # or tried to save
@@ -105,8 +103,8 @@ class Loop:
         """Train until the end, and return why it ended.
 
         `start`: the training loss of the weights that it begins with, if these count as the result of epoch 0. Raises
-        TrainingCancelled; TrainingInterrupted, with the checkpoint saved; UserError if the loss was no number too often
-        and no epoch had been judged before.
+        TrainingCancelled; TrainingInterrupted, with the checkpoint saved; UserError if the loss is no number and no
+        epoch had been judged before.
         """
         self._saved = time.monotonic()
         self.pace.start()
@@ -118,14 +116,12 @@ class Loop:
                 self.record.curve = [CurvePoint(0, start, self._heldout())]
                 self.best = self.learner.weights()
                 self._report(self.record.curve[0])
-        self._good = self.learner.state()
         while True:
             try:
                 self._run_epoch()
                 self._judge()
             except _Astray:
-                if self._go_back():
-                    continue
+                self._end_astray()
                 return "done"
             stopped = self._over()
             if not stopped:
@@ -179,7 +175,6 @@ class Loop:
         self.record.curve = [*(old for old in self.record.curve if old.epoch < at.epoch), point]
         if best_point(self.record.curve) is point:
             self.best = weights
-            self._good = self.learner.state()
         self._report(point)
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
             self.tell("sampling")
@@ -190,35 +185,19 @@ class Loop:
         self.tell("learning")
         self.pace.tick()
 
-    def _go_back(self) -> bool:
-        """Begin the epoch again, from the best state so far and at half the learning rate.
-
-        Returns False if it went back too often: then the best epoch is the result. Raises UserError if there is none.
-        """
+    def _end_astray(self) -> None:
+        """Note why the training ends before its time, with the best epoch. Raises UserError if there is none."""
         at = self.record.at
-        at.strays += 1
-        log.warning("loss_not_a_number", epoch=at.epoch, step=at.step, strays=at.strays)
-        if at.strays >= MOST_STRAYS and self.record.curve:
-            self.record.notes.append(
-                f"The loss stopped being a number {at.strays} times, the last in epoch {at.epoch}: the training ended "
-                "there. A smaller learning rate (--lr) would help."
-            )
-            return False
-        if at.strays >= MOST_STRAYS:
+        log.warning("loss_not_a_number", epoch=at.epoch, step=at.step)
+        if not self.record.curve:
             raise UserError(
-                f"The training diverged in epoch {at.epoch}: its loss was no longer a number, even at a quarter of "
-                f"the learning rate.",
+                f"The training diverged in epoch {at.epoch}: its loss was no longer a number.",
                 "Choose a smaller learning rate (--lr), or start it again with another random seed.",
             )
-        at.rate_share /= 2
         self.record.notes.append(
-            f"In epoch {at.epoch} the loss stopped being a number: the training went back to the best state so far and "
-            "continued at half the learning rate."
+            f"The loss stopped being a number in epoch {at.epoch}: the training ended there, with the best before it. "
+            "A smaller learning rate (--lr) would help."
         )
-        at.step, at.loss_sum, at.loss_count = 0, 0.0, 0
-        self.learner.restore(self._good)
-        self.learner.begin_epoch(at.epoch)
-        return True
 
     def _over(self) -> Stopped | None:
         """Return why the training is over after this epoch; None if it goes on."""
@@ -326,7 +305,6 @@ class Loop:
         if not _finite(state):
             return  # the checkpoint on the disk is better; the next step finds that its loss is no number
         self.tell("saving")
-        self._good = state
         try:
             checkpoint.save(self.folder, grouped(learner=state, best=self.best), self.record.model_dump(mode="json"))
         except OSError as error:

@@ -23,8 +23,7 @@ class Position:
     seconds: float = 0.0  # over all attempts
     loss_sum: float = 0.0  # over the predictions of this epoch, in nats
     loss_count: int = 0  # number of these predictions
-    strays: int = 0  # how often the loss was no number
-    rate_share: float = 1.0  # factor of the planned learning rate, less after each stray and each lowering
+    rate_share: float = 1.0  # factor of the planned learning rate, less after each lowering
     lowered: int = 0  # the last epoch after which the rate was lowered because the loss fell no more
 
 

@@ -155,7 +155,7 @@ class Budget:
 
 
 _MOST_SHARE = 0.8  # of the machine's memory, for a training
-_COPIES = 8  # of the weights: themselves, gradient, two moments, the best with two moments, the written checkpoint
+_COPIES = 8  # of the weights, while a checkpoint is written: themselves, two moments, the best, and all these in it
 _ACTIVATIONS = 12  # numbers kept for each unit and step: four gates, cell, output, and the gradients of these
 _LOGITS = 4  # numbers kept for each symbol and step: logits, probabilities, and their gradients
 _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (

@@ -39,7 +39,7 @@ from galvanic.checkpoint import when_there_is_room
 from galvanic.companion import Companion
 from galvanic.copying import copied_share, known_words
 from galvanic.errors import UserError
-from galvanic.loop import MOST_STRAYS, Loop, Record
+from galvanic.loop import Loop, Record
 from galvanic.machine import import_tensorflow, measure_machine
 from galvanic.ngrams import Lines
 from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
@@ -215,7 +215,8 @@ class _Training:
         parent = self.parent if self.parent and self.parent.learned(self.corpus) else None
         stopped = loop.run(start=parent.description.training.train_loss if parent else None)
         loop.tell("finishing")
-        if stopped == "done" and minutes and not options.by_epochs and record.at.strays < MOST_STRAYS:
+        had_all_epochs = stopped == "done" and record.curve[-1].epoch >= pace.epochs  # its loss stayed a number
+        if had_all_epochs and minutes and not options.by_epochs:
             record.notes += _note_early_end(pace, minutes)
         if len(record.curve) > 1 and best_point(record.curve).epoch == 0:
             record.notes.append("More training made it no better: the model is as it was before.")
