@@ -54,7 +54,6 @@ NEW_WORD = 0.005
 beginnings of words 0.8 % are below it; "lol" and "brb" have 0.0001."""
 _AFTER_WORDS = " \n,."
 _JUDGED = 64  # characters of a seed by which its end is judged
-_MOST_SYMBOLS = 4  # symbols for each character asked for, at most: some symbols write nothing that is kept
 _TIMED = 8  # symbols by which a model's speed is measured
 _MOST_SEED = 1_000  # characters of the corpus that an answer carries as its seed
 
@@ -117,8 +116,6 @@ class Author(ABC):
             return True
         if writing.request.enough is not None:
             return writing.request.enough(*self._so_far(writing, ids))
-        if len(ids) >= _MOST_SYMBOLS * writing.request.length:
-            return True
         return int(self.vocabulary.lengths[ids].sum()) >= writing.needed
 
     def _so_far(self, writing: _Writing, ids: Ids) -> tuple[Ids, Ids, int]:

@@ -73,7 +73,7 @@ class SampleWriter:
         needed, vocabulary = LONGEST + chars + LOOK, self._prepared.vocabulary
 
         def enough(ids: npt.NDArray[np.int32]) -> bool:
-            return len(ids) >= needed or int(vocabulary.lengths[ids].sum()) >= needed
+            return int(vocabulary.lengths[ids].sum()) >= needed
 
         drawing = usual_drawing(self._prepared.recipe, loss)
         signs = vocabulary.signs if self._prepared.recipe == "char" else ()
