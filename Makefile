@@ -145,11 +145,11 @@ dev: $(INSTALLED_DEV)  ## all that is needed to change Galvanic: tools for testi
 	@echo '  make test PYTEST_ARGS="tests/bot/test_options.py -n 0"'
 	@echo "docs/contributing.md tells the rest."
 
-lint: $(INSTALLED_DEV)  ## ruff, mypy, no circular imports; prints sizes
+lint: $(INSTALLED_DEV)  ## ruff, mypy, who may import whom
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) tools/house.py
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 
 format: $(INSTALLED_DEV)  ## put the code into its standard form
 	$(PY) -m ruff check --fix .
