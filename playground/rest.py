@@ -43,7 +43,6 @@ _DEFAULT_PAGE, _MAX_PAGE = 50, 100
 _INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MESSAGES = re.compile(r"/channels/(\d+)/messages")
 _MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
-_THREAD = re.compile(r"/channels/(\d+)")
 _HOOKED = re.compile(r"/webhooks/(\d+)/[^/]+(?:/messages/\d+)?")
 _GRANTED = {"members": 1 << 15, "message_content": 1 << 19}
 """The application's flag for each intent, of bots in fewer than 100 servers."""
@@ -116,14 +115,8 @@ class Rest:
             message_id = self._known_nonce(channel_id, fields)
             if message_id is not None:
                 return router.dispatch(self._world, "GET", f"{path}/{message_id}")
-            self._unarchive(channel_id)
             self._check_parts(channel_id, fields, files)
-        elif method == "PATCH" and fields == {"archived": False} and (thread := _THREAD.fullmatch(path)) is not None:
-            # Who may write there may do this, too, and nothing else.
-            self._unarchive(int(thread[1]))
-            return router.dispatch(self._world, "GET", path)
         elif method == "PATCH" and (edited := _MESSAGE.fullmatch(path)) is not None:
-            self._check_open(int(edited[1]))
             self._check_parts(int(edited[1]), fields, files)
         elif method == "GET" and (asked := _MESSAGES.fullmatch(path)) is not None:
             return _page(self._world, int(asked[1]), query)
@@ -158,21 +151,6 @@ class Rest:
             return None
         entry = self._nonces.get((channel_id, str(nonce)))
         return entry[0] if entry and entry[0] in self._world.messages.get(channel_id, {}) else None
-
-    def _check_open(self, channel_id: int) -> None:
-        channel = self._world.channels.get(channel_id)
-        if channel is not None and channel.thread_metadata is not None and channel.thread_metadata.archived:
-            raise BackendError(400, 50083, "Thread is archived")
-
-    def _unarchive(self, channel_id: int) -> None:
-        """Open an archived thread for a new message; a locked one only for members who manage threads."""
-        channel = self._world.channels.get(channel_id)
-        state = channel.thread_metadata if channel is not None else None
-        if state is None or not state.archived:
-            return
-        if state.locked and not self._world.may(BOT_ID, channel_id, "manage_threads"):
-            self._check_open(channel_id)
-        state.archived = False
 
     def _check_parts(self, channel_id: int, fields: dict[str, Any], files: list[discord.File]) -> None:
         """Refuse what Discord refuses and simcord lets pass."""

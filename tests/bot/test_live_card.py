@@ -1,15 +1,15 @@
 """The card of a training in trouble: closed threads, missing permissions, deleted channels, an absent Redis."""
 
 import pytest
-from simcord.backend.models import Channel
 
+from bot.errors import ARCHIVED
 from bot.jobs import delivery
 from bot.train import card as live_card
 from playground.places import GUILD_ID
 from shared import keys
 from shared.events import Cancelled, Event, Failed, Finished
 from shared.settings import Settings
-from tests.bot.ids import ADA, LAB
+from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
 from tests.driver.faults import Fault
@@ -56,12 +56,6 @@ async def test_it_says_that_the_channel_keeps_its_model(live: Live, worker: Stan
     assert await live.bot.redis.hget(keys.channel(LAB), "keep") == b"0"  # type: ignore[misc]
 
 
-def thread(live: Live) -> Channel:
-    made = live.world.create_thread(LAB, "a thread", ADA)
-    live.world.announce_channel_update(made.id)
-    return made
-
-
 async def told(live: Live, worker: StandIn, words: str) -> str:
     """The one direct message to Ada, once the job is done with."""
     await live.until(lambda: not worker.waiting(), "the end of the job")
@@ -69,15 +63,11 @@ async def told(live: Live, worker: StandIn, words: str) -> str:
     return text_of(message)
 
 
-async def test_the_end_goes_to_the_owner_where_the_bot_may_not_post(live: Live, worker: StandIn) -> None:
-    where = thread(live)
-    await waiting(live, where.id)
-    state = where.thread_metadata
-    assert state is not None
-    await live.deny("manage_threads")
-    state.archived, state.locked = True, True
-    worker.begin().publish(Failed(problem="The text is too short."))
-    await told(live, worker, "The text is too short.")
+async def test_the_end_of_a_training_in_an_archived_thread_goes_to_the_owner(live: Live, worker: StandIn) -> None:
+    log = await begun(live, worker)
+    live.faults.add(Fault("PATCH", EDIT, 400, ARCHIVED, times=1_000))
+    log.publish(Failed(problem="The text is too short."))
+    assert "was deleted" not in await told(live, worker, "The text is too short.")
 
 
 @pytest.mark.parametrize(
