@@ -2,9 +2,10 @@
 
 It listens on 127.0.0.1, in a container on all addresses. Every account of this machine can connect there, others too if
 a container publishes the port to them, and any page open in the same browser can send requests. So a request needs
-the token of the printed address, which the browser keeps as a cookie. It must name this machine as its host (against
-DNS rebinding) and, when a browser says which page sent it, that must be our own. The control API also needs a header,
-which another page cannot set without a preflight request. Our own page may load and run only what comes from here.
+the token of the printed address, which the browser keeps as a cookie and sends only for pages of this machine. It must
+name this machine as its host (against DNS rebinding) and, when a browser says which page sent it, that must be our own.
+Browsers say so with each POST and each websocket, and the control API takes nothing else. Our own page may load and
+run only what comes from here.
 """
 
 import secrets
@@ -13,7 +14,6 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-CONTROL_HEADER = "X-Galvanic-Control"
 TOKEN = "token"  # noqa: S105 - the parameter of the printed address
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 _BOTS_OWN = ("/api/", "/gateway")  # paths that ask for the bot's token instead
@@ -51,9 +51,9 @@ class Guard:
         if urlsplit(f"//{request.host}").hostname not in _LOCAL_NAMES:
             raise web.HTTPForbidden(text="This server answers to 127.0.0.1 and localhost only.")
         origin = request.headers.get("Origin")
-        own_page = origin == f"{request.scheme}://{request.host}"
-        same_site = request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
-        if (origin is not None and not own_page) or not same_site:
+        own_page = origin in (None, f"{request.scheme}://{request.host}")
+        same_origin = request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+        if not own_page or not same_origin:
             raise web.HTTPForbidden(
                 text="Requests from another page are refused. Copy the address into the browser's address bar."
             )
@@ -63,11 +63,6 @@ class Guard:
             return web.Response(
                 text=_LOCKED, status=403, content_type="text/html", headers={"Cache-Control": "no-store"}
             )
-        if request.path.startswith("/control/"):
-            # A browser cannot set headers on a websocket, but always names the page that opens it.
-            live_page = own_page and request.headers.get("Upgrade", "").lower() == "websocket"
-            if request.headers.get(CONTROL_HEADER) != "1" and not live_page:
-                raise web.HTTPForbidden(text=f"The header {CONTROL_HEADER}: 1 is missing.")
         response = await handler(request)
         # Message text is hostile: were any to slip through as HTML, it could load and run nothing.
         policy = (

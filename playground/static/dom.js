@@ -51,7 +51,7 @@ export async function call(path, body) {
   try {
     response = await fetch(`/control/${path}`, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Galvanic-Control": "1" },
+      headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
   } catch {

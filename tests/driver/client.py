@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from galvanic.errors import UserError
-from playground.guard import CONTROL_HEADER, TOKEN, cookie_name
+from playground.guard import TOKEN, cookie_name
 
 T = TypeVar("T")
 Message = dict[str, Any]
@@ -59,7 +59,7 @@ class NotInTimeError(AssertionError):
 def signed_in(address: str) -> tuple[str, dict[str, str]]:
     """The playground's URL, and the headers of its page's requests, for an address as it prints it."""
     parts = urllib.parse.urlsplit(address)
-    headers = {CONTROL_HEADER: "1"}
+    headers = {}
     if parts.query:
         token = urllib.parse.parse_qs(parts.query)[TOKEN][0]
         headers["Cookie"] = f"{cookie_name(parts.port or 80)}={token}"
