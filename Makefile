@@ -93,13 +93,13 @@ test-long: $(INSTALLED_DEV)  ## tests that take long, and whose parts make test 
 	$(PY) -m pytest -m "long and not images" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-whole: $(INSTALLED_DEV)  ## the tests of the whole system, each part in a process of its own
-	WHOLE=1 $(PY) -m pytest -m "not faults" tests/e2e -n 2 --dist loadfile --durations=15 $(PYTEST_ARGS)
+	$(PY) -m pytest -m "not faults" tests/e2e -n 2 --dist loadfile --durations=15 $(PYTEST_ARGS)
 
 # Of the whole system, what takes it down on purpose.
 FAULTS_E2E := $(addprefix tests/e2e/,test_backup.py test_load.py)
 
 test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (about 25 minutes)
-	WHOLE=1 $(PY) -m pytest -m "faults or keeps" tests/faults $(FAULTS_E2E) -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
+	$(PY) -m pytest -m "faults or keeps" tests/faults $(FAULTS_E2E) -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 test-fuzz: $(INSTALLED_DEV)  ## Hypothesis' tests of commands, presses, files, jobs and texts, with up to 2,000 examples each
 	$(PY) -m pytest -m hypothesis --hypothesis-profile many $(TEST_WORKERS) --timeout 3600 $(PYTEST_ARGS)

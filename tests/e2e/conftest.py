@@ -5,32 +5,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.acts import forget_models, left_behind
-from tests.e2e.system import QUICKEST, WHOLE, System, started
+from tests.e2e.system import System, started
 from tests.playground.conftest import server  # noqa: F401  # a fixture
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("whole") and not item.get_closest_marker("keeps") and not WHOLE:
-        pytest.skip("needs every part in a process of its own: WHOLE=1, as in make test-whole")
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The system that most files share."""
-    yield from started(tmp_path_factory.mktemp("system"), QUICKEST)
-
-
-@pytest.fixture(scope="session")
-def running_whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The same in its own processes, for the files that are marked so."""
-    yield from started(tmp_path_factory.mktemp("whole"))
+    yield from started(tmp_path_factory.mktemp("system"))
 
 
 @pytest.fixture(scope="module")
-def system(request: pytest.FixtureRequest) -> Iterator[System]:
+def system(running: System) -> Iterator[System]:
     """A system without models or settings, which a file must leave as idle and with the settings that it found."""
-    whole = not WHOLE and request.node.get_closest_marker("whole") is not None
-    running: System = request.getfixturevalue("running_whole" if whole else "running")
     yield running
     left = left_behind(running)
     assert not left, f"the file left behind: {', '.join(left)}"

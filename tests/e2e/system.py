@@ -225,18 +225,6 @@ class System:
         return self.client.wait_for(shown, timeout, f"{words} on the card")
 
 
-class OneProcess(System):
-    """The same with all parts in one process, and trainings that only look like some: it starts in a few seconds."""
-
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.e2e.one_process"]
-
-
-WHOLE = bool(os.environ.get("WHOLE"))
-"""Every system in its own processes (`make test-whole`)."""
-QUICKEST = System if WHOLE else OneProcess
-
-
 @contextlib.contextmanager
 def prepared(folder: Path, kind: type[System] = System, **environment: str) -> Iterator[System]:
     """A system that knows the text `harbour`, and may be started; nothing is left of it afterwards."""

@@ -8,8 +8,10 @@ from shared import keys
 from shared.models import ModelRecord
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, answered, labels, newest, press, slash, written
-from tests.e2e.system import QUICKEST, TRAIN_S, System, started
+from tests.e2e.system import TRAIN_S, System, started
 from tests.registered import stored
+
+pytestmark = pytest.mark.whole
 
 AGREED = ("ada", "ben", "cleo")
 TAVERN = {"channel": "tavern"}
@@ -18,7 +20,7 @@ TAVERN = {"channel": "tavern"}
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system whose operator has turned learning from channels on; Ada allows #tavern, and three people agree."""
-    for system in started(tmp_path_factory.mktemp("channels"), QUICKEST, CHANNEL_TRAINING="opt-in"):
+    for system in started(tmp_path_factory.mktemp("channels"), CHANNEL_TRAINING="opt-in"):
         assert "may now learn from" in text_of(system.ask("!allow-training #tavern"))
         for person in AGREED:
             agree(system, person)

@@ -17,7 +17,7 @@ from tests.e2e.acts import (
 )
 from tests.e2e.system import ANSWER_S, System, field_of
 
-pytestmark = pytest.mark.usefixtures("without_models")
+pytestmark = [pytest.mark.whole, pytest.mark.usefixtures("without_models")]
 
 
 def names_offered(system: System, command: str, option: str, typed: str, **where: Any) -> list[str]:
