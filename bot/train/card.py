@@ -21,7 +21,6 @@ from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.train import embeds
 from bot.train.state import TrainingState
-from bot.types import Send
 from bot.words import NOBODY
 from shared.connect import takes_nothing
 from shared.events import Failed
@@ -49,12 +48,6 @@ class TrainingCards:
     registry: Registry
     audience: Audience
     reading: Callable[[TrainJob], Awaitable[discord.Embed | None]]  # how far its channel is read; None: it is
-
-    async def post(self, job: TrainJob, send: Send) -> discord.Message:
-        """Post the first card of a training. Raises redis.RedisError; there is no card then."""
-        state = TrainingState()
-        message: discord.Message = await send(embed=await self.embed(job, state), view=buttons_of(job, state))
-        return message
 
     async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
         await LiveCard(self, job, card, news).keep()
@@ -134,8 +127,7 @@ class LiveCard:
         self._state = TrainingState()
         self._cursor = "0"
         self._shown: Any = None
-        # A card that was just posted counts as an edit.
-        self._edited = time.monotonic() if where else float("-inf")
+        self._edited = float("-inf")
         self._place: Place = "channel"
         self._text_kept = float("-inf")
         self._stuck_since: float | None = None

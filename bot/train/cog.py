@@ -14,7 +14,6 @@ from bot import words
 from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources, is_channel, own_channel
 from bot.core import Core
-from bot.jobs.client import TRAINING, card_nonce
 from bot.options.autocomplete import in_time
 from bot.responder import replying
 from bot.servers.access import Actor, require_edits
@@ -90,9 +89,12 @@ class Training(commands.Cog):
         files = ctx.message.attachments if ctx.interaction is None else [*filter(None, [file])]
         await ctx.defer(ephemeral=bool(files))  # a chat is shown to this person alone, if only they see the files
         async with contextlib.nullcontext() if ctx.interaction else self.core.typing.shown(ctx.channel.id):
-            await self._begin(ctx, files, flags)
+            begun = await self._begin(ctx, files, flags)
+        if begun and ctx.interaction is not None:
+            await ctx.send("Your training has a card in this channel.", ephemeral=bool(files))
 
-    async def _begin(self, ctx: Context, files: Sequence[discord.Attachment], flags: TrainFlags) -> None:
+    async def _begin(self, ctx: Context, files: Sequence[discord.Attachment], flags: TrainFlags) -> bool:
+        """Begin a training; False: a chat is shown first, or Discord delivered this before."""
         actor = Actor.of(ctx)
         prefix = await self.core.servers.prefix(actor.guild_id)
         if not files and flags.source is None:
@@ -111,19 +113,17 @@ class Training(commands.Cog):
             refuse_for_text(train_options.chat_options(flags))
             parent = await self.trainings.registry.choose(actor.viewer, flags.parent)
             options = train_options.chosen(flags, self.core.settings, parent)
-            await self.trainings.begin_more(actor, parent, options, ctx.send)
-            return
+            return await self.trainings.begin_more(actor, parent, options)
         own = own_channel(flags.source or "", actor.user.id)
         if own is not None or is_channel(flags.source or ""):
             refuse_for_text(replace(train_options.chat_options(flags), speakers=False))
             plan = functools.partial(self._plan, actor, flags, own)
-            await self.trainings.begin_channel(actor, plan, ctx.send)
-        else:
-            await self._begin_text(ctx, actor, files, flags)
+            return await self.trainings.begin_channel(actor, plan)
+        return await self._begin_text(ctx, actor, files, flags)
 
     async def _begin_text(
         self, ctx: Context, actor: Actor, files: Sequence[discord.Attachment], flags: TrainFlags
-    ) -> None:
+    ) -> bool:
         """Train on a text, or show a chat first."""
         parent = await self._parent(actor, flags)
         options = train_options.chosen(flags, self.core.settings, parent)
@@ -137,10 +137,7 @@ class Training(commands.Cog):
             await self.previews.show(actor, content, options, send, parent=parent, speakers=flags.speakers)
             return None
 
-        nonce = card_nonce(f"{TRAINING}{actor.request_id}")
-        send = functools.partial(ctx.channel.send, nonce=nonce) if is_private else ctx.send
-        if await self.trainings.begin(actor, prepare, send) and is_private:
-            await ctx.send("Your training has a card in this channel.", ephemeral=True)
+        return await self.trainings.begin(actor, prepare)
 
     async def _content(self, actor: Actor, files: Sequence[discord.Attachment], flags: TrainFlags) -> Corpus | ReadChat:
         """Read attached files, or the text of a name. Raises UserError: there is none, or it can't be learned."""

@@ -18,7 +18,7 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     cards = TrainingCards(core=core, registry=registry, audience=models.audience, reading=channels.readings.card)
     uploads = Uploads(core)
     await uploads.clear()
-    trainings = Trainings(core=core, registry=registry, cards=cards, readings=channels.readings, uploads=uploads)
+    trainings = Trainings(core=core, registry=registry, readings=channels.readings, uploads=uploads)
     remaking = Remaking(
         core=core,
         registry=registry,

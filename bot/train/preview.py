@@ -20,7 +20,6 @@ from bot.channels.sources import Sources
 from bot.components import USER, Components, Press, button, menu, view
 from bot.core import Core
 from bot.jobs.client import TRAINING, keep_newest
-from bot.responder import channel_of
 from bot.servers.access import Actor, member_in, require_all
 from bot.train.start import Trainings, TrainRequest
 from bot.train.uploads import ReadChat
@@ -162,7 +161,7 @@ class Previews:
             if await self._was_taken_back(press["preview"], f"{TRAINING}{about.preview_id}"):
                 actor = press.actor  # for another training
             try:
-                await self._begin(actor, about, pages, channel_of(press.interaction).send)
+                await self._begin(actor, about, pages)
             except Exception:
                 self._refused.add(press["preview"])
                 raise
@@ -176,11 +175,11 @@ class Previews:
             return stored is not None
         return stored.card is None and job_id not in await self.core.jobs.undelivered()
 
-    async def _begin(self, actor: Actor, about: Preview, pages: Sequence[bytes], send: Send) -> None:
+    async def _begin(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> None:
         if about.is_elsewhere:
-            await self.trainings.begin(actor, functools.partial(self._request, actor, about, pages), send)
+            await self.trainings.begin(actor, functools.partial(self._request, actor, about, pages))
         else:
-            await self.trainings.begin_channel(actor, functools.partial(self._plan, actor, about, pages), send)
+            await self.trainings.begin_channel(actor, functools.partial(self._plan, actor, about, pages))
 
     async def _request(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> TrainRequest:
         corpus = await asyncio.to_thread(_corpus, about, pages)

@@ -8,18 +8,15 @@ from typing import Any
 import discord
 import structlog
 
-from bot.background import REDIS_DOWN, is_transient
 from bot.channels.reading import ChannelReadings, ReadingPlan
 from bot.components import MODEL, Components, Press
 from bot.core import Core
-from bot.jobs.client import TRAINING, Limit, card_nonce, exceeded
+from bot.jobs.client import TRAINING, Limit, exceeded
 from bot.models.registry import MOST_OWN, Registry
 from bot.servers import access
 from bot.servers.access import Actor
 from bot.train import options as train_options
-from bot.train.card import TrainingCards
 from bot.train.uploads import Uploads
-from bot.types import Send
 from bot.words import as_typed
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
@@ -83,22 +80,17 @@ class TrainRequest:
 class Trainings:
     core: Core
     registry: Registry
-    cards: TrainingCards
     readings: ChannelReadings
     uploads: Uploads
 
-    async def begin(self, actor: Actor, prepare: Callable[[], Awaitable[TrainRequest | None]], send: Send) -> bool:
-        """Check who may, get the text, send the training on its way, and post its card with `send`.
+    async def begin(self, actor: Actor, prepare: Callable[[], Awaitable[TrainRequest | None]]) -> bool:
+        """Check who may, get the text, and send the training on its way; its card follows by itself.
 
         Return whether one was begun. A request that is refused or fails costs no cooldown. `prepare` is called once all
-        is well so far, for it may take long; None: it has asked the person whether to begin. Unless a slash command
-        asked, `send` takes a nonce, by which Discord posts a card once.
+        is well so far, for it may take long; None: it has asked the person whether to begin.
 
-        Raises:
-            UserError: they may not, not here, or not yet; or what `prepare` refuses; or Discord is in trouble, and the
-                answer to an interaction, which is not sent again, says that the card comes later.
-            redis.RedisError: Redis cannot be reached; nothing was begun.
-            discord.HTTPException: Discord refuses the card; nothing was begun.
+        Raises UserError: they may not, not here, or not yet; or what `prepare` refuses; redis.RedisError: Redis cannot
+        be reached; nothing was begun.
         """
         job_id = f"{TRAINING}{actor.request_id}"
         if await self.core.jobs.load(job_id) is not None:
@@ -114,16 +106,8 @@ class Trainings:
             await self._require_own(actor, job.author_id, request.parent)
             if request.pages and job.reading is not None:
                 await self.readings.pages.put(actor.guild_id, job.reading.reading_id, request.pages)
-            by_slash = actor.message_id is None
-            if not by_slash:
-                send = functools.partial(send, nonce=card_nonce(job_id))
             text = request.corpus.text if isinstance(request.corpus, Corpus) else None
-            if not await self._submit(actor, job, text, send) and by_slash:
-                raise UserError(
-                    "Discord didn't take the card of your training.",
-                    "The training goes on all the same: its card comes as soon as Discord takes it.",
-                )
-        return True
+            return await self._submit(actor, job, text)
 
     def register(self, components: Components) -> None:
         components.add("more", functools.partial(self._pressed_more, newer=False), MODEL)
@@ -135,11 +119,11 @@ class Trainings:
         actor = press.actor
         parent = await self.registry.by_id(actor.viewer, press["model"])
         options = train_options.again(parent, self.core.settings)
-        await self.begin_more(actor, parent, options, press.send, newer=newer)
+        await self.begin_more(actor, parent, options, newer=newer)
 
     async def begin_more(
-        self, actor: Actor, parent: ModelRecord, options: TrainOptions, send: Send, *, newer: bool = False
-    ) -> None:
+        self, actor: Actor, parent: ModelRecord, options: TrainOptions, *, newer: bool = False
+    ) -> bool:
         """Train a model further on its own text; a channel is read again, or (`newer`) what was said since.
 
         Raises as `begin`, `text_again` and `_plan_further`.
@@ -151,9 +135,8 @@ class Trainings:
 
         if newer or (parent.corpus is not None and parent.corpus.source == "channel"):
             plan = functools.partial(self._plan_further, actor, parent, options, newer=newer)
-            await self.begin_channel(actor, plan, send)
-        else:
-            await self.begin(actor, prepare, send)
+            return await self.begin_channel(actor, plan)
+        return await self.begin(actor, prepare)
 
     async def _plan_further(
         self, actor: Actor, parent: ModelRecord, options: TrainOptions, *, newer: bool
@@ -202,7 +185,7 @@ class Trainings:
                 corpus = await self._named(press.actor, "python-docs")
             return TrainRequest(corpus, TrainOptions(minutes=min(DEMO_MINUTES, self.core.settings.train_max_minutes)))
 
-        await self.begin(press.actor, prepare, press.send)
+        await self.begin(press.actor, prepare)
 
     async def _require_current(self, model: ModelRecord) -> None:
         """Check that no words were withdrawn that a model learned. Raises `UserError`."""
@@ -233,7 +216,7 @@ class Trainings:
 
     # ------------------------------------------------------------------ channels, which are yet to be read
 
-    async def begin_channel(self, actor: Actor, plan: Callable[[], Awaitable[ReadingPlan]], send: Send) -> None:
+    async def begin_channel(self, actor: Actor, plan: Callable[[], Awaitable[ReadingPlan]]) -> bool:
         """Begin a training on a channel, which is read in the background.
 
         Raises as `begin`; UserError: another channel is being read.
@@ -247,8 +230,7 @@ class Trainings:
             return TrainRequest(corpus, planned.options, planned.parent, reading, pages=planned.pages)
 
         with self.readings.entering(job_id, actor.guild_id) as ours:
-            if ours:
-                await self.begin(actor, prepare, send)
+            return ours and await self.begin(actor, prepare)
 
     async def begin_again(self, model: ModelRecord, plan: ReadingPlan, *, limited: bool) -> None:
         """Read a channel for a model that is to be made again; its card is posted where the model belongs.
@@ -308,33 +290,19 @@ class Trainings:
 
     # ------------------------------------------------------------------ entering
 
-    async def _submit(self, actor: Actor, job: TrainJob, text: str | None, send: Send) -> bool:
-        """Enter the job, then post its card; False when delivery has to post it.
+    async def _submit(self, actor: Actor, job: TrainJob, text: str | None) -> bool:
+        """Enter a job, and have its card posted in the background; False: it was entered before.
 
-        A bot that dies in between posts the card after its next start. A card without a job would say "Queued" for
-        ever. While Discord is in trouble the job stays, too: Discord may have taken the card without saying so.
+        A bot that dies in between posts the card after its next start.
         """
         with job_context(job), self.core.delivery.reserved(job.job_id) as ours:
             limits = await self._limits(actor.guild_id)
             entry = await self.core.jobs.submit_train(job, text, limits) if ours else "known"
-            if entry == "known":
-                return True
-            if entry != "entered":  # another one was entered since the first look
+            if entry in ("user", "guild"):  # another one was entered since the first look
                 raise await self._no_slot(actor.guild_id, entry)
-            card = None
-            try:
-                message = await self.cards.post(job, send)
-                card = (message.channel.id, message.id)
-            except Exception as error:
-                if self.core.bot.is_closed():
-                    log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
-                    return True
-                if not is_transient(error) or isinstance(error, REDIS_DOWN):
-                    self.core.jobs.roll_back(job.job_id)
-                    raise
-                log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
-            self.core.delivery.follow(job, card)
-            return card is not None
+            if entry == "entered":
+                self.core.delivery.follow(job, None)
+            return entry == "entered"
 
     async def _limits(self, guild_id: int) -> tuple[int, int]:
         return self.core.servers.quotas(await self.core.servers.get(guild_id))[:2]

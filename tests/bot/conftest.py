@@ -100,7 +100,7 @@ def text_again(queue: JobClient, settings: Settings) -> TextAgain:
     uploads = Uploads(core)
     uploads.folder.mkdir(parents=True)
     actor = Actor(cast(Any, SimpleNamespace(id=5)), None, 1, 1)
-    return functools.partial(Trainings(core, None, None, None, uploads).text_again, actor)  # type: ignore[arg-type]
+    return functools.partial(Trainings(core, None, None, uploads).text_again, actor)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -171,13 +171,11 @@ class Live:
         assert isinstance(stored.job, kind)
         return stored.job
 
-    async def follow(self, job: TrainJob, *, card: bool = False) -> TrainJob:
-        """Enter a training and follow it, with a card where it was asked for or without one."""
+    async def follow(self, job: TrainJob) -> TrainJob:
+        """Enter a training, and have its card posted."""
         text = None if job.is_unread else "text"
-        place = job.place.channel_id
-        posted = await self.cards.post(job, self.bot.get_partial_messageable(place).send) if card else None
         assert await self.core.jobs.submit_train(job, text, (9, 9)) == "entered"
-        self.core.delivery.follow(job, posted and (place, posted.id))
+        self.core.delivery.follow(job, None)
         return job
 
     async def start_again(self) -> None:

@@ -62,4 +62,6 @@ async def begun(live: Live, where: int, **fields: Any) -> TrainJob:
     reading = channel_reading(CELLAR, reading_id=ref().reading_id)
     own = {"job_id": "t-77", "place": lab(where, "ben"), "corpus": text, "reading": reading}
     job = train_job(**{**own, **fields})
-    return await live.follow(job, card=True)
+    await live.follow(job)
+    await live.until(lambda: live.shown("", channel=where), "the card")
+    return job

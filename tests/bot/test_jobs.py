@@ -141,7 +141,7 @@ async def test_a_full_store_takes_no_more_models(live: Live) -> None:
 
 async def test_those_who_may_end_a_training_that_waits(live: Live) -> None:
     for number, place in enumerate((LAB, CELLAR), 1):
-        await live.follow(train_job(job_id=f"t-{number}", place=lab(place, "ben")), card=True)
+        await live.follow(train_job(job_id=f"t-{number}", place=lab(place, "ben")))
     card = await live.until(lambda: live.showing("job t-1"), "the card")
     assert "isn't yours" in await live.ask("!finish t-1", person="cleo", channel="library")
     # Neither a moderator who can't see the channel nor another server learns that there is one.

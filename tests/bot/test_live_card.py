@@ -8,6 +8,7 @@ from bot.train import card as live_card
 from playground.places import GUILD_ID
 from shared import keys
 from shared.events import Cancelled, Event, Failed, Finished
+from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
 from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
@@ -28,10 +29,10 @@ def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> S
     return StandIn(settings)
 
 
-async def waiting(live: Live, channel_id: int = LAB, source: str = "catalogue", job_id: str = "t-77") -> None:
+async def waiting(live: Live, channel_id: int = LAB, source: str = "catalogue") -> None:
     """Have a training wait whose card is there."""
-    job = train_job(job_id=job_id, place=lab(channel_id), corpus=corpus(source=source))
-    await live.follow(job, card=True)
+    await live.follow(train_job(job_id="t-77", place=lab(channel_id), corpus=corpus(source=source)))
+    await live.until(lambda: live.showing("job t-77", channel=channel_id), "the card")
 
 
 async def begun(live: Live, worker: StandIn, channel_id: int = LAB, source: str = "catalogue") -> JobEvents:
@@ -102,10 +103,9 @@ async def test_a_waiting_training_whose_channel_is_deleted_is_over_with_one_word
     channel = live.world.create_channel(GUILD_ID, "short-lived")
     await waiting(live, channel.id)
     live.remove_channel(channel.id)
-    await waiting(live, job_id="t-78")
-    worker.redis.hset(keys.job("t-77"), "arrived", "99")  # its card is to show another place
+    worker.redis.delete(keys.workers(TRAIN_QUEUE))  # its card is to say that no worker is there
     await live.until(lambda: live.shown("was deleted", channel=live.dm("ada")), "the end")
-    await live.until(lambda: worker.waiting() == {"t-78"}, "the end of the job")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
     assert "Nothing was kept" in text_of(*live.shown("was deleted", channel=live.dm("ada")))
 
 
