@@ -27,12 +27,12 @@ from bot.channels.sources import ServerAway, Source, Sources, room_of
 from bot.channels.withdrawals import Withdrawals
 from bot.core import Core
 from bot.errors import explain, is_gone
-from bot.jobs.client import ChannelText
 from bot.models.readings import ReadingNote, ReadingNotes
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.read.text import slugify
 from galvanic.units import count
+from shared import lifecycle
 from shared.corpora.corpus import LEAST_CHARS, pack
 from shared.events import Failed
 from shared.jobs import ChannelReading, TrainJob
@@ -238,7 +238,7 @@ class ChannelReadings(Service):
         left, or it may no longer be read.
         """
 
-        async def prepare(pipe: Pipeline) -> ChannelText:
+        async def prepare(pipe: Pipeline) -> lifecycle.Script:
             if reading.channel_id:
                 await self.sources.require_still(reading.channel_id, job.place)
             pages = await self.pages.pages(reading.reading_id, pipe)
@@ -255,7 +255,7 @@ class ChannelReadings(Service):
             pipe.multi()
             self.notes.write(pipe, note, text.members)
             self.pages.drop(reading.reading_id, pipe)
-            return ChannelText(with_text(job, text.text, title=title), packed, text.authors)
+            return lifecycle.text_read(with_text(job, text.text, title=title), packed, text.authors)
 
         if not await self.core.jobs.text_read(job, prepare):
             return False

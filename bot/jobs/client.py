@@ -39,15 +39,6 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class ChannelText:
-    """A channel's text for a training."""
-
-    job: TrainJob  # with what is known of the text
-    packed: bytes  # as `shared.corpora.corpus.pack` returns it
-    authors: bytes  # a number of `AUTHOR_BYTES` bytes for each line
-
-
-@dataclass(frozen=True)
 class StoredJob:
     """What Redis holds of a job."""
 
@@ -149,20 +140,17 @@ class JobClient(Service):
         stored = await self.load(job_id) if state == b"reading" else None
         return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
-    async def text_read(self, job: TrainJob, prepare: Callable[[Pipeline], Awaitable[ChannelText]]) -> bool:
+    async def text_read(self, job: TrainJob, prepare: Callable[[Pipeline], Awaitable[lifecycle.Script]]) -> bool:
         """Give a training the text of its channel, and send it; False: it was ended meanwhile.
 
-        `prepare`: makes the text, begins the transaction, and adds to it what is to be written in the same step. It is
-        called again if something changes that it watched. It raises to give up.
+        `prepare`: begins the transaction, adds to it what is to be written in the same step, and returns
+        `lifecycle.text_read` with the text. It is called again if something changes that it watched. It raises to give
+        up.
         """
-        handed = job
 
         async def hand_over(pipe: Pipeline) -> None:
-            nonlocal handed
             if await redis_call(pipe.hget(keys.job(job.job_id), "state")) == b"reading":
-                text = await prepare(pipe)
-                handed = text.job
-                pipe.eval(*lifecycle.text_read(text.job, text.packed, text.authors))
+                pipe.eval(*await prepare(pipe))
             else:  # it was ended, or the reply to the first try got lost
                 pipe.multi()
                 pipe.eval(*lifecycle.text_read(job, b"", b""))
@@ -171,15 +159,15 @@ class JobClient(Service):
         if nonce is None:
             return False
         others = set(await _active(self._redis, job.place.guild_id)) - {job.job_id}
-        await self._send(handed, 1, nonce.decode(), FURTHER if others else FIRST)
+        await self._send(job, 1, nonce.decode(), FURTHER if others else FIRST)
         return True
 
     async def replace_text(self, job: TrainJob, text: bytes, authors: bytes) -> Literal["waiting", "begun", "over"]:
         """Give a training another text, packed, because words of the first were withdrawn.
 
-        `job`: with the length and hash of the new text. `authors`: as in `ChannelText`. Returns `begun`: a worker may
-        have read the first text, so the training begins anew, and no model of the first text is registered; `over`:
-        nothing was done, because the training has ended.
+        `job`: with the length and hash of the new text. `authors`: as of `lifecycle.text_read`. Returns `begun`: a
+        worker may have read the first text, so the training begins anew, and no model of the first text is registered;
+        `over`: nothing was done, because the training has ended.
         """
         nonce = lifecycle.new_nonce()
         answer = await self._send_next(job, lifecycle.replace_text(job, text, authors, nonce), nonce)

@@ -8,13 +8,13 @@ import redis.asyncio
 from redis.asyncio.client import Pipeline
 
 from bot.channels.consent import Consents, ConsentStore
-from bot.jobs.client import ChannelText, JobClient
+from bot.jobs.client import JobClient
 from bot.train import embeds
 from bot.train.state import TrainingState
 from bot.write.changes import hotter
 from galvanic.errors import UserError
 from playground.places import GUILD_ID
-from shared import keys
+from shared import keys, lifecycle
 from shared.corpora.corpus import pack
 from shared.events import Cancelled, Event, Failed, Generated, Interrupted, Sample, Started
 from shared.jobs import TrainJob
@@ -40,9 +40,9 @@ async def handed_over(queue: JobClient, job_id: str = "t-1") -> TrainJob:
     assert await queue.submit_train(job, None, (9, 9)) == "entered"
     handed = job.model_copy(update={"corpus": channel_corpus(reading.reading_id, chars=7)})
 
-    async def prepare(pipe: Pipeline) -> ChannelText:
+    async def prepare(pipe: Pipeline) -> lifecycle.Script:
         pipe.multi()
-        return ChannelText(handed, pack("a tide\n"), b"1111")
+        return lifecycle.text_read(handed, pack("a tide\n"), b"1111")
 
     assert await queue.text_read(job, prepare)
     return handed
@@ -68,11 +68,11 @@ async def test_a_training_that_was_cancelled_meanwhile_gets_no_text(queue: JobCl
     job = train_job(corpus=channel_corpus(reading.reading_id, chars=0), reading=reading)
     await queue.submit_train(job, None, (9, 9))
 
-    async def prepare(pipe: Pipeline) -> ChannelText:
+    async def prepare(pipe: Pipeline) -> lifecycle.Script:
         await queue.cancel(job.job_id)  # after the look at its state
         pipe.multi()
         pipe.set("note", "1")
-        return ChannelText(job, pack("a tide\n"), b"1111")
+        return lifecycle.text_read(job, pack("a tide\n"), b"1111")
 
     assert not await queue.text_read(job, prepare)
     assert await queue.channel_text(job.job_id) is None

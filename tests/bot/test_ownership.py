@@ -7,13 +7,13 @@ import pytest
 import redis.asyncio
 from redis.asyncio.client import Pipeline
 
-from bot.jobs.client import ChannelText, JobClient
+from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots
 from bot.models.registry import Registry
 from bot.servers.access import Viewer
 from bot.train.start import TrainRequest
 from galvanic.options import CorpusInfo, TrainOptions
-from shared import keys
+from shared import keys, lifecycle
 from shared.events import Failed
 from shared.jobs import ImportJob, Job, ReadingRef, without_people
 from shared.models import ModelRecord, Ownership
@@ -63,9 +63,9 @@ async def test_a_worker_cannot_have_the_bot_say_it_of_another_model(queue: JobCl
     lives.enter(sync, job)
     sync.hset(keys.job(job.job_id), "model_id", "secret")
 
-    async def prepare(pipe: Pipeline) -> ChannelText:
+    async def prepare(pipe: Pipeline) -> lifecycle.Script:
         pipe.multi()
-        return ChannelText(job, b"text", b"1111")
+        return lifecycle.text_read(job, b"text", b"1111")
 
     assert await queue.text_read(job, prepare)
     assert stored(sync, "secret") == secret
