@@ -106,7 +106,7 @@ class Bench:
         try:
             for job in jobs:
                 if isinstance(job, TrainJob):
-                    await queue.submit_train(job, self.text, (1_000, 1_000))
+                    await queue.submit_train(job, self.text)
                 else:
                     await queue.submit(job)
             open_jobs = {job.job_id for job in jobs}

@@ -276,6 +276,7 @@ class _Bot:
         self._text = text(outcome.size.text_chars)
         self._corpus = CorpusInfo(name="book", title="Book", source="file", chars=len(self._text), sha256="0" * 64)
         self._admission = Admission(settings)
+        self._entering = asyncio.Lock()
 
     async def run(self) -> None:
         connection = connect_async(self._settings)
@@ -325,20 +326,24 @@ class _Bot:
             return
         options = TrainOptions(name=f"book-{number}")
         training = TrainJob(job_id=job_id, place=place, corpus=self._corpus, options=options)
-        limits = (self._settings.train_jobs_per_user, self._settings.train_jobs_per_server)
-        followed.answer = await self._jobs.submit_train(training, self._text, limits)
-        followed.entered_at = time.time()
+        async with self._entering:  # as the bot does
+            others = self._active(ask.server)
+            if sum(each.ask.member == ask.member for each in others) >= self._settings.train_jobs_per_user:
+                followed.answer = "user"
+            elif len(others) >= self._settings.train_jobs_per_server:
+                followed.answer = "guild"
+            else:
+                await self._jobs.submit_train(training, self._text)
+                followed.first = not self._active(ask.server)
+                followed.answer, followed.entered_at = "entered", time.time()
         if followed.answer == "entered":
-            followed.first = not self._has_others(training)
             await self._follow(training, followed)
 
-    def _has_others(self, job: TrainJob) -> bool:
-        """Return whether a training of this server was entered before this one, and is not over."""
-        return any(
-            each.answer == "entered" and not each.ended_at and job_id != job.job_id
-            for job_id, each in self._outcome.followed.items()
-            if each.ask.what == "train" and each.ask.server + 1 == job.place.guild_id
-        )
+    def _active(self, server: int) -> list[Followed]:
+        """Return a server's trainings that were entered and are not over."""
+        return [
+            each for each in self._outcome.entered("train").values() if each.ask.server == server and not each.ended_at
+        ]
 
     async def _follow(self, job: Job, followed: Followed) -> None:
         """Read a job's events as they come, as its answer or card does, until the last one."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -20,15 +20,13 @@ from shared import keys, lifecycle, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora.corpus import pack, unpack
 from shared.events import Event, Failed
-from shared.jobs import NOBODY, TRAIN_QUEUE, Job, TrainJob, is_id
+from shared.jobs import TRAIN_QUEUE, Job, TrainJob, is_id
 from shared.logging import job_context
 from shared.metrics import JOBS
 from shared.queues import FIRST, FURTHER, RESUMED, TRANSPORT, id_of, lists_of, send
 from shared.settings import Settings
 
 TRAINING = f"{TrainJob.letter}-"  # what a training's id begins with
-Limit = Literal["user", "guild"]
-Entry = Literal["entered", "known"] | Limit
 Cancelling = Literal["cancelled", "asked", "over"]
 _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
@@ -70,7 +68,6 @@ class JobClient(Service):
         self._settings = settings
         self._news: dict[str, set[asyncio.Event]] = {}
         self._position: str | None = None
-        self._entering = asyncio.Lock()
         self._celery = Celery("galvanic-bot", broker=settings.broker_url)
         self._celery.conf.update(
             task_serializer="json",
@@ -86,45 +83,38 @@ class JobClient(Service):
 
     # ------------------------------------------------------------------ entering
 
-    async def submit_train(self, job: TrainJob, text: str | None, limits: tuple[int, int]) -> Entry:
+    async def submit_train(self, job: TrainJob, text: str | None) -> bool:
         """Send a training; its text goes to Redis with it, compressed.
 
-        `text` None: the channel is read first, and `text_read` follows. `limits`: as for `exceeded`; two
-        trainings that come at once cannot both pass one.
-
-        Returns `entered`; `known`: this job was entered before (the message came twice); `user` or `guild`: that limit
-        is reached.
+        `text` None: the channel is read first, and `text_read` follows. False: this job was entered before.
         """
         packed = b"" if text is None else await asyncio.to_thread(pack, text)
         if job.corpus.source == "upload":
             await self._keep_upload(job, packed)
-        nonce = lifecycle.new_nonce()
-        limit: Limit | None = None
-        owners: list[int] = []
+        priority, nonce = await self._priority(job), lifecycle.new_nonce()
+        entered = await self._enter(job, nonce, packed)
+        if entered and not job.is_unread:
+            await self._send(job, 1, nonce, priority)
+        return entered
 
-        async def admit(pipe: Pipeline) -> None:
-            nonlocal limit, owners
-            is_known = await redis_call(pipe.hexists(keys.job(job.job_id), "job"))
-            owners = [] if is_known else await _owners(pipe, job.place.guild_id)
-            limit = exceeded(owners, job.place.user_id, limits)
-            pipe.multi()
-            if limit is None:
-                pipe.eval(*lifecycle.enter(job, nonce, packed))
-
-        async def enter() -> list[Any]:
-            async with self._entering:  # else each that enters has all others at that moment begin again
-                answers: list[Any] = await self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id))
-                return answers
-
+    async def _enter(self, job: Job, nonce: str, text: bytes = b"") -> bool:
+        """Enter a job, with a training's packed text; False: it was entered before (the message came twice)."""
         try:
-            answer = await redis_call(enter())
+            answer = await self.run(lifecycle.enter(job, nonce, text))
         except RedisError:  # nobody knows whether it was carried out
             self.roll_back(job.job_id, nonce)
             raise
-        entry = limit or _entered(job, answer[0])
-        if entry == "entered" and not job.is_unread:
-            await self._send(job, 1, nonce, FURTHER if owners else FIRST)
-        return entry
+        if answer != b"entered":
+            return False
+        with job_context(job):
+            log.info("job_entered", kind=job.kind)
+        return True
+
+    async def _priority(self, job: TrainJob) -> int:
+        """Return the priority of a training's first attempt: servers take turns."""
+        active = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.ACTIVE)))
+        active.pop(job.job_id.encode(), None)
+        return FURTHER if str(job.place.guild_id).encode() in active.values() else FIRST
 
     async def _keep_upload(self, job: TrainJob, packed: bytes) -> None:
         """Keep an attached text for further trainings on it, and drop a server's oldest ones if there are too many."""
@@ -158,8 +148,7 @@ class JobClient(Service):
         *_, nonce = await redis_call(self._redis.transaction(hand_over, keys.job(job.job_id)), _HAND_OVER_S)
         if nonce is None:
             return False
-        others = set(await _active(self._redis, job.place.guild_id)) - {job.job_id}
-        await self._send(job, 1, nonce.decode(), FURTHER if others else FIRST)
+        await self._send(job, 1, nonce.decode(), await self._priority(job))
         return True
 
     async def replace_text(self, job: TrainJob, text: bytes, authors: bytes) -> Literal["waiting", "begun", "over"]:
@@ -184,12 +173,7 @@ class JobClient(Service):
             ttl_s = 10 * self._settings.generate_timeout_s
             await redis_call(self._redis.set(keys.artifact(job.job_id, name), data, ex=ttl_s))
         nonce = lifecycle.new_nonce()
-        try:
-            answer = await self.run(lifecycle.enter(job, nonce))
-        except RedisError:
-            self.roll_back(job.job_id, nonce)
-            raise
-        if _entered(job, answer) != "entered":
+        if not await self._enter(job, nonce):
             return False
         await self._send(job, 1, nonce, RESUMED)
         return True
@@ -394,38 +378,6 @@ class JobClient(Service):
 
     async def run(self, script: lifecycle.Script) -> Any:
         return await redis_call(self._redis.eval(*script))
-
-
-async def _active(connection: redis.asyncio.Redis, guild_id: int) -> list[str]:
-    """Return the ids of a server's trainings that are not over."""
-    active = cast(dict[bytes, bytes], await redis_call(connection.hgetall(keys.ACTIVE)))
-    return [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
-
-
-async def _owners(pipe: Pipeline, guild_id: int) -> list[int]:
-    """Return the owners of a server's trainings that are not over."""
-    ids = await _active(pipe, guild_id)
-    records = await redis_call(pipe.mget([keys.asked(job_id) for job_id in ids])) if ids else []
-    return [job.place.user_id if job is not None else NOBODY for job in map(job_from, ids, records)]
-
-
-def exceeded(owners: Sequence[int], user_id: int, limits: tuple[int, int]) -> Limit | None:
-    """Return the limit that one more training of a member would exceed, or None.
-
-    `owners`: of the server's trainings that are not over. `limits`: how many may be active at once, of this member, and
-    of all members together.
-    """
-    if owners.count(user_id) >= limits[0]:
-        return "user"
-    return "guild" if len(owners) >= limits[1] else None
-
-
-def _entered(job: Job, answer: bytes) -> Entry:
-    outcome = cast(Entry, answer.decode())
-    if outcome == "entered":
-        with job_context(job):
-            log.info("job_entered", kind=job.kind)
-    return outcome
 
 
 def card_nonce(job_id: str, before: int = 0) -> str:

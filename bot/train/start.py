@@ -1,5 +1,6 @@
 """Begins trainings: for commands, for buttons, and for models that are made again."""
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import structlog
 from bot.channels.reading import ChannelReadings, ReadingPlan
 from bot.components import MODEL, Components, Press
 from bot.core import Core
-from bot.jobs.client import TRAINING, Limit, exceeded
+from bot.jobs.client import TRAINING
 from bot.models.registry import MOST_OWN, Registry
 from bot.servers import access
 from bot.servers.access import Actor
@@ -29,7 +30,6 @@ from shared.models import ModelRecord
 from shared.queues import PUBLIC_SOURCES
 
 DEMO_MINUTES = 2.0  # of a newcomer's first training, at most
-_NO_LIMITS = (1_000_000, 1_000_000)
 
 log = structlog.get_logger()
 
@@ -82,6 +82,7 @@ class Trainings:
     registry: Registry
     readings: ChannelReadings
     uploads: Uploads
+    _entering: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     async def begin(self, actor: Actor, prepare: Callable[[], Awaitable[TrainRequest | None]]) -> bool:
         """Check who may, get the text, and send the training on its way; its card follows by itself.
@@ -107,7 +108,7 @@ class Trainings:
             if request.pages and job.reading is not None:
                 await self.readings.pages.put(actor.guild_id, job.reading.reading_id, request.pages)
             text = request.corpus.text if isinstance(request.corpus, Corpus) else None
-            return await self._submit(actor, job, text)
+            return await self._submit(job, text)
 
     def register(self, components: Components) -> None:
         components.add("more", functools.partial(self._pressed_more, newer=False), MODEL)
@@ -238,22 +239,16 @@ class Trainings:
         `limited`: within the quotas, as its owner's training. Raises UserError: another channel is being read in this
         server, or a quota is used up; redis.RedisError: Redis cannot be reached.
         """
-        if limited:
-            await self.require_quota(model.guild_id, model.owner_id)
         where = self.core.bot.get_channel(model.channel_id)
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
         if isinstance(where, discord.Thread):
             place = access.place_of(model.guild_id, where, model.owner_id)
         job_id = f"{TRAINING}{discord.utils.time_snowflake(discord.utils.utcnow(), high=True)}"
-        with self.readings.entering(job_id, model.guild_id), self.core.delivery.reserved(job_id):
+        with self.readings.entering(job_id, model.guild_id):
             await self.readings.require_free(job_id, model.guild_id)
             corpus, reading = self.readings.begin(plan)
             job = TrainRequest(corpus, plan.options, plan.parent, reading, plan.replaces).job(job_id, place)
-            limits = await self._limits(model.guild_id) if limited else _NO_LIMITS
-            entry = await self.core.jobs.submit_train(job, None, limits)
-            if entry in ("user", "guild"):
-                raise await self._no_slot(model.guild_id, entry)
-            self.core.delivery.follow(job, None)
+            await self._submit(job, None, limited=limited)
 
     async def text_again(self, actor: Actor, model: ModelRecord) -> Corpus:
         """Return the text that a model learned, which was no channel's.
@@ -290,22 +285,22 @@ class Trainings:
 
     # ------------------------------------------------------------------ entering
 
-    async def _submit(self, actor: Actor, job: TrainJob, text: str | None) -> bool:
+    async def _submit(self, job: TrainJob, text: str | None, *, limited: bool = True) -> bool:
         """Enter a job, and have its card posted in the background; False: it was entered before.
 
-        A bot that dies in between posts the card after its next start.
+        A bot that dies in between posts the card after its next start. Raises UserError: a quota is used up, which
+        counts if `limited`.
         """
         with job_context(job), self.core.delivery.reserved(job.job_id) as ours:
-            limits = await self._limits(actor.guild_id)
-            entry = await self.core.jobs.submit_train(job, text, limits) if ours else "known"
-            if entry in ("user", "guild"):  # another one was entered since the first look
-                raise await self._no_slot(actor.guild_id, entry)
-            if entry == "entered":
+            async with self._entering:  # two that come at once cannot both pass a quota
+                if not ours or await self.core.jobs.load(job.job_id) is not None:
+                    return False  # Discord delivered this request twice
+                if limited:
+                    await self.require_quota(job.place.guild_id, job.place.user_id)
+                entered = await self.core.jobs.submit_train(job, text)
+            if entered:
                 self.core.delivery.follow(job, None)
-            return entry == "entered"
-
-    async def _limits(self, guild_id: int) -> tuple[int, int]:
-        return self.core.servers.quotas(await self.core.servers.get(guild_id))[:2]
+            return entered
 
     async def require_quota(self, guild_id: int, user_id: int, name: str = "You") -> None:
         """Refuse if a quota is used up: of trainings at once, or of the models' disk space. Raises UserError.
@@ -315,23 +310,19 @@ class Trainings:
         places = [job.place for job in await self.core.snapshots.trainings()]
         owners = [place.user_id for place in places if place.guild_id == guild_id]
         quotas = self.core.servers.quotas(await self.core.servers.get(guild_id))
-        if (limit := exceeded(owners, user_id, quotas[:2])) is not None:
-            raise await self._no_slot(guild_id, limit, name)
+        prefix = await self.core.servers.prefix(guild_id)
+        later = f"Try again when one of them has ended. `{prefix}jobs` lists them."
+        if owners.count(user_id) >= quotas.jobs_per_user:
+            has = "already have" if name == "You" else "already has"
+            most = count(quotas.jobs_per_user, "training")
+            raise UserError(f"{name} {has} {most} waiting or running here, the most one person may have.", later)
+        if len(owners) >= quotas.jobs_per_server:
+            most = count(quotas.jobs_per_server, "training")
+            raise UserError(f"This server already has {most} waiting or running, the most it may have.", later)
         limit_mb, taken = quotas.disk_mb, await self.registry.stored_bytes(guild_id)
         if taken >= limit_mb * MEGABYTE:
-            prefix = await self.core.servers.prefix(guild_id)
             raise UserError(
                 f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
                 f"Delete one you no longer need with `{as_typed(prefix, 'model delete', 'name', 'NAME')}`; "
                 f"`{prefix}models` lists them.",
             )
-
-    async def _no_slot(self, guild_id: int, limit: Limit, name: str = "You") -> UserError:
-        for_one, for_all = await self._limits(guild_id)
-        problem = f"This server already has {count(for_all, 'training')} waiting or running, the most it may have."
-        if limit == "user":
-            has = "already have" if name == "You" else "already has"
-            most = count(for_one, "training")
-            problem = f"{name} {has} {most} waiting or running here, the most one person may have."
-        prefix = await self.core.servers.prefix(guild_id)
-        return UserError(problem, f"Try again when one of them has ended. `{prefix}jobs` lists them.")

@@ -174,7 +174,7 @@ class Live:
     async def follow(self, job: TrainJob) -> TrainJob:
         """Enter a training, and have its card posted."""
         text = None if job.is_unread else "text"
-        assert await self.core.jobs.submit_train(job, text, (9, 9)) == "entered"
+        assert await self.core.jobs.submit_train(job, text)
         self.core.delivery.follow(job, None)
         return job
 

@@ -37,7 +37,7 @@ async def handed_over(queue: JobClient, job_id: str = "t-1") -> TrainJob:
     """A training whose channel was read."""
     reading = channel_reading(CHANNEL)
     job = train_job(job_id=job_id, corpus=channel_corpus(reading.reading_id, chars=0), reading=reading)
-    assert await queue.submit_train(job, None, (9, 9)) == "entered"
+    assert await queue.submit_train(job, None)
     handed = job.model_copy(update={"corpus": channel_corpus(reading.reading_id, chars=7)})
 
     async def prepare(pipe: Pipeline) -> lifecycle.Script:
@@ -66,7 +66,7 @@ async def test_the_text_goes_with_its_training(queue: JobClient, client: redis.a
 async def test_a_training_that_was_cancelled_meanwhile_gets_no_text(queue: JobClient) -> None:
     reading = channel_reading(CHANNEL)
     job = train_job(corpus=channel_corpus(reading.reading_id, chars=0), reading=reading)
-    await queue.submit_train(job, None, (9, 9))
+    await queue.submit_train(job, None)
 
     async def prepare(pipe: Pipeline) -> lifecycle.Script:
         await queue.cancel(job.job_id)  # after the look at its state

@@ -31,7 +31,7 @@ from tests.strategies import changed, values
 
 async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.asyncio.Redis) -> None:
     job, before = train_job(), time.time()
-    assert await queue.submit_train(job, "a tide " * 300, (3, 20)) == "entered"
+    assert await queue.submit_train(job, "a tide " * 300)
     assert await client.llen(TRAIN_QUEUE) == 0  # type: ignore[misc]
     assert unpack(await client.get(keys.job_text(job.job_id))) == "a tide " * 300
     assert await client.ttl(keys.job_text(job.job_id)) > 0
@@ -64,7 +64,7 @@ async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
 async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobClient, settings: Settings) -> None:
     await queue.finish("t-1")
     assert await queue.control("t-1") == "finish"
-    await queue.submit_train(train_job(), "text", (3, 20))
+    await queue.submit_train(train_job(), "text")
     await queue.cancel("t-1")
     await queue.finish("t-1")
     assert await queue.control("t-1") == "cancel"
@@ -93,7 +93,7 @@ async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
     model = record(corpus=job.corpus)
     with pytest.raises(UserError, match=r"no longer have the file.*`!train --from tides`"):
         await text_again(model)
-    await queue.submit_train(job, "a tide " * 300, (3, 20))
+    await queue.submit_train(job, "a tide " * 300)
     await queue.cancel(job.job_id)
     found = await text_again(model)
     assert isinstance(found, Corpus)
@@ -159,28 +159,14 @@ async def test_a_servers_oldest_uploads_are_dropped(queue: JobClient, client: re
     texts = [f"{number:02}" * 32 for number in range(23)]
     for number, sha256 in enumerate(texts):
         job = train_job(job_id=f"t-{number}", corpus=corpus(sha256=sha256))
-        await queue.submit_train(job, "a tide " * 300, (9, 9))
+        await queue.submit_train(job, "a tide " * 300)
         if number != 1:  # which waits for a worker, and has its text under the job
             await queue.cancel(job.job_id)
     kept = [bool(await client.exists(keys.upload(GUILD, sha256))) for sha256 in texts]
     assert kept == [False, False, False, *[True] * 20]
     assert await client.exists(keys.job_text("t-1"))
-    await queue.submit_train(train_job(job_id="t-99", corpus=corpus(sha256="9" * 64, source="catalogue")), "a", (9, 9))
+    await queue.submit_train(train_job(job_id="t-99", corpus=corpus(sha256="9" * 64, source="catalogue")), "a")
     assert await client.exists(keys.upload(GUILD, texts[3]))
-
-
-async def test_many_at_once_cost_no_more_each(queue: JobClient, sync: redis.Redis) -> None:
-    before = sync.info("commandstats").get("cmdstat_watch", {"calls": 0})["calls"]
-    jobs = [train_job(job_id=f"t-{number}", place=place(guild_id=number)) for number in range(60)]
-    entered = await asyncio.gather(*(queue.submit_train(job, "a tide", (3, 20)) for job in jobs))
-    assert entered == ["entered"] * len(jobs)
-    assert sync.info("commandstats")["cmdstat_watch"]["calls"] - before == len(jobs), "they kept each other from it"
-
-
-async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:
-    jobs = [train_job(job_id=f"t-{number}") for number in range(8)]
-    entries = await asyncio.gather(*(queue.submit_train(job, "text", (3, 20)) for job in jobs))
-    assert sorted(entries) == ["entered"] * 3 + ["user"] * 5
 
 
 # ---------------------------------------------------------------------- Redis goes away in the middle of a submission
@@ -226,10 +212,8 @@ def lossy(monkeypatch: pytest.MonkeyPatch) -> Lossy:
     return Lossy(monkeypatch)
 
 
-async def submit(queue: JobClient, job: Job) -> str:
-    if job.kind == "train":
-        return await queue.submit_train(job, "text", (3, 20))
-    return "entered" if await queue.submit(job) else "known"
+async def submit(queue: JobClient, job: Job) -> bool:
+    return await (queue.submit_train(job, "text") if job.kind == "train" else queue.submit(job))
 
 
 async def assert_over(queue: JobClient, sync: redis.Redis, job: Job) -> None:
@@ -248,8 +232,8 @@ async def test_a_lost_reply_loses_no_job(
     queue: JobClient, lossy: Lossy, sync: redis.Redis, job: Job, line: str
 ) -> None:
     lossy.lose_reply(ENTERED)
-    assert await submit(queue, job) == "entered"
-    assert await submit(queue, job) == "known"
+    assert await submit(queue, job)
+    assert not await submit(queue, job)
     assert sync.llen(line) == (line == GENERATE_QUEUE), "a training waits for a worker that is free"
     assert await queue.undelivered() == {job.job_id}
 
@@ -265,7 +249,7 @@ async def test_what_may_have_been_entered_is_taken_back(queue: JobClient, lossy:
 
 
 async def test_taking_back_spares_what_another_call_entered(queue: JobClient, lossy: Lossy, sync: redis.Redis) -> None:
-    assert await submit(queue, generate_job()) == "entered"
+    assert await submit(queue, generate_job())
     lossy.lose_reply(ENTERED, times=2)
     with pytest.raises(redis.ConnectionError):
         await submit(queue, generate_job())

@@ -17,7 +17,7 @@ async def entered(live: Live, number: int, person: str = "ada", channel_id: int 
     """A training that waits, or that `StandIn.claim` takes."""
     text = corpus(sha256=f"{number:064}")
     job = train_job(job_id=f"t-{number}", place=lab(channel_id, person), corpus=text)
-    assert await live.core.jobs.submit_train(job, "text", (9, 9)) == "entered"
+    assert await live.core.jobs.submit_train(job, "text")
     return job.job_id
 
 
@@ -53,7 +53,7 @@ async def test_a_text_names_ones_own_training(live: Live) -> None:
     await entered(live, 1, "ben")
     await entered(live, 2)
     job = train_job(job_id="t-3", place=lab(LAB, "ada"), corpus=corpus(sha256=f"{3:064}", name="walrus"))
-    assert await live.core.jobs.submit_train(job, "text", (9, 9)) == "entered"
+    assert await live.core.jobs.submit_train(job, "text")
     assert "You have no training of `walrus`" in await live.ask("!cancel walrus", person="ben")
     assert "Cancelled" in await live.ask("!cancel `Walrus`")
     assert [await over(live, f"t-{number}") for number in (1, 2, 3)] == [False, False, True]

@@ -157,7 +157,7 @@ async def test_a_new_model_becomes_the_channels_once(live: Live, worker: StandIn
     await live.models.registry.use_new(job, "m1")  # as a bot does that died before it had noted the end
     assert worker.redis.hget(keys.channel(LAB), "model") == b"another"
     again = train_job(job_id="t-78", place=lab(), replaces="old")
-    await live.core.jobs.submit_train(again, "a text", (9, 9))
+    await live.core.jobs.submit_train(again, "a text")
     await live.models.registry.use_new(again, "m1")
     assert worker.redis.hget(keys.channel(LAB), "model") == b"another", "it has the places of the old one"
 

@@ -86,9 +86,8 @@ async def test_nor_trainings_from_being_entered(
 ) -> None:
     sync.hset(keys.ACTIVE, mapping={"t-8": "abc", "t-9": str(GUILD)})
     sync.set(keys.asked("t-9"), '{"version": 2}')
-    assert await queue.submit_train(train_job(), "a text", (1, 9)) == "entered"
+    assert await queue.submit_train(train_job(), "a text")
     assert [training.job.job_id for training in (await Snapshots(client, settings).look()).trainings] == ["t-1"]
-    assert await queue.submit_train(train_job(job_id="t-2"), "a text", (9, 2)) == "guild", "both count"
 
 
 async def test_what_a_worker_enters_on_its_own_is_nobodys(registry: Registry, sync: redis.Redis) -> None:

@@ -35,7 +35,7 @@ def recovery(client: redis.asyncio.Redis, queue: JobClient) -> Recovery:
 async def enter(queue: JobClient, *numbers: int, guild_id: int = GUILD) -> None:
     for number in numbers:
         job = train_job(job_id=f"t-{number}", place=place(guild_id=guild_id))
-        assert await queue.submit_train(job, "text", (99, 99)) == "entered"
+        assert await queue.submit_train(job, "text")
 
 
 def queued(sync: redis.Redis, name: str = TRAIN_QUEUE) -> list[str]:
@@ -86,7 +86,7 @@ async def test_only_public_titles_are_shown_to_celerys_tools(queue: JobClient, s
     public, own = corpus(source="catalogue", title="Frankenstein"), corpus(source="upload", title="my diary")
     for number, text in enumerate((public, own), 1):
         job = train_job(job_id=f"t-{number}", corpus=text, place=place(guild_id=number))
-        assert await queue.submit_train(job, "words of it", (9, 9)) == "entered"
+        assert await queue.submit_train(job, "words of it")
     sent = b"".join(message for name in lists_of(TRAIN_QUEUE) for message in sync.lrange(name, 0, -1))
     assert b"train for server 1: Frankenstein" in sent
     assert b"train for server 2" in sent
@@ -175,7 +175,7 @@ async def test_a_training_that_has_begun_is_sent_again_with_a_text_without_the_w
 async def enter_with_card(queue: JobClient, number: int, epochs: int | None = None, **where: int) -> None:
     options = TrainOptions(minutes=4, epochs=epochs)
     job = train_job(job_id=f"t-{number}", place=place(**where), options=options)
-    assert await queue.submit_train(job, "text", (100, 100)) == "entered"
+    assert await queue.submit_train(job, "text")
     await queue.set_card(job.job_id, (CHANNEL, number))
 
 

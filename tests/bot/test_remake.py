@@ -213,7 +213,7 @@ async def test_readings_that_nothing_needs_are_forgotten(live: Live) -> None:
     used, unused, waits = await read(live, ADA), await read(live, ADA), channel_reading(LAB)
     model_of(live, "sea", used)
     job = factories.train_job(place=lab(), corpus=factories.channel_corpus(waits.reading_id, chars=0), reading=waits)
-    await live.core.jobs.submit_train(job, None, (9, 9))
+    await live.core.jobs.submit_train(job, None)
     await noted(live.models.registry.notes, ADA, guild_id=GUILD_ID, **dict(waits))
     await look(live)
     assert set(await live.models.registry.notes.ids(GUILD_ID)) == {used.reading_id, waits.reading_id}

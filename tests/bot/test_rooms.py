@@ -368,7 +368,7 @@ async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: 
 
 async def test_samples_are_promised_only_while_it_is_not_over(live: Live) -> None:
     job, ada = train_job(job_id="t-5", place=lab()), await _person(live, "ada")
-    assert await live.core.jobs.submit_train(job, "text", (3, 3)) == "entered"
+    assert await live.core.jobs.submit_train(job, "text")
     for said in (r"no samples yet\.", r"no samples\."):
         with pytest.raises(UserError, match=said):
             await cog(live.bot, Jobs).samples(job.job_id, GUILD_ID, ada, [LAB])

@@ -1,5 +1,6 @@
 """From the request to the card: whatever fails in between, a card that is there is true."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -54,7 +55,7 @@ async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: red
     async def meanwhile() -> TrainRequest:
         for number in range(live.bot.settings.train_jobs_per_user):
             job = train_job(job_id=f"t-{number}", place=lab())
-            assert await live.core.jobs.submit_train(job, "text", (99, 99)) == "entered"
+            assert await live.core.jobs.submit_train(job, "text")
         return await _lesson()
 
     who = await _who(live)
@@ -64,15 +65,25 @@ async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: red
     assert sync.hlen(keys.ACTIVE) == live.bot.settings.train_jobs_per_user
 
 
+async def test_two_at_once_cannot_both_pass_a_quota(live: Live, sync: redis.Redis) -> None:
+    live.bot.settings.train_cooldown_s, live.bot.settings.train_jobs_per_user = 0, 3
+    who = await _who(live)
+    begun = [live.trainings.begin(replace(who, request_id=number), _lesson) for number in range(1, 9)]
+    outcomes = await asyncio.gather(*begun, return_exceptions=True)
+    assert outcomes.count(True) == sync.hlen(keys.ACTIVE) == 3
+    refused = [outcome.problem for outcome in outcomes if isinstance(outcome, UserError)]
+    assert refused == ["You already have 3 trainings waiting or running here, the most one person may have."] * 5
+
+
 async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:
-    assert await live.core.jobs.submit_train(train_job(place=lab()), "text", (9, 9)) == "entered"
+    assert await live.core.jobs.submit_train(train_job(place=lab()), "text")
     await live.start_again()
     card = await live.until(lambda: live.showing("job t-1"), "the card")
     assert await _noted(live, "t-1") == (LAB, card.id)
 
 
 async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_answer(live: Live) -> None:
-    live.bot.settings.train_cooldown_s = 600
+    live.bot.settings.train_cooldown_s, live.bot.settings.train_jobs_per_user = 600, 1
     who = await _who(live)
 
     async def slowly() -> TrainRequest:
