@@ -30,7 +30,6 @@ EDIT_EVERY_S = 2.0  # the shortest time between two edits of a card; Discord tak
 FRESH_AFTER_S = 55 * 60  # then a card goes on in a fresh message: Discord limits edits after an hour (30046)
 LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
 RETRY_S = 5.0
-PUT_WITHIN_S = 30.0  # then Discord is asked again; aiohttp would wait for five minutes
 KEEP_TEXT_EVERY_S = 600
 UNKNOWN_AFTER_S = 30.0  # a waiting training that Redis does not know is given up then
 LOST_AFTER_S = 600.0  # one that had begun, that Redis does not know and no worker tells of, is given up then
@@ -221,8 +220,7 @@ class LiveCard:
         """
         job, refused = self._job, False
         try:
-            async with asyncio.timeout(PUT_WITHIN_S):  # done again after it: an edit, or a message with a nonce
-                await self._post(embed)
+            await self._post(embed)
         except discord.HTTPException as error:
             log.warning("card_refused", status=error.status, code=error.code)
             if is_transient(error):

@@ -1,5 +1,7 @@
 """The card of a training in trouble: closed threads, missing permissions, deleted channels, an absent Redis."""
 
+import asyncio
+
 import pytest
 
 from bot.errors import ARCHIVED
@@ -134,6 +136,17 @@ async def test_an_old_card_goes_on_in_a_fresh_message(live: Live, worker: StandI
     await live.until(lambda: live.showing("1.50 bits"), "the fresh card")
     await live.until(lambda: len(live.shown("The Book of Tides")) == 1, "the old card to go")
     assert not [card for card in live.shown("The Book of Tides") if card.id == old.id]
+
+
+async def test_a_long_limit_on_the_whole_bot_is_waited_out(live: Live, worker: StandIn) -> None:
+    log = await begun(live, worker)
+    live.faults.add(Fault("PATCH", EDIT, 429, retry_after=46, everywhere=True))
+    log.publish(progress(heldout_loss=1.04))
+    await live.until(lambda: not live.bot.http._global_over.is_set(), "the limit")
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    live.patch.setattr(loop, "time", lambda: now() + 45)
+    await live.until(lambda: live.showing("1.50 bits"), "the card")
 
 
 async def test_a_training_that_redis_has_lost_is_given_up(live: Live, worker: StandIn) -> None:

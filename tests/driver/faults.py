@@ -23,6 +23,7 @@ class Fault:
         late: the request is carried out all the same; only its answer is lost.
         wait_s: how long the answer takes.
         retry_after: seconds that a 429 asks the bot to wait; None: it does not say.
+        everywhere: the 429 is about all requests of the bot.
         guard: the answer is not Discord's own, but of what stands before it.
     """
 
@@ -34,6 +35,7 @@ class Fault:
     late: bool = False
     wait_s: float = 0.0
     retry_after: float | None = None
+    everywhere: bool = False
     guard: bool = False
 
     @property
@@ -48,7 +50,7 @@ class Fault:
         told = {"message": "A fault", "code": self.code}
         if self.retry_after is None or self.guard:
             return told
-        return {**told, "retry_after": self.retry_after, "global": False}
+        return {**told, "retry_after": self.retry_after, "global": self.everywhere}
 
 
 class Faults:
