@@ -20,9 +20,6 @@ from shared.models import Ownership
 
 FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
 LEASE_S = 60  # a training that was not heard of for so long has lost its worker
-TEXT_TTL_S = 24 * 3600
-"""The end of a job deletes its text. If that never comes, as after a loss of Redis' data, the text expires. The bot
-renews it while the job is not over."""
 NOTIFICATIONS = 10_000  # entries of `keys.NOTIFICATIONS`
 Script = tuple[str, int, *tuple[str | bytes, ...]]
 """A Lua script, to be run with `client.eval(*script)`: its text, the number of its keys, the keys, its arguments."""
@@ -68,7 +65,7 @@ def enter(job: Job, nonce: str, text: bytes = b"") -> Script:
 
 def _stored(job: Job, text: bytes, authors: bytes = b"") -> tuple[object, ...]:
     """Return what `store` in `job.lua` takes: the job as workers and as the bot know it, and its text."""
-    return _json(without_people(job)), _json(job), text, authors, TEXT_TTL_S
+    return _json(without_people(job)), _json(job), text, authors
 
 
 def _json(job: Job) -> str:

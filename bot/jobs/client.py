@@ -325,15 +325,6 @@ class JobClient(Service):
             return None
         return await asyncio.to_thread(unpack, packed), authors
 
-    async def keep_text(self, job: TrainJob) -> None:
-        """Extend the life of all that is kept of a training: it may wait for long."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for key in (keys.job_text(job.job_id), keys.job_authors(job.job_id)):
-                pipe.expire(key, lifecycle.TEXT_TTL_S)
-            for key in (keys.asked(job.job_id), keys.job(job.job_id), keys.job_events(job.job_id)):
-                pipe.expire(key, keys.JOB_TTL_S)
-            await redis_call(pipe.execute())
-
     # ------------------------------------------------------------------ news
 
     @contextmanager

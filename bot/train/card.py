@@ -30,7 +30,6 @@ EDIT_EVERY_S = 2.0  # the shortest time between two edits of a card; Discord tak
 FRESH_AFTER_S = 55 * 60  # then a card goes on in a fresh message: Discord limits edits after an hour (30046)
 LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
 RETRY_S = 5.0
-KEEP_TEXT_EVERY_S = 600
 UNKNOWN_AFTER_S = 30.0  # a waiting training that Redis does not know is given up then
 LOST_AFTER_S = 600.0  # one that had begun, that Redis does not know and no worker tells of, is given up then
 Place = Literal["channel", "nowhere", "done"]
@@ -128,7 +127,6 @@ class LiveCard:
         self._shown: Any = None
         self._edited = float("-inf")
         self._place: Place = "channel"
-        self._text_kept = float("-inf")
         self._stuck_since: float | None = None
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
 
@@ -195,9 +193,6 @@ class LiveCard:
             self._job = stored.job
         if not self._state.over:
             await self._give_up_if_unknown()
-        if not self._state.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
-            await self._jobs.keep_text(self._job)
-            self._text_kept = time.monotonic()
 
     async def _give_up_if_unknown(self) -> None:
         """End the training if Redis knows nothing of it any more, as after a loss of its data."""

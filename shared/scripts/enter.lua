@@ -3,22 +3,22 @@
 -- requests of each member whom it concerns.
 -- given: as `store` takes it, nonce, state, first event, now, server of a training or '', model id or '', whose its model is.
 if redis.call('HEXISTS', job, 'job') == 1 then
-  return redis.call('HGET', job, 'first_nonce') == given[6] and 'entered' or 'known'
+  return redis.call('HGET', job, 'first_nonce') == given[5] and 'entered' or 'known'
 end
 store()
-redis.call('HSET', job, 'first_nonce', given[6], 'nonce', given[6], 'attempt', '1', 'state', given[7], 'entered_at', given[9])
+redis.call('HSET', job, 'first_nonce', given[5], 'nonce', given[5], 'attempt', '1', 'state', given[6], 'entered_at', given[8])
 redis.call('EXPIRE', job, ttl)
-redis.call('XADD', events, '0-1', 'event', given[8]) -- before those of attempts
+redis.call('XADD', events, '0-1', 'event', given[7]) -- before those of attempts
 redis.call('EXPIRE', events, ttl)
 redis.call('SADD', KEYS[8], id)
-if given[10] ~= '' then redis.call('HSET', active, id, given[10]) end
-if given[11] ~= '' then
-  redis.call('HSET', job, 'model_id', given[11])
-  redis.call('SET', KEYS[9], given[12])
+if given[9] ~= '' then redis.call('HSET', active, id, given[9]) end
+if given[10] ~= '' then
+  redis.call('HSET', job, 'model_id', given[10])
+  redis.call('SET', KEYS[9], given[11])
 end
 for i = 10, #KEYS do
-  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', given[9] - 2 * ttl)
-  redis.call('ZADD', KEYS[i], given[9], id)
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', given[8] - 2 * ttl)
+  redis.call('ZADD', KEYS[i], given[8], id)
   redis.call('EXPIRE', KEYS[i], 2 * ttl)
 end
 notify()

@@ -39,13 +39,14 @@ local function tell(entry, event, last)
 end
 
 -- Keep given[1..4]: the job as workers know it, as the bot knows it (under KEYS[7]), its text, which may be '', and the
--- numbers of its lines' authors, '' for a text that is no channel's. The text lives for given[5] seconds.
+-- numbers of its lines' authors, '' for a text that is no channel's. The job's end deletes the text; if that never
+-- comes, as after a loss of Redis' data, it expires.
 local function store()
   redis.call('HSET', job, 'job', given[1])
   redis.call('SET', KEYS[7], given[2], 'EX', ttl)
   redis.call('DEL', text, authors)
-  if given[3] ~= '' then redis.call('SET', text, given[3], 'EX', given[5]) end
-  if given[4] ~= '' then redis.call('SET', authors, given[4], 'EX', given[5]) end
+  if given[3] ~= '' then redis.call('SET', text, given[3], 'EX', ttl) end
+  if given[4] ~= '' then redis.call('SET', authors, given[4], 'EX', ttl) end
 end
 
 -- Have the job wait for its next attempt or, if somebody has asked to cancel it, end it. Answers the attempt's number, or
