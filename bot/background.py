@@ -25,8 +25,6 @@ TOO_MANY_REQUESTS = 429
 """discord.py raises this HTTP status only when a proxy in front of Discord sent it; Discord's own it waits out."""
 _LOOKS = 20
 CHORE_RETRY_S = 2.0
-DELETE_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
-"""Script that deletes a key if it still has a value. KEYS: the key. ARGV: the value."""
 
 
 def is_transient(error: BaseException) -> bool:

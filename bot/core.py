@@ -28,7 +28,7 @@ class Core:
         self.redis = connection
         can_read = bot.intents.message_content
         self.servers = GuildSettingsStore(settings=settings, connection=connection, can_read_messages=can_read)
-        self.access = Access(settings=settings, servers=self.servers, connection=connection)
+        self.access = Access(settings=settings, servers=self.servers)
         self.responder = Responder(bot=bot, settings=settings, servers=self.servers, access=self.access)
         self.components = Components(responder=self.responder, access=self.access)
         self.jobs = JobClient(settings=settings, connection=connection)

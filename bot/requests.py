@@ -41,7 +41,7 @@ class Requests:
         await self.carry_out(press.actor, build, press.send, **options)
 
     async def carry_out(self, actor: Actor, build: Build, send: Send, **options: Any) -> None:
-        """Build a job, have it done, and post its end with `send`. All that fails before the job began costs nothing.
+        """Build a job, have it done, and post its end with `send`. What fails while the job is built costs nothing.
 
         `options`: `may`: the right that it takes; None: no role is needed. `cooldown`: its name; `least_s`: how long it
         lasts at least. `files`: see `Delivery.ask`. The rest goes to `send`.
@@ -62,8 +62,9 @@ class Requests:
     ) -> None:
         if may is not None:
             await self.access.require(may, actor)
-        async with self.access.cooldown(cooldown, actor, least_s):
-            await self.delivery.ask(await build(actor), send, **options)
+        with self.access.cooldown(cooldown, actor, least_s):
+            job = await build(actor)
+        await self.delivery.ask(job, send, **options)
 
     async def unasked(self, guild_id: int, job: Asked, within_s: float) -> Event | None:
         """Have a job done that nobody asked for; see `Delivery.unasked`."""

@@ -3,7 +3,7 @@
 Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
 
 What belongs to one job expires: `job:ID:lease` after `lifecycle.LEASE_S`, its text with its end, the files of a request
-as the settings say, the rest `JOB_TTL_S` after the job's last event. Cooldowns expire, too. What lists all jobs or
+as the settings say, the rest `JOB_TTL_S` after the job's last event. What lists all jobs or
 workers is trimmed, or loses each with its end. What belongs to a model, a server or a channel stays until somebody
 deletes it.
 """
@@ -167,9 +167,6 @@ quiz_scores = _Key("guild:{guild_id}:quiz")
 
 # Sorted set, trimmed: `message:channel` -> reactions to a text. It expires 30 days after the last one.
 best = _Key("guild:{guild_id}:best")
-
-# String that lives as long as a person (or, for `chat`, a channel) must wait before the next `what`.
-cooldown = _Key("cooldown:{what}:{guild_id}:{who}")
 
 # Hash: name of a worker -> what it runs on, in plain words.
 worker_info = _Key("workers:{queue}:info")

@@ -199,7 +199,7 @@ class Privacy(commands.Cog):
     async def export_data(self, ctx: Context) -> None:
         """Get all that I store about you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
-        async with self.core.access.start_cooldown("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=_request(ctx)):
+        with self.core.access.start_cooldown("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=_request(ctx)):
             files, left_out = await export(self.member_data, ctx.author)
             content = "This is all that I store about you. Not in it:\n" + "\n".join(f"- {part}" for part in left_out)
             if len(files) > 1:
@@ -304,7 +304,7 @@ class Privacy(commands.Cog):
         """
         if guild is not None:
             return [guild.id]
-        async with self.core.access.start_cooldown(what, 0, user.id, EVERYWHERE_EVERY_S, request=request):
+        with self.core.access.start_cooldown(what, 0, user.id, EVERYWHERE_EVERY_S, request=request):
             return await self.member_data.servers_of(user, to_refuse=to_refuse)
 
     def _name_of(self, guild_id: int) -> str:

@@ -353,10 +353,6 @@ class JobClient(Service):
         for news in (news for job_id in job_ids for news in self._news.get(job_id, ())):
             news.set()
 
-    async def has_begun(self, job_id: str) -> bool:
-        """Return whether a worker has ever begun the job."""
-        return bool(await redis_call(self._redis.hexists(keys.job(job_id), "deaths")))
-
     async def has_worker(self, queue: str) -> bool:
         """Return whether any worker serves `queue`.
 

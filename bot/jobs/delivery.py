@@ -22,7 +22,6 @@ from bot.background import Service, backoff, is_transient, reserve, retry, run_f
 from bot.errors import AlreadyReported, code_of, post_error
 from bot.jobs.client import JobClient
 from bot.responder import addressed
-from bot.servers.access import keep_cooldown
 from bot.types import Send
 from galvanic.errors import UserError
 from shared.events import TERMINAL, Event, Failed, answer_of
@@ -123,7 +122,7 @@ class Delivery(Service):
             if not await self.jobs.submit(job):
                 return None
             try:
-                event = await self._end_of_asked(job, within_s)
+                event = await self.end_of(job, within_s)
                 self.written()
                 return event
             finally:
@@ -147,8 +146,8 @@ class Delivery(Service):
         """Keep the card (channel id, message id) of a training current until its end; None posts a new one."""
         self._in_background(job, functools.partial(self._show, job, card))
 
-    async def end_of(self, job: Asked, timeout_s: float, otherwise: Failed) -> Event:
-        """Wait for the final event of a job; `otherwise` if there was none in time, and the job was given up.
+    async def end_of(self, job: Asked, timeout_s: float) -> Event:
+        """Wait for the final event of a job. If there is none in time, the job is given up, and has failed.
 
         Raises redis.RedisError when Redis could not be asked at last, so that there may be one.
         """
@@ -167,16 +166,9 @@ class Delivery(Service):
                     await wait_for(news, 1 if away else _LOOK_S)
         if away is not None:
             raise away
-        given_up = await self.jobs.give_up(job, otherwise)
-        return otherwise if given_up else await self._final(job.job_id) or otherwise
-
-    async def _end_of_asked(self, job: Asked, timeout_s: float) -> Event:
-        """Wait for a job's last event. If a worker has begun the job, its cooldown stays, however it ends."""
-        event = await self.end_of(job, timeout_s, _too_slow())
-        with contextlib.suppress(RedisError):
-            if not isinstance(event, Failed) or await self.jobs.has_begun(job.job_id):
-                keep_cooldown()
-        return event
+        too_late = Failed(problem="This was not done in time.", remedy="Try again, or ask for a shorter text.")
+        given_up = await self.jobs.give_up(job, too_late)
+        return too_late if given_up else await self._final(job.job_id) or too_late
 
     async def _final(self, job_id: str) -> Event | None:
         return next((event for _, event in await self.jobs.events(job_id, "0") if event.kind in TERMINAL), None)
@@ -191,7 +183,7 @@ class Delivery(Service):
         event: Event | None = None
         try:
             async with self.typing(job.place.channel_id):
-                event = end = await self._end_of_asked(job, self.settings.generate_timeout_s)
+                event = end = await self.end_of(job, self.settings.generate_timeout_s)
             self.written()
             await retry(lambda: self.post(job, end, send, **options), unless=self.client.is_closed)
             self._tell(job, time.monotonic() - begun)
@@ -213,12 +205,9 @@ class Delivery(Service):
 
     def deliver_later(self, job: Asked, event: Event | None = None) -> None:
         """Post how a job ended (None: not known yet) once Discord and Redis are well, at the latest after a restart."""
-        otherwise = _too_slow()
-        if job.job_id not in self._asking:  # one that was asked for in this run is reserved
-            otherwise = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
-        self._in_background(job, functools.partial(self._deliver_late, job, event, otherwise))
+        self._in_background(job, functools.partial(self._deliver_late, job, event))
 
-    async def _deliver_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
+    async def _deliver_late(self, job: Asked, event: Event | None) -> None:
         """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is dropped."""
         place = job.place
         channel = self.client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
@@ -230,7 +219,7 @@ class Delivery(Service):
         async def post() -> None:
             nonlocal event
             # An outage of Redis does not count: only a silent worker takes too long.
-            event = event or await self.end_of(job, self.settings.generate_timeout_s, otherwise)
+            event = event or await self.end_of(job, self.settings.generate_timeout_s)
             # Discord knows a nonce for some minutes only: one whose reply was lost appears twice if Discord is away for
             # longer than that.
             await self.post(job, event, send, nonce=job.job_id)
@@ -329,7 +318,3 @@ class Delivery(Service):
     def _is_ours(self, job_id: str) -> bool:
         """Return whether this run delivers or has delivered a job, or somebody is asking for it now."""
         return job_id in self._asking or job_id in self.in_background or job_id in self._to_note
-
-
-def _too_slow() -> Failed:
-    return Failed(problem="The worker took too long to answer.", remedy="Try again, or ask for a shorter text.")

@@ -72,7 +72,7 @@ class Play(commands.Cog):
         require_permissions(ctx)
         actor = Actor.of(ctx)
         await ctx.defer()
-        async with self.core.access.cooldown("generate", actor):
+        with self.core.access.cooldown("generate", actor):
             texts = await self.favourites.favourites(actor)
         prefix = await self.core.servers.prefix(actor.guild_id)
         await ctx.send(embed=embeds.favourites(texts, prefix), **replying(ctx))

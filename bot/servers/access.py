@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
-from contextvars import ContextVar
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import discord
-import redis.asyncio
 import structlog
 from discord.ext import commands
 
-from bot.background import DELETE_IF, is_transient, redis_call
+from bot.background import is_transient
 from bot.errors import UNKNOWN_CHANNEL, WrongPlace, code_of, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
 from bot.words import plain
 from galvanic.errors import UserError
-from shared import keys
 from shared.jobs import Job, Place
 from shared.settings import Settings
 
@@ -39,6 +37,7 @@ FEATURES = {
 """The permissions that the bot is invited with (discord.py's names), by what needs them; see docs/discord.md."""
 Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
 """Channels that have messages, or threads with messages."""
+_MANY_COOLDOWNS = 10_000  # kept in memory before those that are over are dropped
 _UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
 """Discord's error codes for somebody who is not in the server; with others, it is the bot that is not."""
 
@@ -165,26 +164,23 @@ class TooSoon(UserError):
         super().__init__("That was a bit fast.", f"Try again in {max(1, round(seconds))} s.")
 
 
-_kept: ContextVar[bool] = ContextVar("kept", default=False)
-"""Whether this request's cooldown stays, whatever happens yet."""
+class _Cooldown(NamedTuple):
+    """A cooldown that `request` began; `ends`: by the clock of `time.monotonic`."""
 
-
-def keep_cooldown() -> None:
-    """Keep the cooldown of this request even if it fails: it has cost a worker something."""
-    _kept.set(True)
+    ends: float
+    request: int
 
 
 class Access:
     """Rights in a server, as its admins have set them. They themselves may do everything, everywhere.
 
-    How often is for everybody; cooldowns are in Redis, so that a restart forgets none.
+    How often is for everybody. Cooldowns are in memory: most last some seconds, and a restart forgets them.
     """
 
-    def __init__(self, settings: Settings, servers: GuildSettingsStore, connection: redis.asyncio.Redis) -> None:
+    def __init__(self, settings: Settings, servers: GuildSettingsStore) -> None:
         self._settings = settings
         self._servers = servers
-        self._redis = connection
-        self._give_back = connection.register_script(DELETE_IF)
+        self._cooldowns: dict[tuple[What, int, int], _Cooldown] = {}
 
     async def check_allowed_channel(self, ctx: Context) -> bool:
         """The check before every command. Raises CommandInvokeError: holds the reason, or that Redis is away."""
@@ -238,7 +234,7 @@ class Access:
                 f"You can't {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
             )
 
-    def cooldown(self, what: What, actor: Actor, least_s: float = 0.0) -> AbstractAsyncContextManager[None]:
+    def cooldown(self, what: What, actor: Actor, least_s: float = 0.0) -> AbstractContextManager[None]:
         """A person's cooldown, as `start_cooldown`, of `least_s` at least; of answers in a chat it is the channel's."""
         settings = self._settings
         set_s = {"train": settings.train_cooldown_s, "chat": settings.chat_cooldown_s, "hint": settings.chat_cooldown_s}
@@ -246,11 +242,11 @@ class Access:
         seconds = max(set_s.get(what, settings.generate_cooldown_s), least_s)
         return self.start_cooldown(what, actor.guild_id, subject, seconds, request=actor.request_id)
 
-    @contextlib.asynccontextmanager
-    async def start_cooldown(
+    @contextlib.contextmanager
+    def start_cooldown(
         self, what: What, guild_id: int, subject: int, seconds: float, *, request: int
-    ) -> AsyncIterator[None]:
-        """Begin a cooldown for what happens within; if that fails before `keep_cooldown`, the cooldown is taken back.
+    ) -> Iterator[None]:
+        """Begin a cooldown for what happens within; if that fails, the cooldown is taken back.
 
         Raises TooSoon: the last one is not over; nothing was begun.
 
@@ -262,22 +258,22 @@ class Access:
         if seconds <= 0:
             yield
             return
-        key, token = keys.cooldown(what, guild_id, subject), str(request)
-        begun = await redis_call(self._redis.set(key, token, px=max(1, int(1000 * seconds)), nx=True))
-        # Sent twice, because the first reply was lost, it is this request's already.
-        if not begun and await redis_call(self._redis.get(key)) != token.encode():
-            raise TooSoon(await redis_call(self._redis.pttl(key)) / 1000)
-        before = _kept.set(False)
+        key, now = (what, guild_id, subject), time.monotonic()
+        last = self._cooldowns.get(key)
+        if last is not None and last.ends > now:
+            if last.request != request:
+                raise TooSoon(last.ends - now)
+        else:
+            if len(self._cooldowns) >= _MANY_COOLDOWNS:
+                self._cooldowns = {kept: each for kept, each in self._cooldowns.items() if each.ends > now}
+            self._cooldowns[key] = _Cooldown(now + seconds, request)
         try:
             yield
         except BaseException:
-            if not _kept.get():
-                with contextlib.suppress(redis.RedisError):  # what failed within is what the person is to hear of
-                    # Unless it is over, and the next request's by now.
-                    await redis_call(self._give_back(keys=[key], args=[token]))
+            # Unless it is over, and the next request's by now.
+            if (current := self._cooldowns.get(key)) is not None and current.request == request:
+                del self._cooldowns[key]
             raise
-        finally:
-            _kept.reset(before)
 
 
 def visible_channels(guild: discord.Guild | None, user: User) -> list[Readable]:

@@ -227,7 +227,7 @@ class Speaks(commands.Cog):
         checks.in_range("turns", turns, 2, 12)
         await self.core.access.require("generate", actor)
         announced = asyncio.Event()
-        async with self.core.access.cooldown("generate", actor):
+        with self.core.access.cooldown("generate", actor):
             await self.personas.begin(actor, pair, turns, announced)
         try:
             stop = as_typed(await self.core.servers.prefix(actor.guild_id), "talk", "first", "stop")
@@ -262,8 +262,10 @@ class Speaks(commands.Cog):
     async def _answer(self, ctx: Context, call: str, words: str) -> None:
         require_permissions(ctx)
         actor = Actor.of(ctx)
-        async with self.core.access.cooldown("chat", actor):
-            await self.personas.say(actor, call, await self.personas.conversation.turns(actor, ctx.message, words))
+        with self.core.access.cooldown("chat", actor):
+            turns = await self.personas.conversation.turns(actor, ctx.message, words)
+            line = await self.personas.line(actor, call, turns)
+        await self.personas.say(actor, line)
 
     async def _speaking_form(self, press: Press) -> Form:
         administered(press)

@@ -28,6 +28,7 @@ from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
 from galvanic.errors import UserError
 from shared.events import Failed, Generated
+from shared.jobs import GenerateJob
 from shared.models import ModelRecord
 
 MARK = " · model"
@@ -42,6 +43,16 @@ _MOST_MEMBERS = 1_000  # in an answer of Discord's
 _ALIKE = ("li1", "o0")
 _TOO_MANY_WEBHOOKS = 30_007
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A text that a persona is to write, in a talk as one of its turns, from 0."""
+
+    call: str
+    persona: Persona
+    job: GenerateJob
+    turn: int | None
 
 
 @dataclass(eq=False, repr=False)
@@ -118,29 +129,34 @@ class Personas(Service):
                 f"A member with Manage Server can give it another one: `{add}`.",
             ) from problem
 
-    async def say(self, actor: Actor, call: str, turns: Sequence[Turn], turn: int | None = None) -> str | None:
-        """Have a persona continue `turns`; its text. `turn`: of a talk.
+    async def line(self, actor: Actor, call: str, turns: Sequence[Turn], turn: int | None = None) -> Line:
+        """Return what a persona is to write after `turns`. `turn`: of a talk.
 
-        Empty: nothing was posted; None: nobody knows. Raises UserError, with nothing posted: it can't, or this person
-        may not have it do so.
+        Raises UserError: it can't, or this person may not have it do so.
         """
-        guild_id = actor.guild_id
         await self.core.access.require("generate", actor)
         persona, model = await self._speaking(actor, call)
         job = await self.conversation.job(actor, model, turns, LETTER)
-        job = job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"})
+        return Line(call, persona, job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"}), turn)
+
+    async def say(self, actor: Actor, line: Line) -> str | None:
+        """Have a persona write and say a line; its text.
+
+        Empty: nothing was posted; None: nobody knows. Raises UserError, with nothing posted: it can't.
+        """
+        guild_id, persona, job = actor.guild_id, line.persona, line.job
         event = await self.core.requests.unasked(guild_id, job, self.core.settings.generate_timeout_s)
         if isinstance(event, Failed):
             raise UserError(event.problem, event.remedy)
-        await self.registry.require_may_use(job.place, [model.model_id])
+        await self.registry.require_may_use(job.place, [job.model_id])
         fit = await self.core.fit(guild_id)
-        current = (await self.speaking_in(guild_id, actor.here)).get(call)  # an admin may have changed it meanwhile
+        current = (await self.speaking_in(guild_id, actor.here)).get(line.call)  # an admin may have changed it
         other = current is None or (current.title, current.model_id) != (persona.title, persona.model_id)
-        if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(actor)):
+        if not isinstance(event, Generated) or other or (line.turn is not None and await self._is_quiet(actor)):
             return ""
         try:
             text = chatted(masked(event, fit))
-            posted = await self._post(actor.channel, persona, text, f"{actor.request_id}-{turn or 0}")
+            posted = await self._post(actor.channel, persona, text, f"{actor.request_id}-{line.turn or 0}")
         except DISCORD_ERRORS as error:
             if not is_transient(error) and code_of(error) not in CLOSED:
                 raise
@@ -195,7 +211,7 @@ class Personas(Service):
                         )
                     # The other one's texts are of nobody's id.
                     before = [Turn(0 if (len(texts) - at) % 2 else None, words, None) for at, words in enumerate(texts)]
-                    text = await self.say(actor, pair[len(texts) % 2], before, len(texts))
+                    text = await self.say(actor, await self.line(actor, pair[len(texts) % 2], before, len(texts)))
                     if text == "":
                         await self.rooms.give_back(*place)
                     if not text:

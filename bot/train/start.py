@@ -98,7 +98,7 @@ class Trainings:
             return False  # Discord delivered this request before
         await self.core.access.require("train", actor)
         await self.require_quota(actor.guild_id, actor.user.id)
-        async with self.core.access.cooldown("train", actor):
+        with self.core.access.cooldown("train", actor):
             if (request := await prepare()) is None:
                 return False
             job = request.job(job_id, actor.place)

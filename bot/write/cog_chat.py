@@ -98,7 +98,7 @@ class Chat(commands.Cog):
         require_permissions(ctx)
         await self.core.access.require_place(ctx.author, ctx.channel)
         if not (on and words):  # who is only told how it works must not use up the channel's cooldown
-            async with self.core.access.cooldown("hint", actor):
+            with self.core.access.cooldown("hint", actor):
                 await ctx.send(embed=await self._hint(actor, chat=on, alone=not words), **replying(ctx))
             return
 

@@ -68,7 +68,7 @@ def buttons(letter: str) -> list[dict[str, Any]]:
         ([frame("<b>❌ That was a bit fast.</b> Try again in 2 s.")], "refused"),
         ([frame("❌ This server is asking for more texts than I can serve")], "refused"),
         ([frame("❌ You already have 3 trainings waiting or running here")], "refused"),
-        ([frame("❌ The worker took too long to answer. Try again.")], "failed"),
+        ([frame("❌ This was not done in time. Try again.")], "failed"),
         ([frame("❌ That was a bit fast.", html="For <b>Ada</b>:")], "refused"),
         ([frame("it waits", title="Learning harbour")], "pending"),
         ([frame("it is there", title="Learned harbour")], "finished"),

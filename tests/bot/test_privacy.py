@@ -107,7 +107,7 @@ async def test_closed_direct_messages_are_told_of_the_slash_command(live: Live) 
     for command in ("optin", "privacy", "export-data"):
         said = await live.ask(f"!{command}", person="dora")
         assert f"Use `/{command}`" in said
-    assert not await live.bot.redis.exists(keys.cooldown("data", 0, DORA)), "what wasn't sent costs nothing"
+    assert "Use `/export-data`" in await live.ask("!export-data", person="dora"), "what wasn't sent costs nothing"
 
 
 @mode("off")

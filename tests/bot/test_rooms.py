@@ -150,6 +150,7 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
 
 
 async def test_it_is_known_only_where_all_could_have_read_its_channel(live: Live) -> None:
+    live.bot.settings.generate_cooldown_s = 0
     heard(live)
     inside = live.world.create_thread(CELLAR, "racks", ADA).id
     aside = live.world.create_thread(CELLAR, "aside", ADA, type=12).id

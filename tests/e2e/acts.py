@@ -1,8 +1,10 @@
 """What several files' tests do with a system: press, fill in, change settings, and look at what comes of it."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from bot.write.generate import DOUBLE_CLICK_S
 from shared import keys, presence
 from shared.events import Failed
 from tests import lives
@@ -77,13 +79,6 @@ def assert_refused(message: Message, *words: str) -> None:
 # ---------------------------------------------------------------------- what a person does
 
 
-def rest(system: System, what: str = "*") -> None:
-    """Let cooldowns be over."""
-    with system.redis as client:
-        for key in client.keys(f"cooldown:{what}:*"):
-            client.delete(key)
-
-
 def press(system: System, message: Message, label: str, *words: str, rested: bool = True, **where: str) -> Message:
     """Press a button and wait for an answer that has all the words, ephemeral or not.
 
@@ -92,11 +87,11 @@ def press(system: System, message: Message, label: str, *words: str, rested: boo
         message: with the button.
         label: of the button.
         words: in the answer.
-        rested: let the last press be so long ago that this is no double click, and no cooldown runs.
+        rested: let the last press be so long ago that this is no double click.
         where: `person`, and `channel` if the message is in another than #lab.
     """
     if rested:
-        rest(system, "generate")
+        time.sleep(DOUBLE_CLICK_S)
     before = newest(system, **where)
     system.client.click_label(message, label, **where)
     return answered(system, before, f"an answer to {label!r}", *words, **where)
@@ -116,7 +111,7 @@ def slash(system: System, command: str, options: Mapping[str, object] | None = N
 
 def on_message(system: System, message: Message, command: str, *words: str, **where: str) -> Message:
     """The answer to a command from a message's menu, whoever sees it; it has all the words."""
-    rest(system, "generate")
+    time.sleep(DOUBLE_CLICK_S)
     before = newest(system, **where)
     system.client.on_message(message["id"], command, **where)
     return answered(system, before, f"an answer to {command!r}", *words, **where)
@@ -208,7 +203,6 @@ def left_behind(system: System) -> list[str]:
             if chat == b"1" or temperature is not None:
                 found.append(f"choices of #{name}")
     forget_models(system)
-    rest(system)
     return found
 
 

@@ -12,7 +12,7 @@ from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.queues import lists_of
 from tests.driver.client import NotInTimeError
-from tests.e2e.acts import forget_models, rest
+from tests.e2e.acts import forget_models
 from tests.e2e.conftest import _show_logs, pytest_runtest_makereport  # noqa: F401  # they show the logs of failed tests
 from tests.e2e.system import System, started
 from tests.faults import harm
@@ -45,7 +45,6 @@ def assert_nothing_is_left(system: System, timeout: float = 120) -> None:
         forget_models(system)
         for path in (system.view / "models").glob("*"):
             path.unlink()
-        rest(system)
 
 
 def left_in_the_end(system: System, timeout: float) -> dict[str, Any]:

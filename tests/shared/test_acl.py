@@ -75,5 +75,5 @@ def test_the_bot_and_workers_may_use_what_they_name_alone(admin: redis.Redis, na
 def test_what_people_said_and_chose_is_the_bots_alone() -> None:
     private = {"consent", "allowed_channels", "guild_settings", "BOT_LOCK", "FORGOTTEN", "LEARNING", "READINGS"}
     private |= {"reading", "reading_members", "reading_pages", "reading_state"}
-    private |= {"cooldown", "synced_commands", "channel", "asked", "requests"}
+    private |= {"synced_commands", "channel", "asked", "requests"}
     assert private <= set(BOTS) - set(WORKERS), "or a worker has begun to use what it must not see"
