@@ -14,7 +14,7 @@ from tests.factories import corpus, progress, train_job
 
 
 async def entered(live: Live, number: int, person: str = "ada", channel_id: int = LAB) -> str:
-    """A training that waits, or that `StandIn.claim` takes."""
+    """Enter a training that waits; return its id."""
     text = corpus(sha256=f"{number:064}")
     job = train_job(job_id=f"t-{number}", place=lab(channel_id, person), corpus=text)
     assert await live.core.jobs.submit_train(job, "text")
