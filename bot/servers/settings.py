@@ -107,7 +107,8 @@ class GuildSettingsStore:
             except redis.RedisError:
                 self._silent_until = time.monotonic() + _SPARED_S
                 raise
-            cached = self._known[guild_id] = _read(guild_id, data)
+            # A change that was made while Redis answered is newer.
+            cached = self._known.setdefault(guild_id, _read(guild_id, data))
         return cached
 
     async def change(self, guild_id: int, **fields: Any) -> None:

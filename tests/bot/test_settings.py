@@ -3,6 +3,7 @@
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis.asyncio
@@ -278,6 +279,28 @@ async def test_two_admins_at_once_lose_nothing(settings: Settings, client: redis
     wanted = GuildSettings(prefix="?", train_roles=(7,), channels=(8, 9), blocklist=("foo",), jobs_per_user=2)
     assert await guilds.get(1) == wanted
     assert await GuildSettingsStore(settings, client).get(1) == wanted, "another run of the bot reads the same"
+
+
+async def test_a_slow_first_look_does_not_undo_a_change(
+    settings: Settings, client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guilds, get = GuildSettingsStore(settings, client), client.get
+    looked, changed = asyncio.Event(), asyncio.Event()
+
+    async def slow(key: str) -> Any:
+        monkeypatch.setattr(client, "get", get)
+        data = await get(key)
+        looked.set()
+        await changed.wait()
+        return data
+
+    monkeypatch.setattr(client, "get", slow)
+    first = asyncio.create_task(guilds.get(1))
+    await looked.wait()
+    await guilds.change(1, prefix="?")
+    changed.set()
+    assert (await first).prefix == "?"
+    assert (await guilds.get(1)).prefix == "?"
 
 
 async def test_a_slash_panel_is_seen_by_its_admin_alone(live: Live) -> None:
