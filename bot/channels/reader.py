@@ -5,17 +5,16 @@ How far the reading is, is kept in one step with each page: after a crash it goe
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import discord
 import structlog
 
 from bot.channels.consent import ConsentStore
 from bot.channels.pages import PageStore, ReadingState
-from bot.channels.sources import Room, ServerAway
+from bot.channels.sources import Room
 from bot.core import Core
 from bot.errors import is_gone
-from bot.servers.access import member_in
 from galvanic.read.cleaning import clean, is_command
 from shared.corpora.corpus import size_limit
 from shared.corpora.lines import Line
@@ -37,18 +36,12 @@ class Reader:
     guild_id: int
     reading: ChannelReading
     state: ReadingState
-    _present: dict[int, bool] = field(init=False, default_factory=dict)
-
-    @property
-    def left(self) -> list[int]:
-        """Return members who agreed once, and have left the server: their words were not taken."""
-        return [user_id for user_id, is_present in self._present.items() if not is_present]
 
     async def page(self) -> None:
         """Read one more page; after an error the same page may be read again.
 
         Raises discord.HTTPException: Discord refuses it, or is in trouble; redis.RedisError: Redis cannot be reached;
-        PagesMoved: the pages are not as they were; ServerAway: Discord does not show the server now.
+        PagesMoved: the pages are not as they were.
         """
         before, lines = self.state, list[Line]()
         if before.sources is None:
@@ -106,19 +99,10 @@ class Reader:
                 self.reading.author_id in (0, author_id)
                 and consents.includes(author_id, message.id)
                 and is_speech(message, prefixes)
-                and await self.is_present(author_id)
                 and (text := clean(message.content))
             ):
                 lines.append(Line(message.id, author_id, text))
         return lines
-
-    async def is_present(self, author_id: int) -> bool:
-        """Return whether they are still in the server; Discord is asked once about each who agreed."""
-        if author_id not in self._present:
-            if (guild := self.core.bot.get_guild(self.guild_id)) is None:
-                raise ServerAway
-            self._present[author_id] = await member_in(guild, discord.Object(author_id)) is not None
-        return self._present[author_id]
 
 
 async def prefixes_of(core: Core, guild_id: int) -> list[str]:

@@ -28,6 +28,7 @@ from bot.channels.withdrawals import Withdrawals
 from bot.core import Core
 from bot.errors import explain, is_gone
 from bot.models.readings import ReadingNote, ReadingNotes
+from bot.servers.access import member_in
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.read.text import slugify
@@ -217,19 +218,27 @@ class ChannelReadings(Service):
             self._running[job_id] = ""
             await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
             job = await self.core.jobs.unread(job_id)
-        if state.is_export:
-            await self._look_for_authors(reader)
-        for user_id in reader.left if job is not None else ():
-            await self.withdrawals.withdraw(guild_id, user_id, why="left")
+        if job is not None:
+            await self._withdraw_leavers(job, reading)
         if job is None or not await self._hand_over(job, reading, left_out=reader.state.left_out > 0):  # cancelled
             await self.notes.forget(reading.reading_id)
 
-    async def _look_for_authors(self, reader: Reader) -> None:
-        """Have a reader note which authors whose words are to be learned have left. Raises as `Reader.page`."""
-        pages = await self.pages.pages(reader.reading.reading_id)
-        consents = await self.consents.of(reader.guild_id) if reader.reading.channel_id else None
+    async def _withdraw_leavers(self, job: TrainJob, reading: ChannelReading) -> None:
+        """Withdraw authors of what is to be learned who have left the server, unless the training is cancelled.
+
+        Raises discord.HTTPException: Discord is in trouble; ServerAway: it does not show the server now.
+        """
+        guild_id = job.place.guild_id
+        pages = await self.pages.pages(reading.reading_id)
+        consents = await self.consents.of(guild_id) if reading.channel_id else None
         for author_id in {line.author_id for line in await asyncio.to_thread(agreed_lines, pages, consents)}:
-            await reader.is_present(author_id)
+            if await self.core.jobs.unread(job.job_id) is None:
+                return
+            if (guild := self.core.bot.get_guild(guild_id)) is None:
+                raise ServerAway
+            if await member_in(guild, discord.Object(author_id)) is None:
+                await self.withdrawals.withdraw(guild_id, author_id, why="left")
+            self._running[job.job_id] = ""
 
     async def _hand_over(self, job: TrainJob, reading: ChannelReading, *, left_out: bool) -> bool:
         """Give a training its text and write the reading note, in one step; False: the training was cancelled.

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from bot.channels.consent import ConsentAnswer
-from bot.channels.reader import Reader
 from playground.places import GUILD_ID
 from shared import keys
 from shared.corpora.lines import unpack_page
@@ -132,13 +131,13 @@ async def test_a_yes_after_an_earlier_no_takes_no_model_of_one_s_package(live: L
 
 async def test_whoever_leaves_before_their_package_has_its_text_has_withdrawn(live: Live) -> None:
     preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
-    look_for_authors = live.readings._look_for_authors
+    withdraw_leavers = live.readings._withdraw_leavers
 
-    async def left(reader: Reader) -> None:
+    async def left(*training: Any) -> None:
         del live.world.guilds[GUILD_ID].members[BEN]  # without an event, as while the bot is off
-        await look_for_authors(reader)
+        await withdraw_leavers(*training)
 
-    live.patch.setattr(live.readings, "_look_for_authors", left)
+    live.patch.setattr(live.readings, "_withdraw_leavers", left)
     live.press("ben", preview, "Train")
     await live.until(lambda: live.showing("I found 0 characters"), "the end of the training")
     answer = await live.consents.answer(GUILD_ID, BEN)
@@ -157,13 +156,13 @@ async def test_a_withdrawal_ends_a_training_on_one_s_package(live: Live) -> None
 
 async def test_a_withdrawal_before_one_s_package_has_its_text_counts(live: Live) -> None:
     preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
-    look = live.readings._look_for_authors
+    withdraw_leavers = live.readings._withdraw_leavers
 
-    async def withdrawn(reader: Reader) -> None:
+    async def withdrawn(*training: Any) -> None:
         await live.consents.refuse(GUILD_ID, BEN, 2**63)
-        await look(reader)
+        await withdraw_leavers(*training)
 
-    live.patch.setattr(live.readings, "_look_for_authors", withdrawn)
+    live.patch.setattr(live.readings, "_withdraw_leavers", withdrawn)
     live.press("ben", preview, "Train")
     await live.until(lambda: live.showing("I found 0 characters"), "the end of the training")
     assert not [name async for name in live.bot.redis.scan_iter(keys.reading_pages("*"))]

@@ -45,6 +45,25 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live) -> None:
     assert len(live.shown("#lab")) == 1
 
 
+@pytest.mark.parametrize(("mode", "people"), [("opt-in", ("ada", "ben")), ("opt-out", ())])
+async def test_who_left_and_spoke_on_the_first_pages_alone_is_withdrawn(
+    live: Live, mode: Any, people: tuple[str, ...]
+) -> None:
+    live.bot.settings.channel_training = live.consents._mode = mode
+    for message_id in (await talked(live, 900, *people))[100:]:
+        if live.world.messages[LAB][message_id].author_id == BEN:
+            del live.world.messages[LAB][message_id]
+    del live.world.guilds[GUILD_ID].members[BEN]  # without an event, as while the bot is off
+    with Pages(live) as pages:
+        sent = await pages.begin()
+        await live.readings.stop()
+    await next_run(live)
+    assert not [line for line in await lines_of(live, sent) if "ben" in line]
+    answer = await live.consents.answer(GUILD_ID, BEN)
+    assert answer is not None
+    assert answer.state == "out"
+
+
 @pytest.mark.parametrize("status", [503, 404, 0])
 async def test_discord_in_trouble_interrupts_and_nothing_is_lost(live: Live, status: int) -> None:
     await talked(live, 500, "ada", "ben")
