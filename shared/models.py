@@ -23,7 +23,8 @@ class ModelFacts(BaseModel):
         parent: name of the model that it started from.
         verdict: what was measured, and what it means.
         author_id: the member whose own words alone it learned, among whose models it has its name; 0: everybody's.
-        file_readings: of channels, that an imported file says it learned from.
+        file_readings: of channels, that an imported file names, as workers of 1.0.0 entered it. Nobody may use the
+            model if the bot did not note them in `readings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -80,7 +81,6 @@ class _Owned(BaseModel):
         sources: channels whose uploaded texts it learned from, those of its ancestors included (`origins`).
         replaces: id of the model whose place it takes.
         readings: of channels, that it and its ancestors learned from, its own first.
-        checked: the bot has looked up the readings that an imported file names; nobody may use the model before.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -94,7 +94,6 @@ class _Owned(BaseModel):
     sources: tuple[int, ...] = ()
     replaces: str | None = None
     readings: tuple[ReadingRef, ...] = ()
-    checked: bool = True
 
 
 class Ownership(_Owned):
@@ -106,7 +105,7 @@ class Ownership(_Owned):
         place = job.place
         where = {"guild_id": place.guild_id, "channel_id": place.channel_id, "owner_id": place.user_id}
         if isinstance(job, ImportJob):
-            return cls(**where, scope="channel", checked=False)
+            return cls(**where, scope="channel")
         where["owner_id"] = job.owner_id or place.user_id
         readings = {ref.reading_id: ref for ref in job.readings}
         return cls(**where, scope=job.scope, sources=job.sources, replaces=job.replaces, readings=(*readings.values(),))

@@ -95,8 +95,13 @@ def _save(job: ImportJob, file: str, model_id: str, context: JobContext) -> Mode
         path = Path(temporary) / MODEL_FILE
         path.write_bytes(data)
         model = TextModel(*model_file.load(path, most))
-        _require_quick(model)
         description = model.description
+        if description.readings:
+            raise UserError(
+                "This model learned from members' messages, so it can't be imported.",
+                "Train one on them here. The file works with the command line.",
+            )
+        _require_quick(model)
         _require_room(job, len(data), context)
         context.models.store.save(path, model_id)
     return _facts(job, description, model_id, len(data))
@@ -146,7 +151,6 @@ def _facts(job: ImportJob, description: Description, model_id: str, size: int) -
         verdict=verdict(training, description.options),
         file_bytes=size,
         imported=True,
-        file_readings=description.readings,
     )
 
 

@@ -25,7 +25,7 @@ from bot.responder import addressed
 from bot.types import Send
 from galvanic.errors import UserError
 from shared.events import TERMINAL, Event, Failed, answer_of
-from shared.jobs import GENERATE_QUEUE, Asked, ImportJob, Job, TrainJob
+from shared.jobs import GENERATE_QUEUE, Asked, Job, TrainJob
 from shared.logging import job_context
 from shared.settings import Settings
 
@@ -308,8 +308,7 @@ class Delivery(Service):
             self.delivered(job_id)
         elif isinstance(stored.job, TrainJob):
             self.follow(stored.job, stored.card)
-        # An import is shown however late: until then, nobody can use or delete its model.
-        elif isinstance(stored.job, ImportJob) or time.time() - stored.entered_at < LATE_ANSWER_S:
+        elif time.time() - stored.entered_at < LATE_ANSWER_S:
             self.deliver_later(stored.job)
         else:
             log.warning("answer_too_late", job_id=job_id)

@@ -184,8 +184,8 @@ def exported(job: ExportJob, file_bytes: int, prefix: str, *, messages: bool = F
             "⚠️ **It carries what it learned from members' messages, beyond my reach**: its weights, and which "
             "letters or words follow which (longer runs only if at least three members wrote them). I can't take words "
             "out of this file when somebody withdraws them, and whoever has it can draw texts from it anywhere. "
-            f"Everyone who can read this channel can download it. `{prefix}model import` takes it in this server only, "
-            "and no longer once words were withdrawn, or the model here was deleted or made again."
+            "Everyone who can read this channel can download it. The command line takes it, "
+            f"`{prefix}model import` doesn't."
         )
     return (
         f"`{name}` as a file, {size(file_bytes)}. `{prefix}model import`, with the file attached, brings it into "

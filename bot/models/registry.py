@@ -75,7 +75,7 @@ class Registry:
             record
             for record in records
             if record.guild_id == guild_id
-            and record.checked
+            and {ref.reading_id for ref in record.readings}.issuperset(record.file_readings)
             and record.usable_in(channel_ids, user_id)
             and may_use(record.source_channels)
         ]

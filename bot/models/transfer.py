@@ -10,17 +10,16 @@ from bot.components import MODEL, Components, Press
 from bot.core import Core
 from bot.jobs.delivery import Delivery
 from bot.models import embeds
-from bot.models.registry import MOST_OWN, Registry
+from bot.models.registry import Registry
 from bot.models.sharing import require_owner
 from bot.options import decoding
-from bot.responder import write_to
 from bot.servers.access import Actor, Viewer, guild_of, is_admin
 from bot.types import Context, Send
 from bot.words import code
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 from shared.events import Exported, Failed, Imported
-from shared.jobs import MODEL_FILE, ExportJob, ImportJob, Place
+from shared.jobs import MODEL_FILE, ExportJob, ImportJob
 from shared.models import ModelRecord, Ownership
 
 
@@ -110,64 +109,13 @@ class Transfer:
         await self.core.requests.command(ctx, build, may="train", cooldown="train", files=files)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
-        """Let an imported model be used, and post its card.
-
-        Raises UserError, and keeps nothing, if it learned messages that are unknown, withdrawn, or not for all there.
-        """
-        place, model = job.place, ModelRecord.of(event.model, Ownership.of(job))
-        try:
-            model = await self._checked(model, place)
-        except UserError:
-            await self.registry.remove(model)
-            raise
+        """Post an imported model's card. Raises UserError if it can't be used there by now."""
+        place = job.place
+        if event.model.file_readings:  # a worker of 1.0.0 entered it, and nobody may use it
+            await self.registry.remove(ModelRecord.of(event.model, Ownership.of(job)))
+        model = await self.registry.by_id(Viewer(place.guild_id, place.channel_ids), event.model.model_id)
         embed = embeds.imported(model, event.notes, await self.core.servers.prefix(place.guild_id))
-        if model.is_private:
-            await write_to(await self.core.bot.fetch_user(place.user_id), embed=embed, nonce=f"{job.job_id}-d")
-            await send(f"✅ Imported. `/models` shows it to <@{place.user_id}> alone.", **options)
-            return
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)
-
-    async def _checked(self, model: ModelRecord, place: Place) -> ModelRecord:
-        """Look up the readings that an imported file names, and let the model be used.
-
-        A file whose readings were taken out of it names none; nobody can tell that. Raises UserError: one is unknown,
-        words in it were withdrawn, or not everybody there can read its channel; or it is one too many.
-        """
-        notes = await self.registry.notes.load_all(model.file_readings)
-        readings = tuple(notes[name].ref for name in model.file_readings if name in notes)
-        if len(readings) < len(model.file_readings) or any(note.guild_id != place.guild_id for note in notes.values()):
-            raise UserError(
-                "This model learned from channels' messages that I know nothing of, so I can't tell whether it may be "
-                "used.",
-                "Train a new one on the channel. What was exported elsewhere can be imported only there.",
-            )
-        if any(note.withdrawn_at is not None for note in notes.values()):
-            raise UserError(
-                "Words that this model learned from were withdrawn after it was exported.",
-                "Export a newer one, or train one on the channel.",
-            )
-        if any(ref.channel_id for ref in readings) and self.core.settings.channel_training == "off":
-            raise UserError(
-                "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
-                "The bot's operator decides that, with `CHANNEL_TRAINING`.",
-            )
-        author_id = next((ref.author_id for ref in readings if ref.author_id), 0)
-        checked = {"readings": readings, "checked": True, "author_id": author_id}
-        viewer = Viewer(place.guild_id, place.channel_ids, place.user_id)
-        if not await self.registry.among(viewer, [model.model_copy(update=checked)]):
-            raise UserError(
-                "This model learned from messages that not everybody who reads this channel can read, so I didn't keep "
-                "it.",
-                "Import it where all readers can read them too, such as in the channel that they are from.",
-            )
-
-        def change(record: ModelRecord) -> ModelRecord:
-            return record if record.checked else record.model_copy(update=checked)
-
-        model = await self.registry.amend(model, change, numbered=True)
-        if model.authors:
-            await self.registry.require_few_own(place.guild_id, place.user_id, MOST_OWN)
-        return model
 
     async def post_refusal(self, send: Send, job: ImportJob, event: Failed, **options: Any) -> None:  # noqa: ARG002
         # Names the file as it was uploaded: a worker knows it by another name.

@@ -12,8 +12,8 @@ from galvanic.errors import UserError
 from galvanic.options import STARTER
 from playground.places import BOT_ID, GUILD_ID
 from shared import keys
-from shared.events import Generated, Imported, Sample
-from shared.jobs import LOSS_FILE, GenerateJob, ImportJob, ModelRef, ReadingRef
+from shared.events import Generated, Sample
+from shared.jobs import LOSS_FILE, GenerateJob, ModelRef, ReadingRef
 from shared.lifecycle import enter
 from shared.models import ModelRecord
 from tests import factories
@@ -36,11 +36,6 @@ async def bens(live: Live, name: str = "bens-own", *, channel_id: int = LAB, **f
     await agreed(live, "ada", "ben", "cleo", channel_id=channel_id)
     text = factories.channel_corpus(note.reading_id)
     return model_of(live, name, note, **{"owner_id": BEN, "corpus": text, **fields})
-
-
-def claims(model: ModelRecord) -> ModelRecord:
-    """A model as a file of it says what it learned."""
-    return model.model_copy(update={"file_readings": tuple(ref.reading_id for ref in model.readings), "author_id": 0})
 
 
 def test_one_names_oneself_and_one_channel() -> None:
@@ -119,18 +114,15 @@ async def test_no_command_knows_it_for_anybody_else_admins_included(live: Live) 
     assert "model use" not in listed, "it can't be a channel's model"
 
 
-async def test_an_answer_is_posted_and_a_file_taken_in_for_its_owner_alone(live: Live) -> None:
+async def test_an_answer_is_posted_for_its_owner_alone(live: Live) -> None:
     said = Generated(seed="", text="as Ben writes", temperature=1, random_seed=1, seconds=1)
     send = live.bot.get_partial_messageable(LAB).send
     for number, person in enumerate(("ada", "ben")):
         place = lab(person=person)
-        model = await bens(live, imported=True, owner_id=place.user_id, scope="channel")
+        model = await bens(live)
         job = factories.generate_job(job_id=f"g-{number}", place=place, model_id=model.model_id)
         await live.core.delivery.post(job, said, send)
         assert len(live.shown("as Ben writes")) == number
-        file = ImportJob(job_id=f"i-{number}", place=place, file_name="a.safetensors")
-        await live.core.delivery.post(file, Imported(model=claims(model)), send)
-        assert (await live.models.registry.record(model.model_id) is not None) is bool(number)
 
 
 async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> None:
@@ -269,23 +261,8 @@ async def test_its_name_is_free_to_others(live: Live) -> None:
     assert await names(live) == ["spray", "waves"]
 
 
-async def test_an_import_of_it_is_told_to_its_author_once(live: Live) -> None:
-    model = await bens(live, imported=True, scope="channel")
-    file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
-    for _ in range(2):  # as when Discord did not take the answer in the channel
-        await live.core.delivery.post(file, Imported(model=claims(model)), live.bot.get_partial_messageable(LAB).send)
-    assert live.shown("Imported.")
-    assert not live.shown("bens-own")
-    assert len(live.shown("bens-own", channel=live.dm("ben"))) == 1
-
-
 async def test_nobody_has_more_of_them_than_one_may_have(live: Live) -> None:
     for number in range(MOST_OWN):
         await bens(live, f"own-{number}")
     await talked(live, 3, "ada", "ben")
     assert "which is the maximum" in await live.ask("!train @me #lab", person="ben")
-    one_more = await bens(live, "one-more", imported=True, scope="channel")
-    file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
-    await live.core.delivery.post(file, Imported(model=claims(one_more)), live.bot.get_partial_messageable(LAB).send)
-    assert len(live.shown("which is the maximum")) == 2
-    assert await live.models.registry.record(one_more.model_id) is None

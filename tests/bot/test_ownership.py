@@ -42,7 +42,7 @@ async def test_a_worker_cannot_say_who_may_use_a_model(registry: Registry, sync:
 
 async def test_a_worker_cannot_say_which_messages_a_model_learned(registry: Registry, sync: redis.Redis) -> None:
     entered = register(sync, record(readings=(OWN,), author_id=USER))
-    claimed = {"author_id": 7, "file_readings": ["r-other"], "readings": [], "checked": True}
+    claimed = {"author_id": 7, "readings": []}
     sync.set(keys.model("m1"), json.dumps({**entered.facts.model_dump(mode="json"), **claimed}))
     (model,) = await registry.all(GUILD)
     assert (model.authors, model.readings) == ({USER}, (OWN,))

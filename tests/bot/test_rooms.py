@@ -11,15 +11,8 @@ from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS, private_to
 from shared import keys
 from shared.connect import connect
-from shared.events import Event, Failed, Imported, Interrupted, Sample
-from shared.jobs import (
-    MODEL_FILE,
-    SURPRISE_FILE,
-    Asked,
-    ExportJob,
-    ImportJob,
-    MixPart,
-)
+from shared.events import Event, Failed, Interrupted, Sample
+from shared.jobs import MODEL_FILE, SURPRISE_FILE, Asked, ExportJob, ImportJob, MixPart
 from tests.bot.channels import model_of
 from tests.bot.declared import custom_ids, options_with_choices, slash_commands
 from tests.bot.ids import ADA, BEN, CELLAR, CLEO, DORA, LAB, TAVERN
@@ -187,17 +180,6 @@ async def test_a_demoted_admin_exports_nothing_more(live: Live) -> None:
     assert refused in await live.ask("!model export whispers", **asked)
     assert refused in str(await refusals(live, "cellar", ["galvanic:export:m1"]))
     assert not worker.waiting()
-
-
-async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
-    model = heard(live, scope="channel", channel_id=LAB, imported=True, file_readings=(ref().reading_id,))
-    job = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
-    for _ in range(2):  # an answer may be tried again
-        await live.core.delivery.post(job, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
-    assert all("didn't keep it" in text_of(message) for message in live.shown("", channel="lab"))
-    assert not live.shown("#cellar")
-    assert await live.models.registry.record(model.model_id) is None
-    assert await live.bot.redis.smembers(keys.DELETING) == {model.model_id.encode()}
 
 
 def test_its_cards_say_where_it_can_be_used_and_offer_no_copy() -> None:

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from galvanic.errors import UserError
-from galvanic.model_file import describe, export, load
+from galvanic.model_file import describe, load
 from galvanic.units import MEGABYTE
 from shared import keys
 from shared.events import Generated, Imported
@@ -19,7 +19,7 @@ from tests.factories import changed_settings
 from tests.lives import expect, require_failure
 from tests.worker.hostile import changed
 from tests.worker.jobs import PLACE, export_job, exported, generate_job, import_job, imported, run
-from tests.worker.small import ids, save_model, stored
+from tests.worker.small import ids, stored
 from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -162,15 +162,17 @@ def marked(data: bytes, *readings: str) -> bytes:
 
 
 @pytest.mark.parametrize("share", [1, 0.6, 0.5])  # as it is, and packed in two ways
-def test_a_marked_file_comes_back_with_its_marks(client: redis.Redis, settings: Settings, share: float) -> None:
-    data = marked(exported(client), "aa11", "bb22", "aa11")
-    answer = expect(Imported, imported(client, data))
-    assert answer.model.file_readings == ("aa11", "bb22")
-    assert answer.model.corpus is None, "the file cannot name a text to learn again"
-    path = stored(settings, answer.model.model_id)
+def test_a_marked_file_keeps_its_marks_and_is_not_imported(
+    client: redis.Redis, settings: Settings, share: float
+) -> None:
+    path = stored(settings, "one")
+    path.write_bytes(marked(exported(client), "aa11", "bb22", "aa11"))
+    data = exported(client, number=2, most_bytes=int(share * path.stat().st_size) if share < 1 else 10 * MIB)
     target = settings.data_dir / "again"
-    export(path, target, int(share * path.stat().st_size) if share < 1 else 10 * MIB)
-    assert describe(target).readings == ("aa11", "bb22"), "nor does a second way out of the store lose them"
+    target.write_bytes(data)
+    assert describe(target).readings == ("aa11", "bb22")
+    require_failure(imported(client, data), "members' messages")
+    assert not client.exists(keys.guild_models(PLACE.guild_id))
 
 
 def test_more_readings_than_there_can_be_are_refused(client: redis.Redis) -> None:
@@ -181,10 +183,3 @@ def test_more_readings_than_there_can_be_are_refused(client: redis.Redis) -> Non
 @pytest.mark.parametrize("reading", ["", "../etc", "r" * 33])
 def test_a_reading_has_a_plain_name(client: redis.Redis, reading: str) -> None:
     require_failure(imported(client, marked(exported(client), reading)), "damaged")
-
-
-def test_a_model_of_no_messages_has_no_marks(client: redis.Redis, tmp_path: Any) -> None:
-    save_model(tmp_path / "model")
-    export(tmp_path / "model", tmp_path / "file", 10 * MIB)
-    answer = expect(Imported, imported(client, (tmp_path / "file").read_bytes()))
-    assert answer.model.file_readings == ()
