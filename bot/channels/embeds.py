@@ -62,13 +62,13 @@ _MODES: dict[Mode, str] = {
 
 
 def reading(job: TrainJob, channel: ChannelReading, state: ReadingState, problem: str = "") -> discord.Embed:
-    """Show how far the reading of a channel is. `problem`: why it does not go on at the moment."""
+    """Show how far the reading of a channel is. `problem`: why it does not go on at the moment, with a sign."""
     places = len(state.sources) if state.sources is not None else 1
     began, until = _seconds(state.first), _seconds(channel.until)
     here = (_seconds(state.cursor) - began) / max(1, until - began) if state.first else 0.0
     share = min(1.0, (state.at + here) / max(1, places))  # of the time to read, in all places
     embed = discord.Embed(title=f"Reading {short_title(job)}", colour=AMBER if problem else BLURPLE)
-    trouble = f"⚠️ {problem}\n" if problem else ""
+    trouble = f"{problem}\n" if problem else ""
     embed.description = f"{trouble}📖 **Reading**, the oldest messages first\n`{bar(share)}` **{100 * share:.0f} %**"
     fields = {
         "Messages read": f"{state.read:,}",

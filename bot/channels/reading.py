@@ -6,10 +6,8 @@ how far the reading is. At the end, one transaction gives the training its text 
 """
 
 import asyncio
-import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import discord
@@ -23,61 +21,28 @@ from bot.channels import embeds
 from bot.channels.consent import ConsentStore
 from bot.channels.pages import PagesMoved, PageStore, ReadText, agreed_lines, read_text, with_text
 from bot.channels.reader import Reader
-from bot.channels.sources import ServerAway, Source, Sources, room_of
+from bot.channels.sources import ServerAway, Sources
 from bot.channels.withdrawals import Withdrawals
 from bot.core import Core
 from bot.errors import explain, is_gone
 from bot.models.readings import ReadingNote, ReadingNotes
 from bot.servers.access import member_in
 from galvanic.errors import UserError
-from galvanic.options import CorpusInfo, TrainOptions
-from galvanic.read.text import slugify
 from galvanic.units import count
 from shared import lifecycle
 from shared.corpora.corpus import LEAST_CHARS, pack
 from shared.events import Failed
 from shared.jobs import ChannelReading, TrainJob
-from shared.models import ModelRecord
 
 RETRY_S = 5.0  # the pause while Discord or Redis is in trouble
 LOOK_AGAIN_S = 60.0  # seconds between two looks for readings that nobody goes on with
-_LICENCES = {
-    "opt-in": "Messages of this server's members, used with their consent.",
-    "opt-out": "Messages of this server's members who have not objected.",
-}
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class ReadingPlan:
-    """A plan to read a channel and to learn it.
-
-    Attributes:
-        source: None: no channel, but a member's own words from a file.
-        pages: the messages, from an export; none: the channel is read.
-        until: the highest id of an exported message; 0: it is not known.
-        speakers: begin each line with an invented name of its author.
-        parent: the model to start from; None: as `options` say.
-        after: read only messages with a higher id.
-        author_id: read only this member's messages; 0: anybody's.
-        replaces: id of the model whose place the new one takes.
-    """
-
-    source: Source | None
-    options: TrainOptions
-    pages: Sequence[bytes] = field(default=(), repr=False)
-    until: int = 0
-    speakers: bool = False
-    parent: ModelRecord | None = None
-    after: int = 0
-    author_id: int = 0
-    replaces: str | None = None
-
-
 @dataclass(eq=False, repr=False, kw_only=True)
 class ChannelReadings(Service):
-    """All readings of this bot: one at a time in each server."""
+    """All readings of this bot: one at a time in each server, while the others wait."""
 
     core: Core
     consents: ConsentStore
@@ -85,8 +50,8 @@ class ChannelReadings(Service):
     pages: PageStore
     notes: ReadingNotes
     withdrawals: Withdrawals
-    _entering: dict[str, int] = field(init=False, default_factory=dict)
-    """Trainings that are just being entered: server by job."""
+    _turns: defaultdict[int, asyncio.Lock] = field(init=False, default_factory=lambda: defaultdict(asyncio.Lock))
+    """Each is held while a channel of its server is read."""
     _running: dict[str, str] = field(init=False, default_factory=dict)
     """Readings that go on now, by job: why one does not at the moment, or nothing."""
     _wakeup: asyncio.Event = field(init=False, default_factory=asyncio.Event)
@@ -95,69 +60,9 @@ class ChannelReadings(Service):
         """Begin readings as they are asked for, and go on with those of an earlier run."""
         self.spawn(run_forever("readings", self._look, every_s=LOOK_AGAIN_S, wakeup=self._wakeup))
 
-    @contextmanager
-    def entering(self, job_id: str, guild_id: int) -> Iterator[bool]:
-        """Hold a server's place for a reading while its training is entered; after that, the reading begins.
-
-        Gives False if that is done already: Discord delivered the request twice.
-        """
-        if job_id in self._entering:
-            yield False
-            return
-        self._entering[job_id] = guild_id
-        try:
-            yield True
-        finally:
-            del self._entering[job_id]
-            self._wakeup.set()
-
-    async def require_free(self, job_id: str, guild_id: int) -> None:
-        """Check that no other channel of the server is being read, be it asked for at the same moment.
-
-        Raises UserError.
-        """
-        trainings = await self.core.snapshots.trainings()
-        others = [job for job in trainings if job.is_unread and job.place.guild_id == guild_id]
-        entering = [entered for entered, guild in self._entering.items() if guild == guild_id]
-        if not others and job_id in entering[:1]:
-            return
-        reading = others[0].reading if others else None
-        busy = f"<#{reading.source_id}>" if reading is not None and reading.source_id else "another channel"
-        raise UserError(
-            f"I'm already reading {busy}; one channel at a time in a server.",
-            "Try again when that is done; its card shows its progress.",
-        )
-
-    def begin(self, plan: ReadingPlan) -> tuple[CorpusInfo, ChannelReading]:
-        """Return what is known of a text before it is read, and what is to be read."""
-        source = plan.source
-        now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
-        reading = ChannelReading(
-            reading_id=secrets.token_hex(12),
-            channel_id=room_of(source).id if source is not None else 0,
-            author_id=plan.author_id,
-            source_id=source.id if source is not None else 0,
-            after=plan.after,
-            until=min(plan.until or now, now),
-            speakers=plan.speakers,
-        )
-        name, title, licence = "like-me", "one member's messages in a data package", "A member's own words."
-        if source is not None:
-            whose = "one member's messages in " if plan.author_id else ""
-            name = "like-me" if whose else slugify(source.name) or "channel"
-            title = f"{whose}#{source.name[:60]}{' (newer messages)' if plan.after and not plan.replaces else ''}"
-            licence = _LICENCES.get(self.core.settings.channel_training, "")
-        corpus = CorpusInfo(
-            name=name,
-            title=title,
-            source="channel",
-            chars=0,
-            sha256="",
-            licence=licence,
-            hard_wrapped=False,
-            reading=reading.reading_id,
-        )
-        return corpus, reading
+    def look_soon(self) -> None:
+        """Begin a reading that was just asked for, in its turn."""
+        self._wakeup.set()
 
     async def card(self, job: TrainJob) -> discord.Embed | None:
         """Return how far the reading for a training is; None: it has its text."""
@@ -171,12 +76,17 @@ class ChannelReadings(Service):
     async def _look(self) -> None:
         """Go on with readings that no task works on."""
         for job in await self.core.snapshots.trainings():
-            if job.is_unread and job.job_id not in self._entering and job.job_id not in self._running:
-                self._begin(job.job_id)
+            if job.is_unread and job.job_id not in self._running:
+                self._begin(job)
 
-    def _begin(self, job_id: str) -> None:
-        self._running[job_id] = ""
-        self.spawn(self._run(job_id)).add_done_callback(lambda _: self._running.pop(job_id))
+    def _begin(self, job: TrainJob) -> None:
+        self._running[job.job_id] = "⏳ Other channels are read first."
+        self.spawn(self._run_in_turn(job)).add_done_callback(lambda _: self._running.pop(job.job_id))
+
+    async def _run_in_turn(self, job: TrainJob) -> None:
+        async with self._turns[job.place.guild_id]:
+            self._running[job.job_id] = ""
+            await self._run(job.job_id)
 
     async def _run(self, job_id: str) -> None:
         """Read to the end, however long Discord or Redis is away, or have the training fail."""
@@ -196,7 +106,7 @@ class ChannelReadings(Service):
                     # Redis may also refuse to write for a while: it has no room, or was only just made a primary.
                     log.warning("reading_interrupted", error=type(error).__name__)
                     if not isinstance(error, (RedisError, PagesMoved, *REDIS_DOWN)):
-                        self._running[job_id] = "Discord is having trouble; I go on as soon as it is over."
+                        self._running[job_id] = "⚠️ Discord is having trouble; I go on as soon as it is over."
                 await asyncio.sleep(RETRY_S)
 
     async def _read(self, job_id: str) -> None:

@@ -11,7 +11,6 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import words
-from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources, is_channel, own_channel
 from bot.core import Core
 from bot.options.autocomplete import in_time
@@ -117,8 +116,7 @@ class Training(commands.Cog):
         own = own_channel(flags.source or "", actor.user.id)
         if own is not None or is_channel(flags.source or ""):
             refuse_for_text(replace(train_options.chat_options(flags), speakers=False))
-            plan = functools.partial(self._plan, actor, flags, own)
-            return await self.trainings.begin_channel(actor, plan)
+            return await self.trainings.begin(actor, functools.partial(self._of_messages, actor, flags, own))
         return await self._begin_text(ctx, actor, files, flags)
 
     async def _begin_text(
@@ -162,8 +160,8 @@ class Training(commands.Cog):
             return None
         return await self.trainings.registry.choose(actor.viewer, flags.parent)
 
-    async def _plan(self, actor: Actor, flags: TrainFlags, own: str | None) -> ReadingPlan:
-        """Plan to read the whole channel; from a model that learned it before, what was said since.
+    async def _of_messages(self, actor: Actor, flags: TrainFlags, own: str | None) -> TrainRequest:
+        """Return a request to read the whole channel; from a model that learned it before, what was said since.
 
         Raises UserError: the model is gone or may not be used here; or as `Sources.find`.
         """
@@ -173,7 +171,9 @@ class Training(commands.Cog):
         options = train_options.chosen(flags, self.core.settings, parent)
         after = await self.trainings.learned_until(parent, source.id) if parent is not None else 0
         author_id = actor.user.id if own is not None else 0
-        return ReadingPlan(source, options, speakers=flags.speakers, parent=parent, after=after, author_id=author_id)
+        return self.trainings.of_messages(
+            source, options, parent, speakers=flags.speakers, after=after, author_id=author_id
+        )
 
     @train.autocomplete("source")
     @in_time

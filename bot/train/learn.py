@@ -16,6 +16,7 @@ from discord.ext import commands
 from pydantic import BaseModel
 
 from bot.background import DISCORD_ERRORS, Service, failure_logged, redis_call, run_forever
+from bot.channels.sources import Source
 from bot.core import Core
 from bot.jobs.decoding import read
 from bot.models.registry import Registry
@@ -156,13 +157,15 @@ class Learning(Service, commands.Cog):
     async def _turn_on(self, guild: discord.Guild, channel_id: int, every: int) -> str:
         """Note a schedule, and tell the members. Raises UserError: the model cannot learn on now, or that fails."""
         model, prefix = await self._current(guild, channel_id), await self.core.servers.prefix(guild.id)
-        plan, before = await self.remaking.plan(guild, model), await self._load(channel_id)
-        assert plan.source is not None
-        schedule = Schedule(guild_id=guild.id, source_id=plan.source.id, every=every, at=time.time())
-        how = f"from {plan.source.mention} {self._how(schedule)}"
+        before, request = await self._load(channel_id), await self.remaking.request(guild, model)
+        assert request.reading is not None
+        source = guild.get_channel_or_thread(request.reading.source_id)
+        assert isinstance(source, Source)
+        schedule = Schedule(guild_id=guild.id, source_id=source.id, every=every, at=time.time())
+        how = f"from {source.mention} {self._how(schedule)}"
         if before is None or before.source_id != schedule.source_id:
             # There is no place in a forum that everybody looks at.
-            place = guild.get_channel(channel_id) if isinstance(plan.source, discord.ForumChannel) else plan.source
+            place = guild.get_channel(channel_id) if isinstance(source, discord.ForumChannel) else source
             notice = (
                 f"An admin turned it on: the model `{model.name}` is made again {how}\n"
                 f"`{prefix}optin` tells you what that means, and asks you. `{prefix}optout` says no, at any time: "
@@ -174,7 +177,7 @@ class Learning(Service, commands.Cog):
                 await place.send(embed=embed)
             except DISCORD_ERRORS as error:
                 raise UserError(
-                    f"I can't tell the members of {plan.source.mention}, so it stays off.", "Let me write there."
+                    f"I can't tell the members of {source.mention}, so it stays off.", "Let me write there."
                 ) from error
         await redis_call(self.core.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
         return f"`{model.name}` is made again {how}"
@@ -190,7 +193,7 @@ class Learning(Service, commands.Cog):
         )
         try:
             model = await self._model(guild, channel_id, schedule.source_id)
-            await self.remaking.plan(guild, model)
+            await self.remaking.request(guild, model)
             await self.remaking.trainings.require_quota(guild.id, model.owner_id, f"<@{model.owner_id}>")
         except UserError as error:
             text += f"\n⚠️ That isn't possible at the moment: {error.problem} {error.remedy}"

@@ -15,7 +15,6 @@ from pydantic import BaseModel
 from bot.background import redis_call, reserve
 from bot.channels.consent import Consents
 from bot.channels.pages import ReadText, agreed_lines, read_text
-from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources
 from bot.components import USER, Components, Press, button, menu, view
 from bot.core import Core
@@ -176,25 +175,23 @@ class Previews:
         return stored.card is None and job_id not in await self.core.jobs.undelivered()
 
     async def _begin(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> None:
-        if about.is_elsewhere:
-            await self.trainings.begin(actor, functools.partial(self._request, actor, about, pages))
-        else:
-            await self.trainings.begin_channel(actor, functools.partial(self._plan, actor, about, pages))
+        prepare = self._of_text if about.is_elsewhere else self._of_messages
+        await self.trainings.begin(actor, functools.partial(prepare, actor, about, pages))
 
-    async def _request(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> TrainRequest:
+    async def _of_text(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> TrainRequest:
         corpus = await asyncio.to_thread(_corpus, about, pages)
         return TrainRequest(corpus, about.options, await self._parent(actor, about))
 
-    async def _plan(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> ReadingPlan:
+    async def _of_messages(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> TrainRequest:
         channel_id = about.chat.channel_id
-        return ReadingPlan(
+        return self.trainings.of_messages(
             await self.sources.find(actor, f"<#{channel_id}>") if channel_id else None,
             about.options,
-            pages,
+            await self._parent(actor, about),
+            pages=pages,
             # A no takes back a whole package if it comes after the reading, not after its newest message.
             until=about.chat.last_id if channel_id else 0,
             speakers=about.speakers,
-            parent=await self._parent(actor, about),
             author_id=0 if channel_id else actor.user.id,
         )
 

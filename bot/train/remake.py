@@ -17,7 +17,6 @@ import structlog
 from discord.ext import commands
 
 from bot.background import DISCORD_ERRORS, Service, failure_logged, run_forever, unless_refused
-from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Source, Sources
 from bot.core import Core
 from bot.jobs.snapshot import cancel_trainings
@@ -25,7 +24,7 @@ from bot.models.audience import Audience
 from bot.models.readings import ReadingNote, is_withdrawn
 from bot.models.registry import Registry
 from bot.servers.access import Viewer, channel_ids
-from bot.train.start import Trainings
+from bot.train.start import Trainings, TrainRequest
 from galvanic.errors import UserError
 from galvanic.options import STARTER, TrainOptions
 from shared.jobs import Job, TrainJob
@@ -146,13 +145,16 @@ class Remaking(Service, commands.Cog):
 
         `limited`: within the quotas. Raises UserError: that can't be done, or not now; DISCORD_ERRORS.
         """
-        if any(job.replaces == model.model_id for job in await self.core.snapshots.trainings()):
+        coming = [job for job in await self.core.snapshots.trainings() if job.replaces is not None]
+        if any(job.replaces == model.model_id for job in coming):
             raise UserError(f"`{model.name}` is being made again.", "The card of that training shows how far it is.")
-        await self.trainings.begin_again(model, await self.plan(guild, model), limited=limited)
+        if not limited and any(job.is_unread and job.place.guild_id == guild.id for job in coming):
+            raise UserError("Another model of this server is being made again.", "This one comes next.")
+        await self.trainings.begin_again(model, await self.request(guild, model), limited=limited)
         log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
 
-    async def plan(self, guild: discord.Guild, model: ModelRecord) -> ReadingPlan:
-        """Plan to train a model again on its channel: from the message that it began with, and for as many epochs.
+    async def request(self, guild: discord.Guild, model: ModelRecord) -> TrainRequest:
+        """Return a request to train a model again on its channel, from its first message on and for as many epochs.
 
         Raises `NeverAgain`; `UserError`: not now; `redis.RedisError`.
         """
@@ -179,14 +181,14 @@ class Remaking(Service, commands.Cog):
         usable = {other.model_id for other in await self.registry.among(Viewer(guild.id, channel_ids(place)), others)}
         candidates = [other for other in others if other.readings or other.model_id in usable]
         parent, options = chain_again(model, model.options, candidates, self.core.settings)
-        return ReadingPlan(
+        return self.trainings.of_messages(
             channel,
             options,
+            parent,
+            replaces=model.model_id,
             speakers=any(note.speakers for note in notes),
-            parent=parent,
             after=min(note.after for note in notes),
             author_id=next(iter(model.authors), 0),
-            replaces=model.model_id,
         )
 
     async def _replace(self, guild: discord.Guild, model: ModelRecord, new: ModelRecord) -> None:

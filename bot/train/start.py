@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import discord
 import structlog
 
-from bot.channels.reading import ChannelReadings, ReadingPlan
+from bot.channels.reading import ChannelReadings
+from bot.channels.sources import Source, room_of
 from bot.components import MODEL, Components, Press
 from bot.core import Core
 from bot.jobs.client import TRAINING
@@ -22,6 +24,7 @@ from bot.words import as_typed
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.read.chat import ChatOptions
+from galvanic.read.text import slugify
 from galvanic.units import MEGABYTE, count
 from shared.corpora.corpus import Corpus
 from shared.jobs import ChannelReading, Place, TrainJob
@@ -30,6 +33,10 @@ from shared.models import ModelRecord
 from shared.queues import PUBLIC_SOURCES
 
 DEMO_MINUTES = 2.0  # of a newcomer's first training, at most
+_LICENCES = {
+    "opt-in": "Messages of this server's members, used with their consent.",
+    "opt-out": "Messages of this server's members who have not objected.",
+}
 
 log = structlog.get_logger()
 
@@ -127,22 +134,21 @@ class Trainings:
     ) -> bool:
         """Train a model further on its own text; a channel is read again, or (`newer`) what was said since.
 
-        Raises as `begin`, `text_again` and `_plan_further`.
+        Raises as `begin`, `text_again` and `_read_further`.
         """
 
         async def prepare() -> TrainRequest:
             corpus = await self.text_again(actor, parent)
             return TrainRequest(corpus, await self._with_name(actor, parent, options), parent)
 
-        if newer or (parent.corpus is not None and parent.corpus.source == "channel"):
-            plan = functools.partial(self._plan_further, actor, parent, options, newer=newer)
-            return await self.begin_channel(actor, plan)
-        return await self.begin(actor, prepare)
+        is_of_channel = parent.corpus is not None and parent.corpus.source == "channel"
+        again = functools.partial(self._read_further, actor, parent, options, newer=newer)
+        return await self.begin(actor, again if newer or is_of_channel else prepare)
 
-    async def _plan_further(
+    async def _read_further(
         self, actor: Actor, parent: ModelRecord, options: TrainOptions, *, newer: bool
-    ) -> ReadingPlan:
-        """Plan to read a model's channel again, or (`newer`) only what was said since, and go on from the model.
+    ) -> TrainRequest:
+        """Return a request to read a model's channel again, or (`newer`) what was said since, and go on from the model.
 
         Raises UserError: it learned no channel, or somebody withdrew; or as `Sources.find`.
         """
@@ -156,11 +162,11 @@ class Trainings:
                 f"Attach a newer one, with `--from {parent.name}`.",
             )
         source = await self.readings.sources.find(actor, f"<#{note.source_id}>", own=bool(note.author_id))
-        return ReadingPlan(
+        return self.of_messages(
             source,
             await self._with_name(actor, parent, options),
+            parent,
             speakers=note.speakers,
-            parent=parent,
             after=await self.learned_until(parent, source.id) if newer else note.after,
             author_id=note.author_id,
         )
@@ -217,38 +223,69 @@ class Trainings:
 
     # ------------------------------------------------------------------ channels, which are yet to be read
 
-    async def begin_channel(self, actor: Actor, plan: Callable[[], Awaitable[ReadingPlan]]) -> bool:
-        """Begin a training on a channel, which is read in the background.
+    def of_messages(
+        self,
+        source: Source | None,
+        options: TrainOptions,
+        parent: ModelRecord | None = None,
+        replaces: str | None = None,
+        pages: Sequence[bytes] = (),
+        *,
+        until: int = 0,
+        after: int = 0,
+        author_id: int = 0,
+        speakers: bool = False,
+    ) -> TrainRequest:
+        """Return a request for a training on messages.
 
-        Raises as `begin`; UserError: another channel is being read.
+        Args:
+            source: None: no channel, but a member's own words from a file.
+            options, parent, replaces, pages: as in `TrainRequest`.
+            until: the highest id of an exported message; 0: it is not known.
+            after: read only messages with a higher id.
+            author_id: read only this member's messages; 0: anybody's.
+            speakers: begin each line with an invented name of its author.
         """
-        job_id = f"{TRAINING}{actor.request_id}"
+        now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
+        reading = ChannelReading(
+            reading_id=secrets.token_hex(12),
+            channel_id=room_of(source).id if source is not None else 0,
+            author_id=author_id,
+            source_id=source.id if source is not None else 0,
+            after=after,
+            until=min(until or now, now),
+            speakers=speakers,
+        )
+        name, title, licence = "like-me", "one member's messages in a data package", "A member's own words."
+        if source is not None:
+            whose = "one member's messages in " if author_id else ""
+            name = "like-me" if whose else slugify(source.name) or "channel"
+            title = f"{whose}#{source.name[:60]}{' (newer messages)' if after and not replaces else ''}"
+            licence = _LICENCES.get(self.core.settings.channel_training, "")
+        corpus = CorpusInfo(
+            name=name,
+            title=title,
+            source="channel",
+            chars=0,
+            sha256="",
+            licence=licence,
+            hard_wrapped=False,
+            reading=reading.reading_id,
+        )
+        return TrainRequest(corpus, options, parent, reading, replaces, pages)
 
-        async def prepare() -> TrainRequest:
-            await self.readings.require_free(job_id, actor.guild_id)
-            planned = await plan()
-            corpus, reading = self.readings.begin(planned)
-            return TrainRequest(corpus, planned.options, planned.parent, reading, pages=planned.pages)
-
-        with self.readings.entering(job_id, actor.guild_id) as ours:
-            return ours and await self.begin(actor, prepare)
-
-    async def begin_again(self, model: ModelRecord, plan: ReadingPlan, *, limited: bool) -> None:
+    async def begin_again(self, model: ModelRecord, request: TrainRequest, *, limited: bool) -> None:
         """Read a channel for a model that is to be made again; its card is posted where the model belongs.
 
-        `limited`: within the quotas, as its owner's training. Raises UserError: another channel is being read in this
-        server, or a quota is used up; redis.RedisError: Redis cannot be reached.
+        `limited`: within the quotas, as its owner's training. Raises UserError: a quota is used up; redis.RedisError:
+        Redis cannot be reached.
         """
         where = self.core.bot.get_channel(model.channel_id)
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
         if isinstance(where, discord.Thread):
             place = access.place_of(model.guild_id, where, model.owner_id)
         job_id = f"{TRAINING}{discord.utils.time_snowflake(discord.utils.utcnow(), high=True)}"
-        with self.readings.entering(job_id, model.guild_id):
-            await self.readings.require_free(job_id, model.guild_id)
-            corpus, reading = self.readings.begin(plan)
-            job = TrainRequest(corpus, plan.options, plan.parent, reading, plan.replaces).job(job_id, place)
-            await self._submit(job, None, limited=limited)
+        await self._submit(request.job(job_id, place), None, limited=limited)
 
     async def text_again(self, actor: Actor, model: ModelRecord) -> Corpus:
         """Return the text that a model learned, which was no channel's.
@@ -299,6 +336,8 @@ class Trainings:
                     await self.require_quota(job.place.guild_id, job.place.user_id)
                 entered = await self.core.jobs.submit_train(job, text)
             if entered:
+                if job.is_unread:
+                    self.readings.look_soon()
                 self.core.delivery.follow(job, None)
             return entered
 

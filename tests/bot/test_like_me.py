@@ -177,8 +177,9 @@ async def test_made_again_it_is_of_its_author_alone(live: Live) -> None:
     ben = (await who(live, "ben", "lab")).user
     stored = (await live.channels.member_data.in_server(GUILD_ID, ben)).learned
     assert [learned.name for learned in stored] == ["bens-own"]
-    plan = await live.remaking.plan(live.guild, model)
-    assert (plan.author_id, plan.replaces) == (BEN, model.model_id)
+    request = await live.remaking.request(live.guild, model)
+    assert request.reading is not None
+    assert (request.reading.author_id, request.replaces) == (BEN, model.model_id)
     new = await bens(live, "bens-own-2", replaces=model.model_id)
     await look(live)
     (record,) = await live.models.registry.all(GUILD_ID)

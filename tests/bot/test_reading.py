@@ -1,16 +1,14 @@
 """Channels are read page by page, by a real bot from a local Discord: what is taken, from whom, and what is refused."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from bot.channels.consent import Mode
-from bot.channels.sources import Source, Sources
 from galvanic.read.pseudonyms import NAMES, pseudonyms
 from playground.places import BOT_ID, GUILD_ID
 from shared.settings import Settings
-from tests.bot.channels import Pages, agreed, being_read, lines_of, members_of, queued, talked, until
+from tests.bot.channels import Pages, agreed, being_read, lines_of, members_of, queued, talked
 from tests.bot.ids import ADA, BEN, LAB, LIBRARY
 from tests.bot.live import Live, text_of
 
@@ -122,21 +120,16 @@ async def test_what_cannot_be_read_is_explained(live: Live, typed: str, problem:
     assert problem in await live.ask(typed)
 
 
-async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live) -> None:
-    await talked(live, 900, "ada")
-    find = live.channels.sources.find
-
-    async def slow(_: Sources, *args: Any, **options: Any) -> Source:
-        await asyncio.sleep(0.2)
-        return await find(*args, **options)
-
-    live.patch.setattr(Sources, "find", slow)
-    with Pages(live):
-        for person in ("ada", "ben", "cleo"):
-            live.send("!train #lab", person=person)
-        await live.until(lambda: len(live.shown("already reading")) == 2, "two refusals")
-        await until(lambda: being_read(live))
-        assert len(await being_read(live)) == 1
+async def test_of_several_one_is_read_and_the_others_wait_for_it(live: Live) -> None:
+    await talked(live, 1_500, "ada")
+    with Pages(live) as pages:
+        first = await pages.begin()
+        others = [live.send("!train #lab", person=person) for person in ("ben", "cleo")]
+        await live.until(lambda: len(live.shown("Other channels are read first")) == 2, "two that wait")
+        assert len(await being_read(live)) == 3
+        assert len(await live.bot.redis.keys("bot:reading:*")) == 2, "pages of one, and how far it is"
+    for sent in (first, *others):
+        assert len(await lines_of(live, sent)) == 500
 
 
 @pytest.mark.parametrize(

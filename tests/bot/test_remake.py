@@ -13,7 +13,7 @@ from shared import keys
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from tests import factories
-from tests.bot.channels import agreed, look, model_of, names, queued as waiting, talked, text_of
+from tests.bot.channels import agreed, being_read, look, model_of, names, next_run, queued as waiting, talked, text_of
 from tests.bot.ids import ADA, BEN, CLEO, LAB, LIBRARY, TAVERN
 from tests.bot.live import Live
 from tests.bot.stand_in import lab
@@ -67,6 +67,22 @@ async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live)
     assert await live.models.registry.notes.load(note.reading_id) is None, "nothing needs it any more"
 
 
+async def test_of_several_models_one_is_read_for_at_a_time(live: Live) -> None:
+    await live.remaking.stop()
+    await live.readings.stop()
+    await talked(live, 300, "ada", "ben")
+    note = await read(live, ADA, BEN)
+    for name in ("sea", "tides"):
+        model_of(live, name, note)
+    await withdrawn(live, note)
+    await look(live)
+    (first,) = await being_read(live)
+    await next_run(live)
+    await waiting(live, int(first.job_id.removeprefix("t-")))
+    await look(live)
+    assert {job.replaces for job in await live.core.snapshots.trainings()} == {"sea", "tides"}
+
+
 async def test_the_whole_chain_is_made_again_at_once(live: Live) -> None:
     """From its nearest ancestor that learned no messages, with all epochs since, from the chain's first message."""
     await talked(live, 300, "ada", "ben")
@@ -74,13 +90,14 @@ async def test_the_whole_chain_is_made_again_at_once(live: Live) -> None:
     model_of(live, "book", epochs=4)
     model_of(live, "sea", first, parent="book", epochs=7)
     model = model_of(live, "sea-2", second, first, parent="sea", epochs=9)
-    plan = await live.remaking.plan(live.guild, model)
-    assert (plan.parent and plan.parent.name, plan.options.epochs, plan.after) == ("book", 5, 5)
+    request = await live.remaking.request(live.guild, model)
+    assert request.reading is not None
+    assert (request.parent and request.parent.name, request.options.epochs, request.reading.after) == ("book", 5, 5)
     alone = model_of(live, "alone", first, parent=STARTER, epochs=3, options=TrainOptions(minutes=2))
-    plan = await live.remaking.plan(live.guild, alone)
-    assert (plan.parent, plan.options.epochs, plan.options.minutes) == (None, None, 2)
+    request = await live.remaking.request(live.guild, alone)
+    assert (request.parent, request.options.epochs, request.options.minutes) == (None, None, 2)
     long = model_of(live, "long", first, parent=STARTER, options=TrainOptions(epochs=9_999, minutes=9_999))
-    options = (await live.remaking.plan(live.guild, long)).options
+    options = (await live.remaking.request(live.guild, long)).options
     assert (options.epochs, options.minutes) == (500, 180), "the limits may have been lowered since"
 
 
@@ -90,11 +107,11 @@ async def test_it_does_not_start_from_a_text_that_is_for_others(live: Live) -> N
     note = await read(live, ADA)
     model = model_of(live, "sea", note, parent="book", epochs=7)
     book = model_of(live, "book", channel_id=TAVERN, scope="channel", epochs=4)
-    plan = await live.remaking.plan(live.guild, model)
-    assert (plan.parent, plan.options.epochs) == (None, 7)
+    request = await live.remaking.request(live.guild, model)
+    assert (request.parent, request.options.epochs) == (None, 7)
     await live.models.registry.amend(book, lambda one: one.model_copy(update={"shared_with": (LAB,)}))
-    plan = await live.remaking.plan(live.guild, model)
-    assert (plan.parent and plan.parent.name, plan.options.epochs) == ("book", None)
+    request = await live.remaking.request(live.guild, model)
+    assert (request.parent and request.parent.name, request.options.epochs) == ("book", None)
 
 
 async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live) -> None:
