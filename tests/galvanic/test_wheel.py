@@ -1,5 +1,6 @@
 """The package as a release brings it: what is in it, and that it works where nothing else of ours is."""
 
+import ast
 import os
 import re
 import shutil
@@ -17,7 +18,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from galvanic import __version__
-from tests.test_boundaries import imports
 from tests.worker.texts import babble
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +53,17 @@ def requirements(group: str | None = None) -> Iterator[Requirement]:
             yield Requirement(entry)
         else:
             yield from requirements(entry["include-group"])
+
+
+def imports(path: Path) -> set[str]:
+    """Return the top-level names of all modules that a file imports, at any depth of its code."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
 
 
 def test_the_package_asks_for_what_it_imports() -> None:
