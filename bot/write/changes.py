@@ -28,6 +28,12 @@ def full_text(job: GenerateJob, answer: Generated) -> str:
     return (answer.seed if job.from_line or job.from_corpus else job.seed) + answer.text
 
 
+def shown_text(job: GenerateJob, answer: Generated) -> str:
+    """Return a text as its message shows it: only the end of a seed that it continues."""
+    hidden = len(job.seed) - job.shown if job.shown else 0
+    return full_text(job, answer)[hidden:]
+
+
 def hotter(job: GenerateJob, answer: Generated, by: float) -> GenerateJob:
     """Return a job with the same seed and random numbers, only hotter, or cooler if `by` is below 0."""
     hot = min(HOTTEST, max(0.0, round(answer.temperature + by, 2)))

@@ -198,7 +198,7 @@ class Writing(commands.Cog):
         async def build(actor: Actor) -> SurpriseJob:
             text, author_id = typed, actor.user.id
             if original is not None:
-                text, author_id = await self.generating.words_of(actor, original)
+                text, author_id = await self.generating.words_of(actor, original, as_shown=True)
                 text = tail(text.strip(), SURPRISE_LIMIT)
             await self._require_drawable(actor, text)
             chosen = await self.registry.choose_to_write(actor.viewer, model)

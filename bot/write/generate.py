@@ -166,10 +166,11 @@ class Generating:
         job_id = job_shown_in(message) if mine else None
         return job_id or (await self.core.jobs.shown_in(message.id) if mine or message.webhook_id is not None else None)
 
-    async def words_of(self, actor: Actor, message: discord.Message) -> tuple[str, int]:
+    async def words_of(self, actor: Actor, message: discord.Message, *, as_shown: bool = False) -> tuple[str, int]:
         """Return the words of a message that this person may use, and the id of their author.
 
-        They are the person's own message, or a text that a model wrote. Raises UserError if the message is neither.
+        They are the person's own message, or a text that a model wrote. `as_shown`: of a text that continues another
+        one, only what the message shows. Raises UserError if the message is neither.
         """
         if message.author.id == actor.user.id:
             return message_text(message).strip(), actor.user.id
@@ -190,7 +191,8 @@ class Generating:
                 "This message has more than one text, or none.",
                 "Take a single text: the menu under a comparison continues one of them.",
             )
-        return changes.full_text(job, answer), author_of(job)
+        text = (changes.shown_text if as_shown else changes.full_text)(job, answer)
+        return text, author_of(job)
 
     async def _form(self, press: Press) -> Form:
         """Whether this person may generate is asked when the form is sent."""

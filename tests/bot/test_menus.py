@@ -93,6 +93,16 @@ async def test_a_surprise_map_of_a_long_text_is_of_its_end(live: Live, worker: S
     assert SURPRISE_LIMIT - len("gulls ") <= len(drawn) <= SURPRISE_LIMIT
 
 
+async def test_a_surprise_map_of_a_continuation_shows_no_more_than_its_message(live: Live, worker: StandIn) -> None:
+    call(live, "ben", live.send(f"a secret, then {'gulls ' * 60}", person="ben"), CONTINUE)
+    job_id = await worker.asked(live)
+    await done(live, worker, job_id, generated(seed="", text=" went home"))
+    call(live, "dora", live.showing("went home"), SURPRISE)
+    drawn = (await live.job(await worker.asked(live), SurpriseJob)).text
+    assert drawn.endswith("gulls went home")
+    assert "secret" not in drawn
+
+
 @pytest.mark.parametrize("command", [CONTINUE, SURPRISE])
 @pytest.mark.parametrize("card", ["!compare the sea", "!surprise the sea"])
 async def test_the_bots_own_sentences_are_no_text(live: Live, worker: StandIn, command: str, card: str) -> None:
