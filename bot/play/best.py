@@ -70,9 +70,10 @@ class Best:
             # Of some that were removed Discord does not tell, as of all of an emoji.
             seen = sum(reaction.count - reaction.me for reaction in message.reactions) if message is not None else 0
             number = min(number, seen)
-            if message is None or number <= 0 or (job_id := await self.generating.job_of(message)) is None:
+            job = await self._job_of(message) if message is not None else None
+            if message is None or number <= 0 or job is None:
                 await redis_call(self.core.redis.zrem(keys.best(actor.guild_id), member))
-            elif (names := await self._models(actor, job_id)) is not None:
+            elif (names := await self._models(actor, job)) is not None:
                 fit = await self.core.fit(actor.guild_id)
                 text = fit(" ".join(message_text(message).split()))
                 favourites.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
@@ -81,14 +82,17 @@ class Best:
     async def forget_guild(self, guild_id: int) -> None:
         await redis_call(self.core.redis.delete(keys.best(guild_id)))
 
-    async def _models(self, actor: Actor, job_id: str) -> list[str] | None:
-        """Return the names of the models that wrote a text; None: it may not be shown here, or nobody knows any more.
+    async def _job_of(self, message: discord.Message) -> GenerateJob | None:
+        """Return the job of the text that a message shows; None: it shows none, or nobody knows any more.
 
         None of a comparison, too: nobody knows which of its texts people liked.
         """
-        stored = await self.core.jobs.load(job_id)
-        if stored is None or not isinstance(job := stored.job, GenerateJob):
-            return None
+        job_id = await self.generating.job_of(message)
+        stored = await self.core.jobs.load(job_id) if job_id is not None else None
+        return stored.job if stored is not None and isinstance(stored.job, GenerateJob) else None
+
+    async def _models(self, actor: Actor, job: GenerateJob) -> list[str] | None:
+        """Return the names of the models that wrote a text; None: it may not be shown here."""
         names = {part.model_id: part.name for part in job.mix} or {job.model_id: job.model_name}
         usable = await self.registry.by_ids(Viewer(actor.guild_id, actor.here), names)
         return list(names.values()) if len(usable) == len(names) else None

@@ -87,6 +87,7 @@ async def test_a_comparison_is_no_text_that_could_be_quoted(live: Live, worker: 
     await live.until(lambda: not worker.waiting(), "the end of the job")
     await react(live, await live.answered(sent), BEN)
     assert NOTHING in await live.ask("!best")
+    assert await numbers(live) == {}, "it takes no place among those that are looked at"
 
 
 async def test_a_text_shows_where_its_readers_could_read_it_and_its_model_may_be_used(
