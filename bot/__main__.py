@@ -34,10 +34,12 @@ _CLOSED_FOR_GOOD = {
     4004: _BAD_TOKEN,
     4011: "This bot is in more than 2,500 servers, and Galvanic serves no more with one bot. Remove it from some, or "
     "run a second application with a bot of its own.",
-    4014: "Discord no longer grants this bot an intent. Start it again: it does without. To have it back, turn it on "
-    f"({intents.PORTAL} -> your application -> Bot -> Privileged Gateway Intents).",
 }
 """Messages by close code of the gateway, for those after which discord.py gives up."""
+_INTENT_GONE = (
+    "Discord no longer grants this bot an intent. Started again, it does without. To have it back, turn it on "
+    f"({intents.PORTAL} -> your application -> Bot -> Privileged Gateway Intents)."
+)
 
 log = structlog.get_logger()
 
@@ -71,9 +73,12 @@ def main(arguments: Sequence[str] = ()) -> int:
         return _refuse(_BAD_TOKEN)
     except (OtherVersion, AnotherBot) as error:
         return _refuse(str(error))
-    except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
-        code = getattr(error, "code", 4014)  # for which discord.py has an error of its own
-        return _refuse(_CLOSED_FOR_GOOD.get(code, f"Discord's gateway refused this bot for good, with code {code}."))
+    except discord.PrivilegedIntentsRequired:
+        print(_INTENT_GONE, file=sys.stderr)
+        return 1  # what started the bot starts it again
+    except discord.ConnectionClosed as error:
+        unknown = f"Discord's gateway refused this bot for good, with code {error.code}."
+        return _refuse(_CLOSED_FOR_GOOD.get(error.code, unknown))
     except (KeyboardInterrupt, asyncio.CancelledError):
         log.info("stopped")
     return 0

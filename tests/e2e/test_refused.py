@@ -76,3 +76,14 @@ def test_a_gateway_that_will_not_have_it(server: Server, tmp_path: Path, code: i
         server.client.drop_gateway()
     assert status == EX_CONFIG
     assert words in last
+
+
+def test_an_intent_that_is_granted_no_longer(server: Server, tmp_path: Path) -> None:
+    """What started the bot starts it again: it logs in without the intent."""
+    server.client.drop_gateway(refuse_with=4014)
+    try:
+        status, last = run_bot(tmp_path, server.url, DISCORD_TOKEN=BOT_TOKEN)
+    finally:
+        server.client.drop_gateway()
+    assert status == 1
+    assert "no longer grants this bot an intent" in last
