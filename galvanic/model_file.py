@@ -7,7 +7,6 @@ n-grams; its metadata holds a description as JSON. Weights may be stored with le
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -195,6 +194,8 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
         table = {name: arrays.pop(name) for name in list(arrays) if name.startswith(PREFIX)}
         weights = _unpacked(arrays)
         _check_arrays(description, weights, windows)
+        most = np.finfo(np.float16).max if description.packed == "float16" else math.inf
+        _require(all(np.abs(weight).max(initial=0) <= most for weight in weights.values()), "weights above float16's")
         _require(not table or description.recipe != "classic", "a table that it may not have")
         companion = None
         if table:
@@ -218,8 +219,10 @@ def export(path: Path, target: Path, most_bytes: float = math.inf) -> None:
     try:
         with replacing(target) as partial:
             for packing in (None, *PACKINGS)[finest:]:
-                with contextlib.suppress(OverflowError):  # too large for float16; int8 holds any weight of a model
+                try:
                     save(partial, description, weights, windows, companion, packing)
+                except OverflowError:  # a weight is too large for float16; int8 holds any of a model
+                    continue
                 size = partial.stat().st_size
                 if size <= most_bytes:
                     return

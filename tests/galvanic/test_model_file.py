@@ -263,7 +263,9 @@ def test_weights_beyond_half_precision_are_exported_in_int8(tmp_path: Path) -> N
 
 
 def test_packed_weights_that_are_none_or_overflow_are_refused(tmp_path: Path) -> None:
-    (half_fields, _), (fields, steps) = (apart(packed(CHAR, tmp_path / "x", each).read_bytes()) for each in PACKINGS)
+    (half_fields, halves), (fields, steps) = (
+        apart(packed(CHAR, tmp_path / "x", each).read_bytes()) for each in PACKINGS
+    )
     scale = next(name for name in steps if name.endswith("scale"))
     without = {name: array for name, array in steps.items() if name != "output/bias"}
     for described, arrays, problem in (
@@ -271,6 +273,7 @@ def test_packed_weights_that_are_none_or_overflow_are_refused(tmp_path: Path) ->
         (fields, {**steps, scale: steps[scale][:-1]}, "damaged"),
         (fields, without, "damaged"),
         (half_fields, {}, "damaged"),
+        (half_fields, {**halves, "output/bias": np.full_like(halves["output/bias"], 7e4, np.float32)}, "damaged"),
     ):
         (tmp_path / "x").write_bytes(sealed(described, arrays, digest=True))
         with pytest.raises(UserError, match=problem):
