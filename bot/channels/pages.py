@@ -117,8 +117,8 @@ class PageStore:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(keys.READINGS, reading_id, str(guild_id))
             pipe.rpush(keys.reading_pages(reading_id), *pages)
-            pipe.expire(keys.reading_pages(reading_id), PAGES_TTL_S)
-            pipe.set(keys.reading_state(reading_id), ReadingState(sources=()).model_dump_json(), ex=PAGES_TTL_S)
+            pipe.expire(keys.reading_pages(reading_id), keys.JOB_TTL_S)  # it may wait for its turn
+            pipe.set(keys.reading_state(reading_id), ReadingState(sources=()).model_dump_json(), ex=keys.JOB_TTL_S)
             await redis_call(pipe.execute())
 
     async def pages(self, reading_id: ReadingId, pipe: Pipeline | None = None) -> list[bytes]:

@@ -80,23 +80,19 @@ class ChannelReadings(Service):
                 self._begin(job)
 
     def _begin(self, job: TrainJob) -> None:
-        self._running[job.job_id] = "⏳ Other channels are read first."
-        self.spawn(self._run_in_turn(job)).add_done_callback(lambda _: self._running.pop(job.job_id))
-
-    async def _run_in_turn(self, job: TrainJob) -> None:
-        async with self._turns[job.place.guild_id]:
-            self._running[job.job_id] = ""
-            await self._run(job.job_id)
+        self._running[job.job_id] = ""
+        self.spawn(self._run(job.job_id)).add_done_callback(lambda _: self._running.pop(job.job_id))
 
     async def _run(self, job_id: str) -> None:
         """Read to the end, however long Discord or Redis is away, or have the training fail."""
         problem: UserError | None = None
+        present = set[int]()
         with bound_contextvars(job_id=job_id):
             while True:
                 try:
                     if problem is not None:
                         return await self._fail(job_id, problem)
-                    return await self._read(job_id)
+                    return await self._read(job_id, present)
                 except Exception as error:
                     passes = is_transient(error) or isinstance(error, ServerAway | PagesMoved | RedisError)
                     if problem is None and not passes:
@@ -109,8 +105,10 @@ class ChannelReadings(Service):
                         self._running[job_id] = "⚠️ Discord is having trouble; I go on as soon as it is over."
                 await asyncio.sleep(RETRY_S)
 
-    async def _read(self, job_id: str) -> None:
-        """Read all that is left, and give the training its text.
+    async def _read(self, job_id: str, present: set[int]) -> None:
+        """Read all that is left, when it is this reading's turn, and give the training its text.
+
+        `present`: authors who were found in the server in an earlier try.
 
         Raises UserError: it may no longer be read, or there is too little; Exception: the trouble that interrupted it.
         """
@@ -122,32 +120,40 @@ class ChannelReadings(Service):
         reader = Reader(self.core, self.pages, self.consents, guild_id, reading, state)
         if not reading.source_id and not state.is_export:
             raise UserError("The file has expired.", "Attach it again.")
-        while job is not None and not reader.state.done:
-            await self.sources.require_still(reading.channel_id, job.place)
-            await reader.page()
-            self._running[job_id] = ""
-            await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
-            job = await self.core.jobs.unread(job_id)
+        if not reader.state.done:
+            turn = self._turns[guild_id]
+            if turn.locked():
+                self._running[job_id] = "⏳ Other readings come first."
+            async with turn:
+                while (job := await self.core.jobs.unread(job_id)) is not None and not reader.state.done:
+                    await self.sources.require_still(reading.channel_id, job.place)
+                    await reader.page()
+                    self._running[job_id] = ""
+                    await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
         if job is not None:
-            await self._withdraw_leavers(job, reading)
+            await self._withdraw_leavers(job, reading, present)
         if job is None or not await self._hand_over(job, reading, left_out=reader.state.left_out > 0):  # cancelled
             await self.notes.forget(reading.reading_id)
 
-    async def _withdraw_leavers(self, job: TrainJob, reading: ChannelReading) -> None:
+    async def _withdraw_leavers(self, job: TrainJob, reading: ChannelReading, present: set[int]) -> None:
         """Withdraw authors of what is to be learned who have left the server, unless the training is cancelled.
 
+        `present`: those who are known to be there, and who are not asked about again.
         Raises discord.HTTPException: Discord is in trouble; ServerAway: it does not show the server now.
         """
         guild_id = job.place.guild_id
         pages = await self.pages.pages(reading.reading_id)
         consents = await self.consents.of(guild_id) if reading.channel_id else None
-        for author_id in {line.author_id for line in await asyncio.to_thread(agreed_lines, pages, consents)}:
+        authors = {line.author_id for line in await asyncio.to_thread(agreed_lines, pages, consents)}
+        for author_id in authors - present:
             if await self.core.jobs.unread(job.job_id) is None:
                 return
             if (guild := self.core.bot.get_guild(guild_id)) is None:
                 raise ServerAway
             if await member_in(guild, discord.Object(author_id)) is None:
                 await self.withdrawals.withdraw(guild_id, author_id, why="left")
+            else:
+                present.add(author_id)
             self._running[job.job_id] = ""
 
     async def _hand_over(self, job: TrainJob, reading: ChannelReading, *, left_out: bool) -> bool:

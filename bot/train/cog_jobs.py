@@ -249,7 +249,7 @@ def _standing(training: QueuedTraining, snapshot: QueueSnapshot) -> str:
     if training.place is not None:
         return in_line(training.place, snapshot.waiting, training.begins)
     if training.job.is_unread:
-        return "reading the channel"
+        return "its channel is yet to be read"
     if training.progress is None:
         return "reading the text"
     if training.progress.doing == "finishing":

@@ -160,7 +160,8 @@ class Learning(Service, commands.Cog):
         before, request = await self._load(channel_id), await self.remaking.request(guild, model)
         assert request.reading is not None
         source = guild.get_channel_or_thread(request.reading.source_id)
-        assert isinstance(source, Source)
+        if not isinstance(source, Source):
+            raise UserError("That channel is gone.", "Choose another model.")
         schedule = Schedule(guild_id=guild.id, source_id=source.id, every=every, at=time.time())
         how = f"from {source.mention} {self._how(schedule)}"
         if before is None or before.source_id != schedule.source_id:

@@ -16,6 +16,7 @@ from tests.bot.live import Live, text_of
 @pytest.fixture
 def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr("bot.train.card.EDIT_EVERY_S", 1.0)
+    monkeypatch.setattr("bot.train.card.LOOK_AGAIN_S", 0.05)
     return Settings()
 
 
@@ -125,7 +126,7 @@ async def test_of_several_one_is_read_and_the_others_wait_for_it(live: Live) -> 
     with Pages(live) as pages:
         first = await pages.begin()
         others = [live.send("!train #lab", person=person) for person in ("ben", "cleo")]
-        await live.until(lambda: len(live.shown("Other channels are read first")) == 2, "two that wait")
+        await live.until(lambda: len(live.shown("Other readings come first")) == 2, "two that wait")
         assert len(await being_read(live)) == 3
         assert len(await live.bot.redis.keys("bot:reading:*")) == 2, "pages of one, and how far it is"
     for sent in (first, *others):
