@@ -37,7 +37,7 @@ _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 
 class AlreadyReported(UserError):
-    """The person has been told, or will be: it undoes what errors undo, but is not posted again."""
+    """The person has been told, or will be: it is not posted again."""
 
 
 class WrongPlace(UserError):

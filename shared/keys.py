@@ -3,9 +3,8 @@
 Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
 
 What belongs to one job expires: `job:ID:lease` after `lifecycle.LEASE_S`, its text with its end, the files of a request
-as the settings say, the rest `JOB_TTL_S` after the job's last event. What lists all jobs or
-workers is trimmed, or loses each with its end. What belongs to a model, a server or a channel stays until somebody
-deletes it.
+as the settings say, the rest `JOB_TTL_S` after the job's last event. What lists all jobs or workers is trimmed, or
+loses each with its end. What belongs to a model, a server or a channel stays until somebody deletes it.
 """
 
 import re

@@ -96,5 +96,5 @@ def _wait_again(job: TrainJob, job_events: JobEvents, how: Literal["stopped", "d
 def _give_up() -> Failed:
     return Failed(
         problem=f"This training ended in trouble {MAX_DEATHS} times in a row, so it was given up.",
-        remedy="The machine may be short of memory: try fewer units, or a shorter text.",
+        remedy="If its machine was not switched off, it may be short of memory: try fewer units, or a shorter text.",
     )

@@ -111,10 +111,18 @@ class JobClient(Service):
         return True
 
     async def _priority(self, job: TrainJob) -> int:
-        """Return the priority of a training's first attempt: servers take turns."""
+        """Return the priority of a training's first attempt: servers take turns.
+
+        Trainings whose channels are yet to be read don't count: they may wait for this one's channel.
+        """
         active = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.ACTIVE)))
         active.pop(job.job_id.encode(), None)
-        return FURTHER if str(job.place.guild_id).encode() in active.values() else FIRST
+        guild_id = str(job.place.guild_id).encode()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in (other.decode(errors="replace") for other, guild in active.items() if guild == guild_id):
+                pipe.hget(keys.job(job_id), "state")
+            states = await redis_call(pipe.execute())
+        return FURTHER if any(state != b"reading" for state in states) else FIRST
 
     async def _keep_upload(self, job: TrainJob, packed: bytes) -> None:
         """Keep an attached text for further trainings on it, and drop a server's oldest ones if there are too many."""
@@ -324,6 +332,14 @@ class JobClient(Service):
         if packed is None or authors is None:
             return None
         return await asyncio.to_thread(unpack, packed), authors
+
+    async def renew(self, job_id: str) -> None:
+        """Keep a training that goes on, and its text, for another month: it may wait for long."""
+        named = keys.job_text, keys.job_authors, keys.asked, keys.job, keys.job_events
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for name in named:
+                pipe.expire(name(job_id), keys.JOB_TTL_S)
+            await redis_call(pipe.execute())
 
     # ------------------------------------------------------------------ news
 

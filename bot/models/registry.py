@@ -66,8 +66,9 @@ class Registry:
         """Return those of the models that may be used in a channel now. Nothing else decides that.
 
         They must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
-        everybody there could have read (`Audience`). Each of their readings must be known and its time not over. If
-        nobody asks, none of a member's own words is among them that isn't shared. Raises redis.RedisError.
+        everybody there could have read (`Audience`). Each of their readings must be known and its time not over; those
+        that an imported file names must be among them. If nobody asks, none of a member's own words is among the models
+        that isn't shared. Raises redis.RedisError.
         """
         guild_id, channel_ids, user_id = viewer
         may_use = functools.cache(functools.partial(self._audience.may_use, guild_id, channel_ids))

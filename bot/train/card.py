@@ -29,6 +29,7 @@ from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 EDIT_EVERY_S = 2.0  # the shortest time between two edits of a card; Discord takes about one a second in a channel
 FRESH_AFTER_S = 55 * 60  # then a card goes on in a fresh message: Discord limits edits after an hour (30046)
 LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
+RENEW_EVERY_S = 3_600.0  # what is kept of a training expires a month after it was last renewed
 RETRY_S = 5.0
 UNKNOWN_AFTER_S = 30.0  # a waiting training that Redis does not know is given up then
 LOST_AFTER_S = 600.0  # one that had begun, that Redis does not know and no worker tells of, is given up then
@@ -125,7 +126,7 @@ class LiveCard:
         self._state = TrainingState()
         self._cursor = "0"
         self._shown: Any = None
-        self._edited = float("-inf")
+        self._edited = self._renewed = float("-inf")
         self._place: Place = "channel"
         self._stuck_since: float | None = None
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
@@ -193,6 +194,9 @@ class LiveCard:
             self._job = stored.job
         if not self._state.over:
             await self._give_up_if_unknown()
+            if time.monotonic() - self._renewed > RENEW_EVERY_S:
+                await self._jobs.renew(self._job.job_id)
+                self._renewed = time.monotonic()
 
     async def _give_up_if_unknown(self) -> None:
         """End the training if Redis knows nothing of it any more, as after a loss of its data."""
@@ -210,8 +214,9 @@ class LiveCard:
     async def _put(self, embed: discord.Embed) -> float:
         """Show the card, and return the seconds until the next look.
 
-        An end that Discord refuses goes to the owner alone. If the channel was deleted, the training ends: with the
-        best so far if its model may be used elsewhere. Raises what is no refusal.
+        An end that Discord refuses goes to the owner alone. A training that somebody asked for ends if Discord refuses
+        its first card. If the channel was deleted, it ends, too: with the best so far if its model may be used
+        elsewhere. Raises what is no refusal.
         """
         job, refused = self._job, False
         try:
@@ -223,6 +228,13 @@ class LiveCard:
             refused = True
             if is_gone(error):
                 self._place = "nowhere"
+            elif self._where is None and job.replaces is None and not self._state.over:
+                await self._jobs.cancel(job.job_id)
+                hidden = Failed(
+                    problem="Discord doesn't let me show this training where you asked for it, so I ended it.",
+                    remedy="Let me write there, and run the command again.",
+                )
+                self._state = self._state.after(hidden)
         if self._state.over:
             if refused or (job.is_private and self._state.finished is not None):
                 await self._tell_owner()

@@ -146,10 +146,8 @@ class Remaking(Service, commands.Cog):
         `limited`: within the quotas. Raises UserError: that can't be done, or not now; DISCORD_ERRORS.
         """
         coming = [job for job in await self.core.snapshots.trainings() if job.replaces is not None]
-        if any(job.replaces == model.model_id for job in coming):
-            raise UserError(f"`{model.name}` is being made again.", "The card of that training shows how far it is.")
         if not limited and any(job.is_unread and job.place.guild_id == guild.id for job in coming):
-            raise UserError("Another model of this server is being made again.", "This one comes next.")
+            raise UserError("A model of this server is being made again.", "This one comes next.")
         await self.trainings.begin_again(model, await self.request(guild, model), limited=limited)
         log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
 

@@ -334,12 +334,19 @@ class Trainings:
                     return False  # Discord delivered this request twice
                 if limited:
                     await self.require_quota(job.place.guild_id, job.place.user_id)
+                if job.replaces is not None:
+                    await self._require_single(job.replaces)
                 entered = await self.core.jobs.submit_train(job, text)
             if entered:
                 if job.is_unread:
                     self.readings.look_soon()
                 self.core.delivery.follow(job, None)
             return entered
+
+    async def _require_single(self, model_id: str) -> None:
+        """Refuse to make a model again that is being made again. Raises UserError."""
+        if any(job.replaces == model_id for job in await self.core.snapshots.trainings()):
+            raise UserError("That model is being made again.", "The card of that training shows how far it is.")
 
     async def require_quota(self, guild_id: int, user_id: int, name: str = "You") -> None:
         """Refuse if a quota is used up: of trainings at once, or of the models' disk space. Raises UserError.

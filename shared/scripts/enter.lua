@@ -7,7 +7,6 @@ if redis.call('HEXISTS', job, 'job') == 1 then
 end
 store()
 redis.call('HSET', job, 'first_nonce', given[5], 'nonce', given[5], 'attempt', '1', 'state', given[6], 'entered_at', given[8])
-redis.call('EXPIRE', job, ttl)
 redis.call('XADD', events, '0-1', 'event', given[7]) -- before those of attempts
 redis.call('EXPIRE', events, ttl)
 redis.call('SADD', KEYS[8], id)

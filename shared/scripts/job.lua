@@ -43,6 +43,7 @@ end
 -- comes, as after a loss of Redis' data, it expires.
 local function store()
   redis.call('HSET', job, 'job', given[1])
+  redis.call('EXPIRE', job, ttl)
   redis.call('SET', KEYS[7], given[2], 'EX', ttl)
   redis.call('DEL', text, authors)
   if given[3] ~= '' then redis.call('SET', text, given[3], 'EX', ttl) end

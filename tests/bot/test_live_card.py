@@ -128,6 +128,24 @@ async def test_an_end_that_discord_refuses_goes_to_the_owner(
     assert not takes_messages or words in text_of(*messages)
 
 
+async def test_a_training_whose_first_card_is_refused_ends_and_its_owner_is_told(live: Live, worker: StandIn) -> None:
+    live.faults.add(Fault("POST", rf"/channels/{LAB}/messages", 403, 50_001, times=1_000))
+    await live.follow(train_job(job_id="t-77", place=lab(LAB)))
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert "Discord doesn't let me show this training" in text_of(live.showing("job t-77", channel=live.dm("ada")))
+    assert not await live.bot.redis.hlen(keys.ACTIVE)  # type: ignore[misc]
+
+
+async def test_a_training_is_kept_for_a_month_from_when_the_bot_was_last_on(live: Live, worker: StandIn) -> None:
+    job = train_job(job_id="t-77", place=lab(LAB))
+    await live.core.jobs.submit_train(job, "a tide " * 300)
+    kept = [named(job.job_id) for named in (keys.job_text, keys.asked, keys.job, keys.job_events)]
+    for key in kept:
+        await live.bot.redis.expire(key, 60)
+    live.core.delivery.follow(job, None)
+    await live.until(lambda: all(worker.redis.ttl(key) > 24 * 3600 for key in kept), "a longer life")
+
+
 async def test_an_old_card_goes_on_in_a_fresh_message(live: Live, worker: StandIn) -> None:
     log = await begun(live, worker)
     old = await live.until(lambda: live.showing("The Book of Tides"), "the card")

@@ -84,7 +84,7 @@ async def test_a_worker_cannot_keep_an_end_from_being_noted(
 async def test_nor_trainings_from_being_entered(
     queue: JobClient, client: redis.asyncio.Redis, sync: redis.Redis, settings: Settings
 ) -> None:
-    sync.hset(keys.ACTIVE, mapping={"t-8": "abc", "t-9": str(GUILD)})
+    sync.hset(keys.ACTIVE, mapping={"t-8": "abc", "t-9": str(GUILD), b"\xff": str(GUILD)})
     sync.set(keys.asked("t-9"), '{"version": 2}')
     assert await queue.submit_train(train_job(), "a text")
     assert [training.job.job_id for training in (await Snapshots(client, settings).look()).trainings] == ["t-1"]
