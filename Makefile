@@ -93,7 +93,7 @@ test-long: $(INSTALLED_DEV)  ## tests that take long, and whose parts make test 
 	$(PY) -m pytest -m "long and not images" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-whole: $(INSTALLED_DEV)  ## the tests of the whole system, each part in a process of its own
-	$(PY) -m pytest -m "not faults" tests/e2e -n 2 --dist loadfile --durations=15 $(PYTEST_ARGS)
+	$(PY) -m pytest -m "not faults" tests/e2e -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 # Of the whole system, what takes it down on purpose.
 FAULTS_E2E := $(addprefix tests/e2e/,test_backup.py test_load.py)

@@ -51,6 +51,7 @@ async def _measure(settings: Settings, at_once: int, waiting: int) -> dict[str, 
 
 
 async def _enter(jobs: JobClient, number: int) -> bool:
+    """Enter a training, whatever the quotas say."""
     place = Place(guild_id=1 + number, channel_id=2, user_id=3 + number)
     corpus = CorpusInfo(name="book", title="Book", source="file", chars=9_000, sha256="0" * 64)
     job = TrainJob(job_id=f"t-{number}", place=place, corpus=corpus, options=TrainOptions())

@@ -88,6 +88,15 @@ async def test_rights_are_asked_for_at_each_press(live: Live, worker: StandIn) -
     await live.until(lambda: live.showing(f"for <@{ADA}>"), "a text for the server's owner")
 
 
+async def test_a_double_click_is_one_press(live: Live, worker: StandIn) -> None:
+    live.patch.setattr("bot.write.generate.DOUBLE_CLICK_S", 600.0)
+    text = await bens_text(live, worker)
+    live.press("ada", text, "Again")
+    await worker.asked(live)
+    live.press("ada", text, "Again")
+    await live.until(lambda: live.whispered("ada", "a bit fast"), "a refusal")
+
+
 async def test_a_text_too_long_for_an_embed_is_a_file_with_buttons(live: Live, worker: StandIn) -> None:
     text = await bens_text(live, worker, " was calm" * 500)
     assert len(text_of(text)) < 4_096

@@ -241,6 +241,7 @@ async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_t
 
 async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
     """They may have lost their way into the channel that was learned from."""
+    live.patch.setattr("bot.train.card.RETRY_S", 0.05)  # the card may be refused before the end is told
     where, worker = await den(live), StandIn(live.bot.settings)
     await begun(live, where)
     log = worker.begin()

@@ -51,6 +51,24 @@ async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     assert noted == (LAB, card.id)
 
 
+async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live: Live) -> None:
+    who, note = await _who(live), live.core.jobs.set_card
+
+    async def fails(*_: Any) -> None:
+        raise redis.ConnectionError
+
+    live.patch.setattr(live.core.jobs, "set_card", fails)
+    await live.trainings.begin(who, _lesson)
+    await live.until(lambda: _cards(live, "Learning"), "the card")
+    delivery = live.core.delivery
+    await delivery.stop()
+    live.patch.setattr(live.core.jobs, "set_card", note)
+    delivery.stopped, delivery._seen = False, None
+    delivery.start()
+    (card,) = _cards(live, "Learning")
+    assert await _noted(live, f"t-{who.request_id}") == (LAB, card.id)
+
+
 async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: redis.Redis) -> None:
     async def meanwhile() -> TrainRequest:
         for number in range(live.bot.settings.train_jobs_per_user):

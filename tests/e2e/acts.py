@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from bot.write.changes import BUTTONS
 from bot.write.generate import DOUBLE_CLICK_S
 from shared import keys, presence
 from shared.events import Failed
@@ -79,7 +80,7 @@ def assert_refused(message: Message, *words: str) -> None:
 # ---------------------------------------------------------------------- what a person does
 
 
-def press(system: System, message: Message, label: str, *words: str, rested: bool = True, **where: str) -> Message:
+def press(system: System, message: Message, label: str, *words: str, **where: str) -> Message:
     """Press a button and wait for an answer that has all the words, ephemeral or not.
 
     Args:
@@ -87,10 +88,9 @@ def press(system: System, message: Message, label: str, *words: str, rested: boo
         message: with the button.
         label: of the button.
         words: in the answer.
-        rested: let the last press be so long ago that this is no double click.
         where: `person`, and `channel` if the message is in another than #lab.
     """
-    if rested:
+    if label.lower() in BUTTONS:  # of which two presses in a row are a double click
         time.sleep(DOUBLE_CLICK_S)
     before = newest(system, **where)
     system.client.click_label(message, label, **where)
@@ -107,14 +107,6 @@ def slash(system: System, command: str, options: Mapping[str, object] | None = N
     before = newest(system, **where)
     system.client.slash(command, options, **where)
     return answered(system, before, f"an answer to /{command}", **where)
-
-
-def on_message(system: System, message: Message, command: str, *words: str, **where: str) -> Message:
-    """The answer to a command from a message's menu, whoever sees it; it has all the words."""
-    time.sleep(DOUBLE_CLICK_S)
-    before = newest(system, **where)
-    system.client.on_message(message["id"], command, **where)
-    return answered(system, before, f"an answer to {command!r}", *words, **where)
 
 
 def answered(system: System, after: str, what: str, *words: str, **where: str) -> Message:

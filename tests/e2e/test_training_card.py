@@ -37,7 +37,7 @@ def kept(system: System) -> Message:
     samples = pressed(system, card, "Samples", person="cleo")
     assert "**After epoch 1" in samples
     assert "best so far is kept" in pressed(system, card, "Finish now", person="ben")
-    return system.wait_for_card(card, "`kept` is now this channel's model", timeout=60)
+    return system.wait_for_card(card, "`kept` is now this channel's model")
 
 
 def test_finish_now_keeps_the_best_so_far(system: System, kept: Message) -> None:
@@ -58,5 +58,5 @@ def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> 
     assert "isn't yours" in pressed(system, card, "Cancel", person="ben")
     system.wait_for_card(card, "characters/s")
     pressed(system, card, "Finish now", person="dora")
-    finished = system.wait_for_card(card, "`kept-2` is now this channel's model", timeout=60)
+    finished = system.wait_for_card(card, "`kept-2` is now this channel's model")
     assert field_of(finished, "Started from") == "`kept`"

@@ -124,7 +124,7 @@ def test_a_training_that_kills_its_worker_again_and_again_is_given_up(system: Sy
             training.next_attempt(attempt - 1)
             training.until("it to learn", lambda n=attempt: _learns(training, n))  # type: ignore[misc]
             harm.kill(harm.child(system))
-        card = training.ended("This training ended in trouble 5 times in a row")
+        card = training.ended(f"This training ended in trouble {MAX_DEATHS} times in a row")
         assert "short of memory" in text_of(card)
         assert isinstance(training.ends[0], Failed)
     record("out-of-memory kill, five times", "training", "given up, with the reason", since=since)

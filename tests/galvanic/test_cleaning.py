@@ -228,7 +228,7 @@ def test_nothing_survives_whatever_stands_around_it(kind: str) -> None:
     def holds(before: str, thing: str, after: str) -> None:
         line = clean(before + thing + after)
         assert thing not in line
-        assert not leads_somewhere(EMOJI.sub("", line))
+        assert not leads_somewhere(EMOJI.sub(" ", line))
 
     holds()
 
@@ -247,7 +247,7 @@ def test_a_message_is_one_line_and_done(content: str) -> None:
     assert line == line.strip()
     assert len(line.splitlines()) <= 1
     line.encode()
-    assert not leads_somewhere(EMOJI.sub("", line))
+    assert not leads_somewhere(EMOJI.sub(" ", line))
 
 
 NASTY = """a a. a@ a-a @a <@1 [a](http:// [ ( _ *a **a `a > a_B1 eyJ sk- 1. 1: (1) a:: discord. -----BEGIN-----

@@ -268,6 +268,13 @@ async def test_after_a_lost_connection_nothing_is_posted_again(live: Live, worke
     assert len(spoken(live)) == 1
 
 
+async def test_what_discord_did_not_take_is_posted_again(live: Live, worker: StandIn) -> None:
+    await live.ask(ADD)
+    live.faults.add(Fault("POST", POST, 500))
+    await call(live, worker)
+    assert len(spoken(live)) == 1
+
+
 async def test_a_model_that_is_gone_is_told_until_there_is_another(live: Live, worker: StandIn) -> None:
     await live.ask(ADD)
     await live.ask("!persona add victor tides")
