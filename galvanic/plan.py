@@ -163,9 +163,10 @@ _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (
     (20_000, 30, ((512, 4), (512, 3), (512, 2), (512, 1), (384, 1), (256, 1), (128, 1))),
     (0, 30, ((256, 4), (256, 3), (256, 2), (256, 1), (128, 1))),
 )
-"""The networks to choose from: least characters; most epochs; LSTM units and members, from the costliest. On a short
-text a wider network overfits more, and so does a longer training. With more members a model would write less than some
-thousand characters a second."""
+"""The networks of new models to choose from: least characters; most epochs; LSTM units and members, from the costliest.
+A text that starts from a model, as an English one from the starter, has that one's network. On a short text a wider
+network overfits more, and so does a longer training. With more members a model would write less than some thousand
+characters a second. Units are multiples of 32, or training leaves the loops of `galvanic.recurrence`."""
 _BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)  # least symbols; LSTM units if epochs are named
 _EMBEDDING = {"char": 64, "word": 256}
 _CHARACTERS = {"char": 1, "word": 3}  # in a symbol, about

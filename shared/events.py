@@ -33,7 +33,7 @@ class Queued(_Event):
 
 
 class Started(_Event):
-    """A worker has begun. `resumed`: from a checkpoint."""
+    """A worker has begun. `worker`: its host's name, for the log. `resumed`: from a checkpoint."""
 
     kind: Literal["started"] = "started"
     worker: Words

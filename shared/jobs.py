@@ -1,6 +1,6 @@
 """The messages that travel from the bot to a worker.
 
-All are frozen, and an unknown field is refused. Raise `shared.version.DATA_VERSION` with each change of one.
+All are frozen, and an unknown field is refused (see `shared.version.DATA_VERSION`).
 """
 
 import re

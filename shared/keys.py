@@ -43,8 +43,8 @@ ACTIVE = "jobs:active"
 # Set of the ids of models that are in no registry any more. The worker that has removed a model's files takes it out.
 DELETING = "models:deleting"
 
-# Hash: id of a channel whose model learns on by itself -> when (JSON, `bot.train.learn.Schedule`). Dropped when it is
-# turned off, and soon after the channel or its server is gone.
+# Hash: id of a channel whose model learns on by itself -> when (JSON, `bot.train.cog_learn.Schedule`). Dropped when it
+# is turned off, and soon after the channel or its server is gone.
 LEARNING = "models:learning"
 
 # String: written to see whether Redis takes anything.

@@ -1,5 +1,6 @@
 """Quizzes, their scores, and favourite texts. Pure functions: data in, embed out."""
 
+import string
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -7,9 +8,9 @@ import discord
 
 from bot.components import button, view
 from bot.words import AMBER, BLURPLE, GREEN, clipped, plain, shorten_words
-from shared.jobs import QuizJob
+from shared.jobs import MOST_PASSAGES, QuizJob
 
-LETTERS = "ABCD"
+LETTERS = string.ascii_uppercase[:MOST_PASSAGES]
 _NAMED, _RANKED, _QUOTED, _PASSAGE = 40, 20, 160, 500
 _TITLE = "Real or model?"
 

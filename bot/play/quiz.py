@@ -27,7 +27,7 @@ from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared import keys
 from shared.events import Quizzed
-from shared.jobs import QuizJob
+from shared.jobs import MOST_PASSAGES, QuizJob
 from shared.models import ModelRecord
 
 MOST_GUESSES, MOST_SCORES = 2_000, 10_000
@@ -81,7 +81,7 @@ class Quiz:
         self.ends = Chores("quizzes")
 
     def register(self, table: Components, delivery: Delivery) -> None:
-        table.add("guess", self._pressed, rf"{JOB}:(?P<letter>[0-3])", how="private")
+        table.add("guess", self._pressed, rf"{JOB}:(?P<letter>[0-{MOST_PASSAGES - 1}])", how="private")
         delivery.present(QuizJob, self._post)
 
     # ------------------------------------------------------------------ the question

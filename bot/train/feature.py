@@ -6,7 +6,7 @@ from bot.models.feature import Models
 from bot.train.card import TrainingCards
 from bot.train.cog import Training
 from bot.train.cog_jobs import Jobs
-from bot.train.learn import Learning
+from bot.train.cog_learn import Learning
 from bot.train.preview import Previews
 from bot.train.remake import Remaking
 from bot.train.start import Trainings

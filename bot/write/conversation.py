@@ -23,7 +23,7 @@ from shared.events import Generated
 from shared.jobs import MOST_CANDIDATES, GenerateJob, Piece, authors_of
 from shared.models import ModelRecord
 
-CHAT_LENGTH = 200  # most characters of an answer
+CHAT_LENGTH = 200  # most characters of an answer in a chat, of a persona's, and of what is said unasked
 MOST_TURNS = 6  # before the words that are answered
 MOST_CHARS = 400
 """Most characters of the seed. What lies more than 300 characters back changed no loss by 0.001 nats (decision 119)."""
@@ -65,7 +65,7 @@ class Conversation:
             [model],
             "".join(line for _, line in kept),
             letter=letter,
-            length=CHAT_LENGTH,
+            length=min(CHAT_LENGTH, self.core.settings.generate_max_length),
             stop="sentence",
             shown=0,
             author_id=turns[-1].author if turns else None,

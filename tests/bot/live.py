@@ -20,7 +20,7 @@ from bot.models.cog import ModelCommands
 from bot.train.card import TrainingCards
 from bot.train.cog import Training
 from bot.train.cog_jobs import Jobs
-from bot.train.learn import Learning
+from bot.train.cog_learn import Learning
 from bot.train.remake import Remaking
 from bot.train.start import Trainings
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS

@@ -73,6 +73,12 @@ async def say(
     return job, answered
 
 
+async def test_an_answer_is_no_longer_than_a_text_may_be(live: Live, worker: StandIn) -> None:
+    live.bot.settings.generate_max_length = 150
+    job, _ = await say(live, worker, f"{MENTION} hello there")
+    assert job.length == 150
+
+
 async def test_a_reply_goes_on_from_what_both_said(live: Live, worker: StandIn) -> None:
     first, answer = await say(live, worker, f"{MENTION} hello there", "I *am* here.\nAre you?")
     assert (first.seed, first.pieces, first.candidates, first.one_line) == ("hello there\n", (), 8, False)

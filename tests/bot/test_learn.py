@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.train.learn import Schedule
+from bot.train.cog_learn import Schedule
 from playground.places import GUILD_ID
 from shared import keys
 from shared.models import ModelRecord
