@@ -4,8 +4,8 @@ from galvanic.errors import UserError
 
 DATA_VERSION = 3
 """Raise it with a change of a message, a record or a script that the version before can't read: a new field of a job,
-since a worker refuses what it doesn't know, but not one of an event, whose new fields are left out. Bot and workers then
-refuse what an earlier version left in Redis; nothing turns it into the new form."""
+since a worker refuses what it doesn't know, but not one of an event, whose new fields are left out. Bot and workers
+then refuse what an earlier version left in Redis; nothing turns it into the new form."""
 
 
 class OtherVersion(UserError):
