@@ -157,7 +157,7 @@ def _levels(ids: npt.NDArray[np.int64], symbols: int, order: int, owned: _Owned 
         levels.append(level)
         ranks = inverse
         stand.append(owned.stand(length, ranks, counts) if owned else np.ones(len(counts), bool))
-    _share(levels, len(ids))
+    _share(levels, stand, len(ids))
     for level, stands in zip(levels, stand, strict=True):
         level.worth[~stands] = -np.inf  # dropped, whatever it is worth
     return levels
@@ -169,22 +169,26 @@ def _level(parent: Whole, symbol: Whole, counts: Whole, shorter: Whole) -> _Leve
     return _Level(parent, symbol, counts, shorter, np.zeros(size, np.float32), np.full(size, np.inf, np.float32))
 
 
-def _share(levels: list[_Level], total: int) -> None:
+def _share(levels: list[_Level], stand: list[npt.NDArray[np.bool_]], total: int) -> None:
     """Fill in shares and worths, from the shortest passages to the longest.
 
     With D the discount of a count and N the sum of all counts after a passage, `share = (count - D) / N`, and `p =
     share + sum(D) / N * p of the passage without its first symbol`. The worth is the text's loss if the share were 0,
-    with the probability of the shorter passage in its place.
+    with the probability of the shorter passage in its place. `stand`: for each level, which passages may stay,
+    [passages].
     """
     symbols = len(levels[0].symbol)
     above = np.array([total])
     shorter = np.full(symbols, 1 / symbols)  # probability of each passage's last symbol after one symbol less
     for index, level in enumerate(levels):
         # Kneser-Ney: shorter passages count by the number of different symbols before them, not by how often they came.
+        # In place of a longer passage that is dropped they predict themselves, so they count by how often it came
+        # (Siivola, Hirsimaki & Virpioja 2007).
         longer = levels[index + 1] if level is not levels[-1] else None
         counted = level.counts
         if longer:
-            before = np.bincount(longer.shorter, minlength=len(level.symbol))
+            times = np.where(stand[index + 1], 1, longer.counts)
+            before = np.bincount(longer.shorter, times, len(level.symbol)).astype(np.int64)
             counted = np.where(level.counts > 0, np.maximum(before, 1), 0)
         sums = np.bincount(level.parent, counted, minlength=len(above))
         off = _discounts(counted)[np.minimum(counted, 3)]

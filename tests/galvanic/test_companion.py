@@ -124,6 +124,18 @@ def test_of_a_channel_stands_what_lines_of_three_members_have(
     assert {one for one in passages(count(ids, 4, recipe, lines=lines), 4) if len(one) > free} <= shared
 
 
+def test_where_longer_passages_are_dropped_shorter_ones_predict_as_if_those_had_never_been(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = np.random.default_rng(2).integers(1, 40, 4_000).astype(np.uint8)
+    ids[19::20] = 0  # the ends of lines
+    lines = Lines(np.flatnonzero(ids == 0), np.arange(200))  # each by another member
+    table = count(ids, 40, "char", lines=lines)
+    monkeypatch.setitem(ngrams.ORDERS, "char", FREE["char"])
+    for name, array in count(ids, 40, "char").items():
+        np.testing.assert_array_equal(array, table[name][: len(array)], name)
+
+
 def network(rows: int, seed: int = 5) -> npt.NDArray[np.float32]:
     logits = np.random.default_rng(seed).normal(size=(rows, SYMBOLS))
     return (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float32)
