@@ -32,8 +32,14 @@ class Drawing(NamedTuple):
     min_p: float | None = None
 
 
-_BY_LOSS = ((1.2, Drawing(0.8, 0.05)), (1.4, Drawing(0.7, 0.1)), (math.inf, Drawing(0.6, 0.1)))
-"""The defaults for losses below so many nats per character, measured by invented words (docs/engine.md)."""
+_BY_LOSS = (
+    (1.2, Drawing(0.8, 0.05)),
+    (1.4, Drawing(0.7, 0.1)),
+    (2.5, Drawing(0.6, 0.1)),
+    (math.inf, Drawing(0.8)),
+)
+"""The defaults for losses below so many nats per character, measured by invented words (docs/engine.md). Above 2.5, a
+character says as much as a word, as in Chinese, or nothing is learned yet."""
 
 
 def usual_drawing(recipe: RecipeName, loss: float) -> Drawing:

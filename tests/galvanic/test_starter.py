@@ -11,6 +11,7 @@ from galvanic import model_file
 from galvanic.cli import main
 from galvanic.errors import UserError
 from galvanic.facts import facts_of
+from galvanic.generate import predictor
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.results import TrainingInterrupted, TrainResult
@@ -58,6 +59,14 @@ def test_a_text_that_it_foresees_is_learned_from_it(starter: Path, tmp_path: Pat
     begin(tmp_path / "again", starter)
     for name, weight in load(tmp_path / "again")[1].items():
         np.testing.assert_array_equal(weight, weights[name])
+
+
+def test_its_own_loss_is_of_all_that_is_held_out(starter: Path, tmp_path: Path) -> None:
+    text, (description, weights, *_) = babble(40_000, seed=9), load(starter)
+    result = begin(tmp_path / "alike", starter, text)
+    prepared = prepare(text, "char", False, known=description.symbols, workdir=tmp_path / "text")
+    log_probs = predictor(description.network, weights).read(prepared.ids.astype(np.int32))
+    assert result.starter_loss == pytest.approx(-log_probs[-len(prepared.heldout) :].mean(), abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +126,7 @@ def test_a_resumed_training_goes_on_with_what_it_began_with(starter: Path, tmp_p
         assert all(sample.epoch for sample in further.samples), "the first one was told"
         assert resumed.parent == parent
         assert sum("from scratch" in note for note in resumed.notes) == told
-        assert (resumed.starter_loss is not None) is (name == "helped")
+        assert (resumed.starter_loss is not None) is (parent is not None)
     with pytest.raises(OtherCheckpoint):
         begin(tmp_path / "other", starter, UNLIKE, checkpoint=tmp_path / "with", start="none")
 
