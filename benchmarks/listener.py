@@ -101,7 +101,7 @@ class Channels:
         return self._replies[sent.message_id]
 
     def answered(self, sent: Sent) -> bool:
-        """Whether a reply to a message holds a text, however long: it ends with a sentence."""
+        """Return whether a reply to a message holds a text, however long: it ends with a sentence."""
         return any(reply.text and not reply.refused for reply in self.replies(sent))
 
     async def _read(self) -> None:

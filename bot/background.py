@@ -28,7 +28,7 @@ CHORE_RETRY_S = 2.0
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request may well succeed later, without anybody's doing.
+    """Return whether the same request may well succeed later, without anybody's doing.
 
     A 403 or 404 without an error code of Discord's comes from a proxy in front of it.
     """
@@ -192,7 +192,7 @@ class Service:
 
     @functools.cached_property
     def tasks(self) -> set[asyncio.Task[Any]]:
-        """Those that run."""
+        """Return the tasks that run."""
         return set()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -237,7 +237,7 @@ class Chores(Service):
         self._wakeup.set()
 
     async def _step(self) -> float | None:
-        """Do all that is due; the seconds until more is."""
+        """Do all that is due; return the seconds until more is."""
         loop = asyncio.get_running_loop()
         for (work, args), due in list(self._due.items()):
             if due > loop.time():

@@ -55,12 +55,15 @@ class Press:
 
     @property
     def is_private(self) -> bool:
-        """Whether only this person sees the message pressed."""
+        """Return whether only this person sees the message pressed."""
         return self.interaction.message is not None and self.interaction.message.flags.ephemeral
 
     @property
     def chosen(self) -> str:
-        """The one choice of a menu. Raises UserError: none, or several, as an older menu or another client may send."""
+        """Return the one choice of a menu.
+
+        Raises UserError: none or several, as an older menu or another client may send.
+        """
         if len(self.values) != 1:
             raise UserError("I can't tell what you chose in this menu.", "Choose one thing, or run the command again.")
         return str(self.values[0])
@@ -96,7 +99,10 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """Sent after a restart or after `FORM_S`, it is refused (`bot.responder`). `sent`: what is done with it."""
+    """A form for a person to fill in, which Discord calls a modal. `sent`: the action once it is sent.
+
+    Sent after a restart or after `FORM_S`, it is refused (`bot.responder`).
+    """
 
     title: str
     fields: Sequence[Field]
@@ -114,7 +120,7 @@ class Components:
         self.actions[name] = Action(work, arguments, **options)
 
     def item(self) -> type[discord.ui.DynamicItem[Any]]:
-        """The class for `Client.add_dynamic_items`."""
+        """Return the class for `Client.add_dynamic_items`."""
         carry_out = self._pressed
 
         class Control(discord.ui.DynamicItem[discord.ui.Item[Any]], template=rf"(?s:{_PREFIX}.+)"):
@@ -128,7 +134,7 @@ class Components:
         return Control
 
     def find(self, custom_id: str) -> tuple[str, Action, dict[str, str]] | None:
-        """A custom id's action, with its name and its arguments; None: there is none."""
+        """Return the name, the action and the arguments of a custom id; None: there is none."""
         rest = custom_id.removeprefix(_PREFIX)
         name, _, argument = (rest, "", "") if rest in self.actions else rest.partition(":")
         action = self.actions.get(name)
@@ -172,7 +178,7 @@ class Components:
             await self._responder.tell(interaction, error, doing, view)
 
     async def _reply(self, press: Press) -> Send:
-        """Acknowledge a press that is answered with a new message; what posts that.
+        """Acknowledge a press that is answered with a new message, and return the function that posts it.
 
         The interaction's own response could not refer to the message pressed, nor carry a nonce against posting twice.
         """
@@ -210,7 +216,7 @@ class _Modal(discord.ui.Modal):
         await self._carry_out(self.form.title, self.form.sent, Press(interaction, typed=typed), self._way_back)
 
     def _way_back(self) -> discord.ui.View:
-        """A button that opens the form again, with what was typed."""
+        """Return a button that opens the form again, with what was typed."""
         fields = [dataclasses.replace(field, default=self.inputs[field.name].value) for field in self.form.fields]
 
         async def form(_: Press) -> Form:
@@ -241,7 +247,7 @@ def button(
 def menu(
     action: str, *arguments: object, placeholder: str, options: Iterable[tuple[str, str] | tuple[str, str, str]]
 ) -> discord.ui.Select[Any]:
-    """A menu of which one option is chosen: (label, value) or (label, value, description)."""
+    """Return a select menu with one choice. `options`: (label, value) or (label, value, description)."""
     select_options = [
         discord.SelectOption(label=label(name), value=value, description=label(more[0]) if more else None)
         for name, value, *more in list(options)[:MOST]
@@ -250,7 +256,7 @@ def menu(
 
 
 def view(*items: discord.ui.Item[Any]) -> discord.ui.View:
-    """A message's controls. discord.py need not keep the view: presses reach `Components` by custom id."""
+    """Return a message's controls. discord.py need not keep the view: presses reach `Components` by custom id."""
     shown = discord.ui.View(timeout=None)
     for item in items:
         shown.add_item(item)

@@ -19,7 +19,7 @@ Build = Callable[[Actor], Awaitable[Asked]]
 
 @dataclass(frozen=True)
 class Requests:
-    """A command or button only builds its job; everything else is here.
+    """Answers commands and buttons with jobs: they only build a job, and everything else is here.
 
     Any method raises UserError: the person may not, not here or not yet, or as `Delivery.ask`.
     """

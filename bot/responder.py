@@ -308,7 +308,7 @@ class Typing:
             sign.cancel()
 
     async def _show(self, channel_id: int) -> None:
-        """One who waits longer than another shows it after them."""
+        """Show the sign until cancelled; in one channel, one task at a time shows it."""
         await asyncio.sleep(TYPING_AFTER_S)
         async with self._turns.setdefault(channel_id, asyncio.Lock()):
             # Not cancelled with the sign: after a request that was cancelled while Discord limits the whole bot,
@@ -330,7 +330,7 @@ class Typing:
 
 
 def is_elsewhere(ctx: Context) -> bool:
-    """Whether a private answer goes to another place than the command, which was typed in a channel."""
+    """Return whether a private answer can't go where the command is: it was typed in a server's channel."""
     return ctx.interaction is None and ctx.guild is not None
 
 

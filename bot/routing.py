@@ -15,7 +15,7 @@ Listener = Callable[[commands.Context[Any]], Awaitable[bool]]
 
 @dataclass(eq=False, repr=False)
 class Routing(commands.Cog):
-    """Commands go first, then what features hear for, then words to the bot: the event `addressed`."""
+    """Routes each message: first to commands, then to features that listen, then to the event `addressed`."""
 
     bot: commands.Bot
     _listeners: list[Listener] = field(init=False, default_factory=list)

@@ -228,7 +228,7 @@ def percent(share: float) -> str:
 
 
 def add_fields(embed: discord.Embed, fields: Mapping[str, str], *, inline: bool = True) -> None:
-    """Add those that say something."""
+    """Add the fields that are not empty."""
     for name, value in fields.items():
         if value:
             embed.add_field(name=name, value=value, inline=inline)

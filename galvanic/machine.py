@@ -75,7 +75,7 @@ def measure_machine() -> Machine:
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """Whether TensorFlow works on this machine, and how fast."""
+    """The result of a check whether TensorFlow works on this machine, and how fast."""
 
     gpus: tuple[str, ...]  # their names
     right: bool  # whether a product of matrices was right

@@ -26,7 +26,10 @@ ANSWER_S = 3.0  # Discord's limit on the first answer to an interaction
 
 
 class Interactions:
-    """Methods raise UserError for what a Discord client would not let a person do."""
+    """Acts for people on the bot: calls its commands, presses its buttons, sends its forms.
+
+    Methods raise UserError for what a Discord client would not let a person do.
+    """
 
     def __init__(self, world: World, gateway: Gateway, people: People, resolver: Resolver) -> None:
         self._world = world

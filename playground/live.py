@@ -97,7 +97,7 @@ class Live:
         }
 
     def _in_order(self, guild: Guild) -> list[int]:
-        """Each channel is followed by its threads."""
+        """Return the ids of a server's channels, each followed by its threads."""
         threads = [self._world.channels[thread_id] for thread_id in guild.thread_ids]
         order: list[int] = []
         for channel_id in guild.channel_ids:

@@ -21,7 +21,10 @@ class File(NamedTuple):
 
 
 class People:
-    """Methods raise UserError for what a Discord client would not let a person do."""
+    """Acts for people on messages: sends and reads them, reacts, starts threads.
+
+    Methods raise UserError for what a Discord client would not let a person do.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world

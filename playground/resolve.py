@@ -12,7 +12,10 @@ from playground.world import World
 
 
 class Resolver:
-    """Methods raise UserError for what does not exist, or what the person does not see."""
+    """Finds by name what a person means: people, channels, roles, choices.
+
+    Methods raise UserError for what does not exist, or what the person does not see.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world

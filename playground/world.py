@@ -30,7 +30,7 @@ ChangeListener = Callable[[ChangeKind, Message], None]
 
 
 class RealClock(Clock):
-    """simcord's clock stands still until a test moves it; this one is the machine's."""
+    """The machine's clock; simcord's own stands still until a test moves it."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -127,7 +127,7 @@ class TrainJob(_Job):
 
     @property
     def is_private(self) -> bool:
-        """Whether it learns one member's own words, so that its model is theirs alone."""
+        """Return whether it learns one member's own words, so that its model is theirs alone."""
         return bool(self.author_id)
 
     @property
@@ -256,13 +256,13 @@ Job = TrainJob | Asked
 
 
 def author_of(job: Job) -> int:
-    """Whose words a job holds: those of who asked for it, unless they are somebody else's."""
+    """Return the author of a job's words: who asked for it, unless they are somebody else's."""
     author_id = job.author_id if isinstance(job, GenerateJob | SurpriseJob) else None
     return job.place.user_id if author_id is None else author_id
 
 
 def authors_of(job: Job) -> set[int]:
-    """Return whose words a job holds, which may be several people's."""
+    """Return the authors of a job's words, who may be several."""
     pieces = job.pieces if isinstance(job, GenerateJob) else ()
     return {piece.author_id for piece in pieces if piece.author_id is not None} or {author_of(job)}
 

@@ -157,7 +157,7 @@ def configure_logging(service: str, settings: Settings) -> None:
 
 
 def _first_line(record: logging.LogRecord) -> bool:
-    """Celery's first line on a message that it refuses says why; the rest is the message, and is dropped."""
+    """Keep only the first line of a warning: in Celery's on a message that it refuses, the rest is the message."""
     if record.levelno >= logging.WARNING:
         record.msg, record.args = record.getMessage().partition("\n")[0], ()
     return True

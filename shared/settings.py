@@ -138,7 +138,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _usable_tls(self) -> Self:
-        """Redis' client would fail on a bad file only when it connects, with an error that nobody expects there."""
+        """Check the TLS files now: Redis' client would fail only at connecting, with an error that explains nothing."""
         if (self.redis_cert_file is None) != (self.redis_key_file is None):
             raise ValueError("REDIS_CERT_FILE and REDIS_KEY_FILE belong together: set both, or neither")
         if self.redis_ca_file is None and self.redis_cert_file is None:
@@ -287,7 +287,7 @@ def read_settings() -> Settings:
 
 
 def _in_words(error: ErrorDetails) -> str:
-    """The value is not shown: it may be a secret on a wrong line."""
+    """Describe an error without its value, which may be a secret on a wrong line."""
     message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return message

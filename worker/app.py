@@ -46,4 +46,4 @@ app.conf.update(
 
 @signals.setup_logging.connect
 def _keep_logging(**_: Any) -> None:
-    """Connected, it keeps Celery from setting up logging its own way, in the pool's child, too."""
+    """Do nothing: that it is connected keeps Celery, in the pool's child too, from setting up logging its own way."""

@@ -65,5 +65,5 @@ HANDLERS: dict[str, Handler[Any]] = {
 
 @functools.cache
 def _client(_address: str) -> redis.Redis:
-    """One for all threads, so that a job needs no connection of its own; hundreds may wait long for one."""
+    """Return one client for all threads: hundreds of jobs may wait, and need no connection each."""
     return connect(get_settings(), timeout=60.0)

@@ -172,7 +172,7 @@ class TrainingRequest(Request):  # type: ignore[misc]
     """Celery's request for a training, in the worker's parent process: counts how it ended, as its child says."""
 
     def send_event(self, type: str, **fields: Any) -> None:
-        """Celery reports a success by its event alone, with what the task returned as `repr` gives it."""
+        """Count a training's outcome: Celery reports a success by this event alone, with the `repr` of the result."""
         if type == "task-succeeded" and (outcome := fields["result"].strip("'")) != "None":
             JOBS.labels(TRAIN_QUEUE, outcome).inc()
         super().send_event(type, **fields)
@@ -189,7 +189,7 @@ def _require_handlers() -> None:
 
 @contextlib.contextmanager
 def _reaching_redis(settings: Settings, trouble: str) -> Iterator[redis.Redis]:
-    """A client for what can be left undone: while Redis is away, that is logged as `trouble`."""
+    """Give a client for work that can be left undone; if Redis is away, log that as `trouble`."""
     with connect(settings) as client:
         try:
             yield client

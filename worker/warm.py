@@ -198,7 +198,7 @@ class Batcher(Generic[Request, Result]):
         self._passes = ThreadPoolExecutor(at_once, "pass")
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Result]]:
-        """They are served in the same pass if it has room. A pass is due for each call, so none is left over."""
+        """Queue requests; they share a pass if it has room. Each call adds a pass, so no request is left over."""
         waiting: list[tuple[Request, Future[Result]]] = [(asked, Future()) for asked in requests]
         for request in waiting:
             self._waiting.put(request)

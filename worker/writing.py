@@ -111,7 +111,7 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
     blocklist = _blocklist(job.blocked)
 
     def write(random_seed: int) -> list[Generation | UserError]:
-        """One pass for each model, with all its variants."""
+        """Write all variants, those of each model in one pass."""
         asked = WriteRequest(
             seed=job.seed, length=job.length, random_seed=random_seed, stop=job.stop, until=context.until
         )

@@ -185,7 +185,7 @@ class General(commands.Cog):
         return Counter(sorted(info.get(name.encode(), b"").decode() or "a machine" for name in alive))
 
     def _away(self) -> str | None:
-        """None until the first heartbeat is answered."""
+        """Return how far Discord is away, in words; None until the first heartbeat is answered."""
         latency = self.core.bot.latency
         return None if math.isnan(latency) else f"{latency * 1000:.0f} ms away"
 

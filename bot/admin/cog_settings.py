@@ -154,7 +154,7 @@ class ServerSettings(commands.Cog):
     # ------------------------------------------------------------------ what its controls do
 
     async def _choose_roles(self, press: Press, field: str) -> None:
-        """@everyone among the roles is no restriction."""
+        """Set the chosen roles; @everyone among them lifts the restriction."""
         ids = _ids(press)
         await self._change(press, **{field: () if press.interaction.guild_id in ids else ids})
 
@@ -277,7 +277,7 @@ def _number(name: str, typed: str, most: float) -> float | None:
 
 
 def _there(find: Callable[[int], Any], ids: Iterable[int]) -> list[Any]:
-    """Those that still exist."""
+    """Return the targets of these ids that still exist."""
     return [target for target_id in ids if (target := find(target_id)) is not None]
 
 

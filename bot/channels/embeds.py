@@ -259,7 +259,7 @@ def allowed_channels(allowances: dict[int, AllowedChannel], agreed_count: int, t
 
 
 def _page(title: str, description: str | None, fields: Mapping[str, str]) -> discord.Embed:
-    """An empty field is left out."""
+    """Build an embed without its empty fields."""
     embed = discord.Embed(title=clipped(title, TITLE_LIMIT), description=description, colour=BLURPLE)
     add_fields(embed, fields, inline=False)
     return embed

@@ -81,7 +81,7 @@ class PageStore:
         lines: Sequence[Line],
         most_bytes: int,
     ) -> ReadingState:
-        """Add a page, maybe an empty one, and keep how far the reading is, in one step; the state as it is kept.
+        """Add a page, maybe an empty one, and keep how far the reading is, in one step; return the new state.
 
         `before`, `after`: where the reading was and is. The oldest pages go if there are more than `most_bytes`.
 

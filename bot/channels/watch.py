@@ -50,7 +50,10 @@ class Watch(commands.Cog):
 
     @commands.Cog.listener()
     async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:
-        """Discord tells of it with the privileged intent only."""
+        """Withdraw a member who left; Discord tells of it with the privileged intent only.
+
+        Trainings that they asked for go on, without their words.
+        """
         self._leave(payload.guild_id, payload.user.id)
 
     @commands.Cog.listener()

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Recovery(Service):
-    """Runs while the bot does. What was sent goes on without it."""
+    """Finds lost jobs and sends them again, while the bot runs. Jobs that were sent go on without it."""
 
     def __init__(self, connection: redis.asyncio.Redis, jobs: JobClient) -> None:
         self._redis = connection

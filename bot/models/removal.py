@@ -14,7 +14,10 @@ from shared.models import ModelRecord
 
 @dataclass(frozen=True)
 class Removal:
-    """Its methods raise errors of Redis, and those of Discord that pass: they are called again until all is done."""
+    """Deletes models whose channel is gone, or that learned from a channel that may no longer be used.
+
+    Its methods raise errors of Redis, and those of Discord that pass: they are called again until all is done.
+    """
 
     core: Core
     registry: Registry
@@ -45,7 +48,7 @@ class Removal:
         return await self.registry.remove(model)
 
     async def forget_words(self, guild_id: int, concerns: Callable[[ReadingRef], bool] = lambda _: True) -> int:
-        """Cancel the trainings on some readings of a server, and delete the models that learned any; how many."""
+        """Cancel trainings on some readings of a server, and delete models that learned any; return their number."""
         await cancel_trainings(self.core.snapshots, self.core.jobs, guild_id, concerns)
         models = [model for model in await self.registry.all(guild_id) if any(map(concerns, model.readings))]
         for model in models:

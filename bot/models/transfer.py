@@ -69,7 +69,7 @@ class Transfer:
         await self.core.requests.press(press, build, may=None, cooldown="model")
 
     def _export_job(self, actor: Actor, model: ModelRecord, *, page: bool = False) -> ExportJob:
-        """Everyone who reads the channel can take the file."""
+        """Return the export job. Everyone who reads the channel can take the file, so `require_export` comes first."""
         require_export(model, actor)
         most = guild_of(self.core.bot, actor).filesize_limit
         return ExportJob(**actor.asks(ExportJob), model=model.ref, most_bytes=most, page=page)

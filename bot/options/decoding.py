@@ -49,12 +49,12 @@ def to_bot(message: discord.Message, bot_id: int) -> str | None:
 
 
 def is_said(message: discord.Message, bot_id: int) -> bool:
-    """Whether a message is the bot's own words in a chat: these have no embed."""
+    """Return whether a message is the bot's own words in a chat: these have no embed."""
     return message.author.id == bot_id and bool(message.content) and not message.embeds
 
 
 def is_written(message: discord.Message, bot_id: int) -> bool:
-    """Whether a message is a text that the bot was asked for; no other card has words of a model alone."""
+    """Return whether a message is a text that the bot was asked for: no other card has only words of a model."""
     return message.author.id == bot_id and job_shown_in(message, "continue") is not None
 
 
@@ -102,7 +102,7 @@ def require_one_file(ctx: Context) -> None:
 
 
 async def read_file(file: discord.Attachment) -> bytes:
-    """Check the file's size before. Raises UserError: Discord did not hand it over."""
+    """Return the bytes of a file; the caller has checked its size. Raises UserError: Discord did not hand it over."""
     try:
         return await file.read()
     except DISCORD_ERRORS as error:

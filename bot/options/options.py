@@ -26,7 +26,7 @@ _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
 
 
 class _Limits(commands.Range):  # type: ignore[valid-type,misc]  # for type checkers it is no class
-    """Discord enforces these for a slash command's field; `_checked` has seen what is typed."""
+    """The range of a number. Discord enforces it in a slash command's field; `_checked` does for typed values."""
 
     async def convert(self, _ctx: Any, value: str) -> Any:
         return self.annotation(value)

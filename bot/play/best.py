@@ -44,7 +44,7 @@ class Best:
             await self._ranked(guild_id)
 
     async def _ranked(self, guild_id: int) -> list[tuple[int, str]]:
-        """Reactions and `message:channel`, the most first; what is too old or too much is dropped."""
+        """Return numbers of reactions with `message:channel`, the most first; drop what is too old or too much."""
         ranked = await redis_call(self.core.redis.zrevrange(keys.best(guild_id), 0, -1, withscores=True))
         oldest = discord.utils.time_snowflake(discord.utils.utcnow() - AGE)
         counted = [(int(number), member.decode()) for member, number in ranked]
@@ -55,7 +55,10 @@ class Best:
         return kept
 
     async def favourites(self, actor: Actor) -> list[Favourite]:
-        """Those that may be shown where somebody asks. Raises discord.HTTPException: Discord is in trouble."""
+        """Return the favourites that may be shown where somebody asks.
+
+        Raises discord.HTTPException: Discord is in trouble.
+        """
         favourites: list[Favourite] = []
         looked = 0
         for number, member in await self._ranked(actor.guild_id):

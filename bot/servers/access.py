@@ -154,7 +154,7 @@ def moderates(user: User, place: Place) -> bool:
 
 
 def can_view(user: User, place: Place) -> bool:
-    """Whether a person sees the place. In a private thread, only who asked surely does."""
+    """Return whether a person sees the place. In a private thread, only who asked surely does."""
     return place.user_id == user.id or rights_in(user, place) is not None
 
 
@@ -183,7 +183,10 @@ class Access:
         self._cooldowns: dict[tuple[What, int, int], _Cooldown] = {}
 
     async def check_allowed_channel(self, ctx: Context) -> bool:
-        """The check before every command. Raises CommandInvokeError: holds the reason, or that Redis is away."""
+        """Check before every command that it may be used here.
+
+        Raises CommandInvokeError: holds the reason, or that Redis is away.
+        """
         assert ctx.command is not None
         extras = (ctx.command.root_parent or ctx.command).extras
         try:
@@ -277,7 +280,7 @@ class Access:
 
 
 def visible_channels(guild: discord.Guild | None, user: User) -> list[Readable]:
-    """The channels that a person and the bot both see."""
+    """Return the channels that a person and the bot both see."""
     if guild is None or not isinstance(user, discord.Member):
         return []
     return [
@@ -290,7 +293,7 @@ def visible_channels(guild: discord.Guild | None, user: User) -> list[Readable]:
 
 
 def channel_number(typed: str) -> int | None:
-    """A channel's id, typed as such or as a mention; None: it is neither."""
+    """Return a channel's id, typed as such or as a mention; None: it is neither."""
     number = typed.strip().removeprefix("<#").removesuffix(">")
     return int(number) if number.isdecimal() and len(number) <= 20 else None
 
@@ -363,7 +366,7 @@ def require_writer(interaction: discord.Interaction[Any]) -> None:
 
 
 async def was_deleted(client: discord.Client, channel_id: int) -> bool:
-    """Whether a channel is gone; False also when Discord refuses to tell. Raises its errors that pass.
+    """Return whether a channel is gone; False also when Discord refuses to tell. Raises its errors that pass.
 
     Only Discord's own code counts: models are deleted for it.
     """

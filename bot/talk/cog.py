@@ -152,7 +152,7 @@ class Speaks(commands.Cog):
         return discord.Embed(description=listed(lines, "and {} more") or none, colour=GREEN)
 
     async def _remove(self, actor: Actor, call: str) -> str:
-        """Remove a persona from the server; the answer. Raises UserError: there is none."""
+        """Remove a persona from the server; return the answer. Raises UserError: there is none."""
         personas = await self.personas.store.of(actor.guild_id)
         if call not in personas:
             named = " or ".join(f"`@{other}`" for other in personas)
@@ -165,7 +165,7 @@ class Speaks(commands.Cog):
     async def _add(
         self, ctx: Context, call: str, model: str | None, name: str, picture: discord.Attachment | None
     ) -> str:
-        """Add a persona, or change one; the answer. Raises UserError: it can't be."""
+        """Add a persona, or change one; return the answer. Raises UserError: it can't be."""
         actor, guild = Actor.of(ctx), ctx.guild
         assert guild is not None
         old = (await self.personas.store.of(actor.guild_id)).get(call)

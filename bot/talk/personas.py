@@ -140,7 +140,7 @@ class Personas(Service):
         return Line(call, persona, job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"}), turn)
 
     async def say(self, actor: Actor, line: Line) -> str | None:
-        """Have a persona write and say a line; its text.
+        """Have a persona write and say a line; return its text.
 
         Empty: nothing was posted; None: nobody knows. Raises UserError, with nothing posted: it can't.
         """
@@ -262,7 +262,7 @@ def checked_name(call: str, title: str) -> str:
 
 
 def _look_alikes(name: str) -> set[str]:
-    """Keys of which names that look alike share one, as written, in small letters or in capitals."""
+    """Return keys of a name as written, in small letters and in capitals. Names that look alike share a key."""
     cases = (name, name.casefold(), name.upper())
     keys = (unicodedata.normalize("NFKD", disarm.skeleton_key(cased, digit_policy="tr39")) for cased in cases)
     plain = ("".join(symbol for symbol in key if symbol.isalnum()) for key in keys)

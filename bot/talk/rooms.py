@@ -34,7 +34,10 @@ class Room:
 
 
 class Rooms:
-    """One bot process serves a channel, so what is in memory is what is in Redis. Raises redis.RedisError."""
+    """The rooms in which the bot may speak unasked, in Redis and cached. Raises redis.RedisError.
+
+    One bot process serves a channel, so the cache agrees with Redis.
+    """
 
     def __init__(self, connection: redis.asyncio.Redis) -> None:
         self._redis = connection
@@ -85,7 +88,7 @@ class Rooms:
         return taken
 
     async def give_back(self, channel_id: int, guild_id: int, text_id: str) -> None:
-        """A text that was counted is not posted."""
+        """Take back the count of a text that was not posted."""
         for key in _spoken(channel_id, guild_id):
             await redis_call(self._redis.zrem(key, text_id))
 

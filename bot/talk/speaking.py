@@ -69,13 +69,13 @@ class Speaking:
         return [f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in self.hours or ()]
 
     def is_quiet(self, at: datetime) -> bool:
-        """Whether it is within the quiet hours; `at`: with a time zone."""
+        """Return whether it is within the quiet hours; `at`: with a time zone."""
         local, (begin, end) = at.astimezone(self.zone), self.hours or (0, 0)
         minute = 60 * local.hour + local.minute
         return begin <= minute < end if begin <= end else minute >= begin or minute < end
 
     def is_called_by(self, content: str, sent_at: datetime, heard: int, last_id: int) -> bool:
-        """Whether a message calls for a text. `heard`: messages since the last text, whose id is `last_id`."""
+        """Return whether a message calls for a text. `heard`: messages since the last text, whose id is `last_id`."""
         # Drawn from the id, so that a restart changes nothing.
         due_s = 60 * self.minutes * (1 + _JITTER * random.Random(last_id).random())
         return (

@@ -24,7 +24,10 @@ class Persona(BaseModel, frozen=True, extra="ignore"):
 
 
 class PersonaStore:
-    """Changes are made in turn, which is enough for one bot. Any method raises redis.RedisError."""
+    """Servers' personas, in Redis. Any method raises redis.RedisError.
+
+    Changes are made in turn, which is enough for one bot.
+    """
 
     def __init__(self, connection: redis.asyncio.Redis) -> None:
         self._redis = connection

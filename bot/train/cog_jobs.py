@@ -156,7 +156,7 @@ class Jobs(commands.Cog):
     # ------------------------------------------------------------------ looking
 
     def _may_show(self, actor: Actor, job: TrainJob, private: bool) -> bool:
-        """Whether a list may say what a training is about: to the person and, unless it is private, to all there."""
+        """Return whether a list may say what a training is about. `private`: the person alone sees the list."""
         if not access.can_view(actor.user, job.place):
             return False
         if job.corpus.source == "upload" and not private and job.place.channel_id not in actor.here:
@@ -200,7 +200,7 @@ class Jobs(commands.Cog):
 
 
 def _is_called(name: str, job: TrainJob) -> bool:
-    """Whether a person names a training by its channel, its text or its model."""
+    """Return whether a person names a training by its channel, its text or its model."""
     if job.reading is not None and job.reading.source_id == access.channel_number(name):
         return True
     names = (job.corpus.name, job.corpus.title.lower(), job.options.name)

@@ -55,7 +55,10 @@ class Schedule(BaseModel, frozen=True, extra="ignore"):
 
 @dataclass(eq=False, repr=False)
 class Learning(Service, commands.Cog):
-    """Messages are counted while the bot is there; how many is stored every minute."""
+    """Trains channels' models again by themselves, when their schedules say so.
+
+    Messages are counted while the bot is there; how many is stored every minute.
+    """
 
     core: Core
     registry: Registry
@@ -73,7 +76,7 @@ class Learning(Service, commands.Cog):
             self._heard.update(channel_ids(message.channel))
 
     async def look(self) -> None:
-        """Have those learn on whose time it is. Raises redis.RedisError."""
+        """Have the models that are due learn on. Raises redis.RedisError."""
         names = await redis_call(self.core.redis.hkeys(keys.LEARNING))
         heard, self._heard = self._heard, Counter()
         for name in names:

@@ -79,7 +79,7 @@ def chat_options(flags: TrainFlags) -> ChatOptions:
 
 
 def is_more(flags: TrainFlags) -> bool:
-    """Whether the text is the one that the model learned from."""
+    """Return whether the text is the one that the model learned from."""
     return flags.source is not None and flags.source.strip().lower() == MORE
 
 

@@ -38,7 +38,7 @@ class TrainingState:
         return progress is not None and (progress.train_loss is not None or progress.heldout_loss is not None)
 
     def after(self, event: Event) -> TrainingState:
-        """Events after the end change nothing."""
+        """Return the state after an event; once the training is over, it stays as it is."""
         if self.over:
             return self
         match event:

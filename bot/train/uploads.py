@@ -111,7 +111,7 @@ async def _drop(folder: Path) -> None:
 
 
 async def _saved(files: Sequence[discord.Attachment], folder: Path) -> tuple[tuple[str, Path], ...]:
-    """Write attached files into a folder; their names and paths. Raises UserError: Discord doesn't hand them over."""
+    """Write attached files into a folder; return names and paths. Raises UserError: Discord doesn't hand them over."""
     paths = [folder / f"file-{number}" for number in range(len(files))]
     for path, file in zip(paths, files, strict=True):
         await asyncio.to_thread(path.write_bytes, await decoding.read_file(file))

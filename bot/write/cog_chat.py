@@ -73,7 +73,7 @@ class Chat(commands.Cog):
 
     @commands.Cog.listener()
     async def on_addressed(self, ctx: Context, words: str) -> None:
-        """A mention of the bot, or a reply to it, without a command."""
+        """Answer a mention of the bot, or a reply to it, without a command."""
         await self.guarded(ctx, self._answer(ctx, words))
 
     async def guarded(self, ctx: Context, answer: Awaitable[None]) -> None:

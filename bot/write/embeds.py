@@ -68,7 +68,7 @@ def delete_button(job_id: str) -> discord.ui.Button[Any]:
 
 
 def text_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
-    """Buttons that would change nothing are disabled."""
+    """Return the buttons below a text; those that would change nothing are disabled."""
     random_start = job.from_line or job.from_corpus
     disabled_of = {
         "again": answer.temperature == 0 and not random_start,

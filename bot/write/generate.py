@@ -195,7 +195,7 @@ class Generating:
         return text, author_of(job)
 
     async def _form(self, press: Press) -> Form:
-        """Whether this person may generate is asked when the form is sent."""
+        """Return the form for a text by a model; the person's rights are checked when it is sent."""
 
         async def sent(form: Press) -> None:
             typed = form.typed["temperature"].strip()

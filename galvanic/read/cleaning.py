@@ -153,14 +153,14 @@ def leads_somewhere(line: str) -> bool:
 
 
 def _is_key(word: str) -> bool:
-    """Whether a long word mixes letters with digits, or capitals with small letters."""
+    """Return whether a long word mixes letters with digits, or capitals with small letters."""
     if any(map(str.isdigit, word)):
         return any(map(str.isalpha, word))
     return len(word) >= _SHOUTED and not (word.islower() or word.istitle()) and any(map(str.isalpha, word))
 
 
 def is_command(content: str, prefixes: Sequence[str]) -> bool:
-    """Whether a raw message is for a bot; behind this one's `prefixes` a letter follows, maybe after spaces."""
+    """Return whether a raw message is for a bot; behind this one's `prefixes` a letter follows, maybe after spaces."""
     text = content.strip()
     lower = text.lower()
     behind = (text[len(prefix) :].lstrip() for prefix in prefixes if prefix and lower.startswith(prefix.lower()))

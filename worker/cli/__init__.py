@@ -89,7 +89,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _health(options: argparse.Namespace) -> int:
-    """Redis must know of a worker of this host: with WORKER_NAME, of the one of that name."""
+    """Check that Redis knows a worker of this host; with WORKER_NAME, the one of that name."""
     settings, here = get_settings(), f"@{socket.gethostname()}:"
     name_has = f"{options.queue}-{settings.worker_name}{here}" if settings.worker_name else here
     return health_command(settings, options.queue, name_has)
