@@ -110,6 +110,8 @@ class Form:
 
 
 class Components:
+    """The actions of all buttons, menus and forms, and what carries them out."""
+
     def __init__(self, responder: Responder, access: Access) -> None:
         self._responder = responder
         self._access = access
@@ -192,6 +194,8 @@ class Components:
 
 
 class _Modal(discord.ui.Modal):
+    """Discord's modal of a form; what is typed goes to the form's action."""
+
     def __init__(self, form: Form, carry_out: Callable[..., Awaitable[None]]) -> None:
         super().__init__(title=form.title[:45], timeout=FORM_S)
         self.form = form

@@ -25,6 +25,8 @@ _START = "*"
 
 @dataclass(frozen=True)
 class Help:
+    """The pages of `help`."""
+
     bot: commands.Bot
     servers: GuildSettingsStore
 

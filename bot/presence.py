@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 
 class Presence(Service):
+    """Keeps this bot's signs of life in Redis, and the lock that lets only one bot run."""
+
     def __init__(self, client: discord.Client, *, settings: Settings, connection: redis.asyncio.Redis) -> None:
         self._client = client
         self._settings = settings

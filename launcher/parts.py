@@ -17,6 +17,8 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True)
 class Part:
+    """A process that `make run` starts and keeps running."""
+
     name: str  # for people, and of its log file; letters, digits and hyphens
     command: tuple[str, ...]
     stage: Stage
@@ -30,12 +32,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
+    """The parts of a run, and the environment that they share."""
+
     parts: tuple[Part, ...]
     environment: Mapping[str, str]
     announce: Callable[[], str]  # how to reach the system, once all but the workers are ready
 
 
 class Folders:
+    """The data folder and those in it."""
+
     def __init__(self, data: Path) -> None:
         self.data = data
         self.run = data / "run"  # sockets and lock; private

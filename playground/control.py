@@ -45,6 +45,8 @@ def answering(act: Act) -> Handler:
 
 
 class Control:
+    """The HTTP interface by which the page, and tests, act for people."""
+
     def __init__(self, people: People, interactions: Interactions, resolver: Resolver) -> None:
         self._people = people
         self._interactions = interactions

@@ -53,6 +53,8 @@ async def sender(socket: web.WebSocketResponse) -> AsyncIterator[asyncio.Queue[d
 
 
 class Connection:
+    """A bot's connection to the gateway, or its session after the connection is lost."""
+
     def __init__(self, world: World, socket: web.WebSocketResponse, outbox: asyncio.Queue[dict[str, Any]]) -> None:
         self._world = world
         self.socket = socket
@@ -110,6 +112,8 @@ class Connection:
 
 
 class Gateway:
+    """Discord's gateway: sends events to the bots that are connected."""
+
     def __init__(self, world: World, token: str) -> None:
         self._world = world
         self._token = token

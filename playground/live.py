@@ -35,12 +35,16 @@ _STATE_EVENTS = re.compile(
 
 @dataclass(eq=False)
 class _Page:
+    """An open page of a person."""
+
     user_id: int
     socket: web.WebSocketResponse
     outbox: asyncio.Queue[dict[str, Any]]
 
 
 class Live:
+    """Serves the page, and keeps the open ones up to date."""
+
     def __init__(self, world: World, gateway: Gateway, people: People, interactions: Interactions) -> None:
         self._world = world
         self._gateway = gateway

@@ -16,6 +16,8 @@ MAX_NAME = 100  # characters of a channel's, a thread's or a role's name
 
 
 class File(NamedTuple):
+    """A file to attach."""
+
     filename: str
     data: bytes
 

@@ -52,6 +52,8 @@ _TAVERN_BEGIN, _TAVERN_APART = datetime(2026, 1, 5, tzinfo=UTC), timedelta(hours
 
 
 class OldMessage(NamedTuple):
+    """A message that is in a channel from the start."""
+
     author_id: int
     content: str
     moment: datetime

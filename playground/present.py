@@ -14,6 +14,8 @@ _MAX_EXCERPT = 100
 
 
 class Presenter:
+    """Turns the world's records into the JSON that the page draws."""
+
     def __init__(self, world: World) -> None:
         self._world = world
 

@@ -29,6 +29,8 @@ class _Event(BaseModel):
 
 
 class Queued(_Event):
+    """The job waits for a worker."""
+
     kind: Literal["queued"] = "queued"
 
 
@@ -41,6 +43,8 @@ class Started(_Event):
 
 
 class Progress(_Event, results.Progress):
+    """A training's progress; it replaces the one before."""
+
     kind: Literal["progress"] = "progress"
 
     @property
@@ -50,6 +54,8 @@ class Progress(_Event, results.Progress):
 
 
 class Sample(_Event, results.Sample):
+    """Lines that a model wrote during its training."""
+
     kind: Literal["sample"] = "sample"
     text: Words
 
@@ -148,6 +154,8 @@ class Exported(_Event):
 
 
 class Imported(_Event):
+    """An imported model is in the registry."""
+
     kind: Literal["imported"] = "imported"
     model: ModelFacts
     notes: Notes = ()
@@ -162,6 +170,8 @@ class Failed(_Event):
 
 
 class Cancelled(_Event):
+    """The job was cancelled, by a person or by the bot."""
+
     kind: Literal["cancelled"] = "cancelled"
 
 

@@ -59,6 +59,8 @@ def _processor() -> str:
 
 @dataclass(frozen=True)
 class Gpu:
+    """An NVIDIA GPU, as nvidia-smi describes it."""
+
     index: int  # as `CUDA_VISIBLE_DEVICES` counts with `CUDA_DEVICE_ORDER=PCI_BUS_ID`
     uuid: str  # `GPU-...`, which `CUDA_VISIBLE_DEVICES` takes as well
     name: str

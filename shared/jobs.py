@@ -53,6 +53,8 @@ class Place(_Message):
 
 
 class ModelRef(_Message):
+    """A model's id, and the name that it had when the job was made."""
+
     model_id: ModelId
     name: str
 

@@ -27,6 +27,8 @@ _slots = Passes(AT_ONCE)
 
 
 class Handler(NamedTuple, Generic[J]):
+    """The work for one kind of job."""
+
     kind: type[J]
     work: Callable[[J, JobContext], Event | None]  # returns the job's last event, or None: it has sent that itself
     in_passes: bool = False  # it waits for its turn in `worker.warm`: any number may run

@@ -29,6 +29,8 @@ class Died(TrainingInterrupted):
 
 
 class JobContext(NamedTuple):
+    """Everything that the work on a job needs besides the job."""
+
     settings: Settings
     client: redis.Redis  # shared by all threads
     job_events: JobEvents  # its last event is published by who runs the job

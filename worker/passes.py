@@ -10,6 +10,8 @@ from galvanic.request import between_blocks
 
 
 class _Waiting(NamedTuple):
+    """A request that waits for a turn."""
+
     guild_id: int
     turn: threading.Event
 

@@ -51,6 +51,8 @@ def require_export(model: ModelRecord, actor: Actor) -> None:
 
 @dataclass(eq=False, repr=False)
 class Transfer:
+    """Exports models as files, and imports such files."""
+
     core: Core
     registry: Registry
 

@@ -24,6 +24,8 @@ SHOWN, LOOKED_AT = 5, 20
 
 @dataclass(frozen=True)
 class Best:
+    """Counts the reactions to a server's texts, and finds those that people reacted to most."""
+
     core: Core
     registry: Registry
     generating: Generating

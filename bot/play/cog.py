@@ -22,6 +22,8 @@ _SCORES = "scores"
 
 
 class QuizFlags(Options):
+    """The options of `quiz`."""
+
     model: str | None = commands.flag(
         positional=True, default=None, description="A model other than the channel's; `scores`: who guessed right"
     )
@@ -31,6 +33,8 @@ class QuizFlags(Options):
 
 @dataclass(eq=False, repr=False)
 class Play(commands.Cog):
+    """The commands `quiz` and `best`."""
+
     core: Core
     registry: Registry
     game: Quiz

@@ -16,6 +16,8 @@ _TITLE = "Real or model?"
 
 
 class Favourite(NamedTuple):
+    """A text that people reacted to."""
+
     number: int  # of reactions
     link: str
     channel_id: int

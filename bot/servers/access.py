@@ -159,6 +159,8 @@ def can_view(user: User, place: Place) -> bool:
 
 
 class TooSoon(UserError):
+    """A cooldown is not over."""
+
     def __init__(self, seconds: float) -> None:
         """Tell to wait. `seconds`: until the cooldown is over."""
         super().__init__("That was a bit fast.", f"Try again in {max(1, round(seconds))} s.")

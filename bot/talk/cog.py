@@ -37,6 +37,8 @@ from galvanic.errors import UserError
 
 @dataclass(eq=False, repr=False)
 class Speaks(commands.Cog):
+    """The commands `speak`, `quiet`, `persona` and `talk`."""
+
     core: Core
     panel: ServerSettings
     speaker: Speaker

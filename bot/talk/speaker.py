@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Speaker(Service):
+    """Speaks unasked in channels where an admin wants it, by each channel's rules."""
+
     core: Core
     registry: Registry
     conversation: Conversation

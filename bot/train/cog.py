@@ -45,6 +45,8 @@ def _by_language(entries: Sequence[CatalogueEntry]) -> list[str]:
 
 @dataclass(eq=False, repr=False)
 class Training(commands.Cog):
+    """The commands `train` and `catalogue`."""
+
     core: Core
     trainings: Trainings
     sources: Sources

@@ -36,6 +36,8 @@ Ending = Literal["cancel", "finish"]
 
 @dataclass(eq=False, repr=False)
 class Jobs(commands.Cog):
+    """Lists trainings, ends them, and shows their samples."""
+
     core: Core
     cards: TrainingCards
 
@@ -216,6 +218,8 @@ def _may_end(user: User, job: TrainJob) -> bool:
 
 @dataclass(frozen=True)
 class Row:
+    """A training in the list of `jobs`."""
+
     training: QueuedTraining
     own: bool  # by the person who asks
     visible: bool  # in a channel that this person can see; of others, the list shows only that they exist

@@ -18,6 +18,8 @@ _KEPT = ("dropout", "batch", "length", "learning_rate")
 
 
 class TrainFlags(Options):
+    """The options of `train`."""
+
     source: str | None = commands.flag(
         positional=True,
         default=None,

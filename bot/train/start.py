@@ -85,6 +85,8 @@ class TrainRequest:
 
 @dataclass(eq=False, repr=False)
 class Trainings:
+    """Begins trainings: checks the person and the quotas, gets the text, and sends the job."""
+
     core: Core
     registry: Registry
     readings: ChannelReadings

@@ -15,6 +15,8 @@ State = Literal["queued", "reading", "training", "interrupted", "finished", "fai
 
 @dataclass(frozen=True)
 class TrainingState:
+    """The state that a training's card shows."""
+
     state: State = "queued"
     resumed: bool = False
     withdrawn: bool = False  # it began anew because words were withdrawn

@@ -27,6 +27,8 @@ COMPARED_MOST = 800  # characters: more would not fit a field of the card
 
 
 class GenerateFlags(Options):
+    """The options of `generate`."""
+
     free_text = True
 
     seed: str | None = commands.flag(
@@ -46,6 +48,8 @@ class GenerateFlags(Options):
 
 
 class CompareFlags(Options):
+    """The options of `compare`."""
+
     free_text = True
 
     seed: str | None = commands.flag(positional=True, default=None, description="The words to continue")
@@ -58,6 +62,8 @@ class CompareFlags(Options):
 
 
 class SurpriseFlags(Options):
+    """The options of `surprise`."""
+
     free_text = True
 
     text: str | None = commands.flag(
@@ -70,6 +76,8 @@ class SurpriseFlags(Options):
 
 @dataclass(eq=False, repr=False)
 class Writing(commands.Cog):
+    """The commands `generate`, `compare` and `surprise`."""
+
     core: Core
     registry: Registry
     generating: Generating

@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Chat(commands.Cog):
+    """Answers mentions of the bot and replies to it; the command `chat` turns that on."""
+
     core: Core
     registry: Registry
     conversation: Conversation

@@ -44,6 +44,8 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class Conversation:
+    """Collects the turns that an answer continues, and makes the job that writes it."""
+
     core: Core
     registry: Registry
     generating: Generating

@@ -54,6 +54,8 @@ def usual_temperature(choices: ChannelChoices, model: ModelRecord) -> float | No
 
 @dataclass(eq=False, repr=False)
 class Generating:
+    """Makes the jobs of texts, and posts these with their buttons."""
+
     core: Core
     registry: Registry
 

@@ -14,6 +14,8 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
+    """A line of `galvanic doctor`: something that is fine, or a problem and its remedy."""
+
     level: Level
     problem: str  # a sentence for a person who reads no logs
     remedy: str = ""
