@@ -151,7 +151,7 @@ async def run_forever(
 
 @contextlib.contextmanager
 def reserve(claims: set[str], name: str) -> Iterator[bool]:
-    """Have a name among the claims meanwhile; False: somebody has it already."""
+    """Keep a name among the claims within the block; False: somebody has it already."""
     if name in claims:
         yield False
         return

@@ -46,7 +46,9 @@ class Core:
         self.services: list[Service] = [self.chores, self.delivery]
 
     async def fit(self, guild_id: int) -> Fit:
-        """Return what makes models' texts fit for a server. Raises as `GuildSettingsStore.get`."""
+        """Return a function that masks a server's blocked words and foreign emoji in a model's text.
+
+        Raises as `GuildSettingsStore.get`."""
         blocklist, guild = await self.servers.blocklist(guild_id), self.bot.get_guild(guild_id)
         return lambda text: blocklist.mask(server_emoji(text, guild))
 

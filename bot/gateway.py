@@ -110,7 +110,7 @@ class Identifies:
         self._at: deque[float] = deque(maxlen=_FREE_IDENTIFIES)
 
     def next(self, now: float) -> float:
-        """When the next one may be sent; monotonic, as `now`."""
+        """Return when the next one may be sent; monotonic, as `now`."""
         if self._at:
             many = len(self._at) == _FREE_IDENTIFIES and now - self._at[0] < _DAY_S
             first = self._at[-1] + (_IDENTIFY_SELDOM_S if many else IDENTIFY_EVERY_S)

@@ -65,7 +65,7 @@ async def acknowledge(interaction: Interaction, **options: Any) -> None:
 
 
 def addressed(send: Send, name: str) -> Send:
-    """A `send` whose messages begin with whom they are for, where there is no message to reply to."""
+    """Return a `send` whose messages begin with the person's name, for where there is no message to reply to."""
 
     async def send_to(content: str | None = None, **options: Any) -> Any:
         return await send(f"For {name}:" if content is None else f"For {name}:\n{content}", **options)
@@ -85,7 +85,7 @@ def _by_name(interaction: Interaction) -> Send:
 
 
 def replying(ctx: Context) -> dict[str, Any]:
-    """Options of a `send` with which an answer refers to the message, if it may, and is never posted twice."""
+    """Return options of a `send`: the answer refers to the message, if it may, and is never posted twice."""
     if ctx.interaction is not None:
         return {}
     may_refer = ctx.guild is None or ctx.bot_permissions.read_message_history
@@ -128,7 +128,7 @@ class PatientContext(commands.Context[commands.Bot]):
         return cast(discord.Message, await _by_name(self.interaction)(content, **filled))
 
     async def _posted(self) -> discord.Message | None:
-        """The first answer, if Discord took it although its reply was lost: it must not be posted twice."""
+        """Return the first answer if Discord took it although its reply was lost: it must not be posted twice."""
         assert self.interaction is not None
         if (
             not self._has_answered

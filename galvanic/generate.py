@@ -119,7 +119,7 @@ class Author(ABC):
         return int(self.vocabulary.lengths[ids].sum()) >= writing.needed
 
     def _so_far(self, writing: _Writing, ids: Ids) -> tuple[Ids, Ids, int]:
-        """Return what `WriteRequest.enough` gets."""
+        """Return the arguments of `WriteRequest.enough`: ids of the seed, ids of the text, repeated characters."""
         own = len(writing.read.ids)
         text = np.append(writing.row.seed[own:], ids)
         repeats = writing.read.open_end and self.vocabulary.decode(text[:1]).startswith(" ")

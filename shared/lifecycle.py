@@ -46,10 +46,10 @@ def new_nonce() -> str:
 
 
 def enter(job: Job, nonce: str, text: bytes = b"") -> Script:
-    """Enter a job, whose attempt 1 has this nonce.
+    """Enter a job.
 
-    `text`: of a training, packed; empty if a channel is to be read first. Answers `entered`, or `known` when another
-    call, with another nonce, has entered this job.
+    `nonce`: of its attempt 1. `text`: of a training, packed; empty if a channel is to be read first. Answers `entered`,
+    or `known` when another call, with another nonce, has entered this job.
     """
     guild, model_id, ownership, state = "", "", "", "waiting"
     if isinstance(job, TrainJob):
@@ -64,7 +64,7 @@ def enter(job: Job, nonce: str, text: bytes = b"") -> Script:
 
 
 def _stored(job: Job, text: bytes, authors: bytes = b"") -> tuple[object, ...]:
-    """Return what `store` in `job.lua` takes: the job as workers and as the bot know it, and its text."""
+    """Return the arguments of `store` in `job.lua`: the job as workers and as the bot know it, and its text."""
     return _json(without_people(job)), _json(job), text, authors
 
 
@@ -74,7 +74,7 @@ def _json(job: Job) -> str:
 
 
 def text_read(job: TrainJob, text: bytes, authors: bytes) -> Script:
-    """Have a training wait whose channel was read.
+    """Queue a training: its channel has been read.
 
     `job`: with what is known of its text. `text`: packed. `authors`: a number of `AUTHOR_BYTES` for each line. Answers
     the nonce of its attempt 1, which is to be sent, or nothing: it was ended, or a worker has it.
@@ -117,7 +117,7 @@ def renew(job_id: str, holder: str) -> Script:
 def requeue(
     job_id: str, attempt: int, nonce: str, how: Literal["stopped", "died", "lapsed", "lost"], next_nonce: str
 ) -> Script:
-    """Have a job wait again whose attempt lost its worker or its message; whoever does it sends the next message.
+    """Requeue a job that lost its worker or its message. The caller sends the next message.
 
     `stopped`: its worker is told to stop, which counts as no death; `died`: its process is gone; `lapsed`: its lease
     has lapsed, and if it has not, nothing is done; `lost`: it waits, and its message is in no queue. Answers the next

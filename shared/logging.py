@@ -84,7 +84,7 @@ def job_context(job: Job) -> AbstractContextManager[None]:
 
 
 def _renderer(settings: Settings) -> Processor:
-    """Return what makes a line of a record: for people on a terminal, else JSON; without secrets."""
+    """Return the function that makes a line of a record: for people on a terminal, else JSON; without secrets."""
     render: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
     if sys.stderr.isatty():
         render = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -98,7 +98,7 @@ def _renderer(settings: Settings) -> Processor:
 
 
 def _shown(key: str, value: object) -> object:
-    """Return what may be logged of a field: nothing if it is named like a secret, else all but quotes of Redis."""
+    """Return a field's value as it may be logged: none if it is named like a secret, else all but quotes of Redis."""
     if _SECRET_FIELD.search(key) and isinstance(value, str | bytes):
         return REDACTED
     text = repr(value) if isinstance(value, BaseException) else value

@@ -72,7 +72,7 @@ class ModelFacts(BaseModel):
 
 
 class _Owned(BaseModel):
-    """Whose a model is, and who may use it.
+    """The owner of a model, and the people who may use it.
 
     Attributes:
         scope: everyone in the guild may use it; or only its channel (texts that a member uploaded), those of
@@ -101,7 +101,7 @@ class Ownership(_Owned):
 
     @classmethod
     def of(cls, job: TrainJob | ImportJob) -> Ownership:
-        """Return what is true of the model that a job is to make."""
+        """Return the ownership of the model that a job is to make."""
         place = job.place
         where = {"guild_id": place.guild_id, "channel_id": place.channel_id, "owner_id": place.user_id}
         if isinstance(job, ImportJob):
@@ -129,7 +129,7 @@ class ModelRecord(ModelFacts, _Owned):
 
     @property
     def authors(self) -> frozenset[int]:
-        """Return the member whose messages alone it learned, so that it is theirs until they share it; or nobody."""
+        """Return the author of a model of one member's own messages, or nobody. It is theirs until they share it."""
         return frozenset(ref.author_id for ref in self.readings if ref.author_id)
 
     @property
@@ -144,7 +144,7 @@ class ModelRecord(ModelFacts, _Owned):
 
     @property
     def origins(self) -> tuple[int, ...]:
-        """The channels whose uploaded texts it learned from; of an imported one that in which it was imported."""
+        """Return the channels whose uploaded texts it learned from; of an imported model, the channel of the import."""
         return self.sources or ((self.channel_id,) if self.scope == "channel" else ())
 
     def usable_in(self, channel_ids: Iterable[int], user_id: int | None = None) -> bool:

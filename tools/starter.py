@@ -56,7 +56,7 @@ _SPACES = re.compile(r"\s+")
 
 
 def typographic(text: str) -> str:
-    """With curly quotes and dashes in place of a typewriter's."""
+    """Return a text with curly quotes and dashes in place of a typewriter's."""
     text = text.replace("--", "—").replace("...", "…")
     text = _OPENING.sub(r"\1“", text).replace('"', "”")
     return _OPENING_SINGLE.sub(r"\1‘", text).replace("'", "’")
@@ -69,7 +69,7 @@ def chatted(text: str) -> str:
 
 
 def paragraphs(path: Path) -> list[str]:
-    """Of a text, without those that hold a character outside the alphabet."""
+    """Return a text's paragraphs without those that have a character outside the alphabet."""
     found = re.split(r"\n\s*\n", path.read_text("utf-8").replace("\r\n", "\n"))
     return [part.strip("\n") for part in found if part.strip() and set(part) <= ALPHABET]
 
@@ -132,7 +132,7 @@ def compose(files: Sequence[Path], out: Path, random_seed: int, apart: Apart) ->
 
 
 def plain(text: str) -> str:
-    """As texts are compared: a typewriter's signs, blank space as one space, a row of one sign as one."""
+    """Return a text as texts are compared: a typewriter's signs, blank space as one space, a row of one sign as one."""
     text = text.translate(str.maketrans("“”‘’", "\"\"''")).replace("—", "--").replace("…", "...")
     return re.sub(r"\s+|([^\w\s])\1+", lambda found: found[1] or " ", text)
 

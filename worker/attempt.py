@@ -50,7 +50,7 @@ class Attempt:
         self._authors: bytes | None = None  # of a channel's lines, by number; they are counted with, and never kept
 
     def run(self) -> Cancelled | None:
-        """Train to the end, which is published; None, or the end that is still to be told.
+        """Train, and publish the end. Return None, or the end that is still to be told.
 
         Raises TrainingInterrupted (the worker is stopping), Died (the next one is to go on from the checkpoint),
         Superseded (another attempt has begun, or is to) or UserError (the job cannot be done as asked).

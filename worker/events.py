@@ -74,7 +74,7 @@ class JobEvents:
         return job
 
     def requeue(self, how: Literal["stopped", "died"], next_nonce: str) -> bytes | None:
-        """Have the job wait again, because its worker stops, or its process died. Answers as `lifecycle.requeue`."""
+        """Requeue the job, because its worker stops or its process died. Answers as `lifecycle.requeue`."""
         script = lifecycle.requeue(self.job_id, self.attempt, self.nonce, how, next_nonce)
         return cast(bytes | None, self._insist(lambda: run_script(self._client, script)))
 

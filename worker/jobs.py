@@ -91,7 +91,7 @@ def carry_out(job: Job, job_events: JobEvents, work: Callable[[], Event | None])
 
 
 def _failed(error: Exception, job_id: str) -> Failed:
-    """Return what the person is told; log the cause."""
+    """Return the event that tells the person; log the cause."""
     if isinstance(error, UserError):
         log.info("job_refused")  # the sentences may quote what the person wrote
         return Failed(problem=error.problem, remedy=error.remedy)

@@ -222,7 +222,7 @@ def _announce(client: redis.Redis, queue: str, worker: str, runs_on: str) -> Non
 
 
 def take_over(settings: Settings) -> None:
-    """Have trainings wait again that a killed worker of this host had begun, before this one takes others."""
+    """Requeue trainings that a killed worker of this host had begun, before this one takes others."""
     from worker.training import wait_after_death
 
     begun: list[tuple[str, tuple[str, int, str]]] = []  # worker, and what `wait_after_death` takes

@@ -60,7 +60,7 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
 
 
 def wait_after_death(job_id: str, attempt: int, nonce: str) -> None:
-    """Have a training whose process was killed wait again at once, not when its lease has lapsed."""
+    """Requeue a training whose process was killed, without waiting until its lease has lapsed."""
     settings = get_settings()
     client = connect(settings)
     try:

@@ -65,7 +65,7 @@ class _Slot:
             return self._model
 
     def batcher(self, guild_id: int) -> Batcher[WriteRequest, Generation]:
-        """Return what gathers a server's requests. Only the starter is asked by several servers."""
+        """Return the batcher of a server's requests. Only the starter is asked by several servers."""
         new = Batcher(functools.partial(self._serve, guild_id), self._at_once)
         return self._batchers.setdefault(guild_id, new)
 
@@ -110,7 +110,7 @@ class WarmModels:
             return set(self._slots)
 
     def forget_deleted(self, client: redis.Redis) -> None:
-        """Drop models that were deleted; who is being served with one still is. Raises redis.RedisError."""
+        """Drop models that were deleted; requests that use one are still served. Raises redis.RedisError."""
         for model_id in self.ids() - {STARTER}:
             if not client.exists(keys.model(model_id)):
                 with self._lock:

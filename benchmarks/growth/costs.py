@@ -113,7 +113,7 @@ class _Span:
         return looked
 
     def end(self, parts: float, idle: dict[str, float] | None = None) -> dict[str, float]:
-        """Return what each of so many parts took, without what an idle second takes."""
+        """Return the cost of each of so many parts, without the cost of an idle second."""
         seconds, after = time.monotonic() - self._begun, self._look()
         return {
             name: (after[name] - before - (seconds * idle[name] if idle else 0.0)) / parts

@@ -291,7 +291,7 @@ class Privacy(commands.Cog):
     # ------------------------------------------------------------------ words
 
     async def _terms(self, where: Context | Press) -> Terms:
-        """Return the terms, with the prefix of where a private answer is read: the channel, or direct messages."""
+        """Return the terms. Their prefix is that of the place of a private answer: the channel, or direct messages."""
         guild_id = where.interaction.guild_id if where.interaction is not None else None
         return Terms(self.core.settings, await self.core.servers.prefix(guild_id))
 

@@ -63,10 +63,10 @@ class Consents:
         return self.mode != "off" and answer.state == "in" and message_id > answer.since
 
     def refused(self, user_ids: Collection[int], until: int = 0) -> set[int]:
-        """Return those of some members whose words must go, of messages up to an id.
+        """Return the members, of these, whose messages up to the id `until` must be removed.
 
-        They said no, or agreed again later than that; with opt-in also those who gave no answer. An answer that cannot
-        be read takes nobody's words out.
+        They said no, or agreed again after that message; with opt-in also those who gave no answer. An answer that
+        cannot be read takes nobody's words out.
         """
         noes = {
             user_id
@@ -78,7 +78,7 @@ class Consents:
         return noes.intersection(user_ids) | unasked
 
     def withdrawn(self, user_ids: Collection[int], since: int) -> set[int]:
-        """Return those of some members who said no after a moment, by its snowflake. A yes is not asked for."""
+        """Return the members, of these, who said no after `since`, a snowflake. They need no yes."""
         return {
             user_id
             for user_id in user_ids

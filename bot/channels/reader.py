@@ -87,7 +87,7 @@ class Reader:
         return (*own, *sorted(threads))
 
     async def _lines(self, messages: Sequence[discord.Message]) -> list[Line]:
-        """Return what is to be kept of a page. Whose consent ends later, the text leaves out."""
+        """Return a page's lines to keep. Consent is checked again when they become the text."""
         prefixes = await prefixes_of(self.core, self.guild_id)
         consents = await self.consents.of(self.guild_id, {message.author.id for message in messages})
         lines = []
@@ -106,7 +106,7 @@ class Reader:
 
 
 async def prefixes_of(core: Core, guild_id: int) -> list[str]:
-    """Return what a command to this bot begins with in a server, in a message's raw content."""
+    """Return the prefixes of commands to this bot in a server, as they are in a message's raw content."""
     assert core.bot.user is not None
     return [await core.servers.prefix(guild_id), f"<@{core.bot.user.id}>"]
 

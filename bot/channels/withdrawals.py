@@ -79,7 +79,7 @@ class Withdrawals:
             await self.tidy(reading_id)
 
     async def tidy(self, reading_id: str) -> None:
-        """Take the words of members who withdrew out of a training, or have models made again that learned them."""
+        """Take the words of members who withdrew out of trainings; have models that learned them made again."""
         notes = self.registry.notes
         async with self._tidying:
             if (note := await notes.load(reading_id)) is None:

@@ -45,9 +45,9 @@ def job_from(job_id: str, data: bytes | None) -> Job | None:
 
 
 def events_of(job_id: str, after: str = "0", count: int = _MOST_ENTRIES, *, newest: bool = False) -> Script:
-    """A script whose answer `entries` reads: a job's events after the entry `after` ("0": all), `count` at most.
+    """Return a script that answers a job's events, for `entries` to read.
 
-    `newest`: the last ones, newest first.
+    They come after the entry `after` ("0": all), `count` at most. `newest`: the last ones, newest first.
     """
     span = ("XREVRANGE", "+", "-") if newest else ("XRANGE", f"({after}" if after != "0" else "-", "+")
     limits = (str(count), str(MOST_EVENT_BYTES), str(_MOST_BYTES))

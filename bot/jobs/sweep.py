@@ -60,7 +60,7 @@ class Memory:
 def sweep(
     at: float, jobs: Iterable[SeenJob], present: Collection[str], memory: Memory
 ) -> tuple[list[tuple[SeenJob, How]], Memory]:
-    """Return the jobs that are lost now, each with how, and what to remember for the next look.
+    """Return the jobs that are lost now, each with the reason, and the memory for the next look.
 
     `at`: seconds, of a clock that only goes forward. `present`: names of the workers that are there, and ids of the
     messages that wait.
@@ -79,7 +79,10 @@ def sweep(
 
 
 def _lost(job: SeenJob, missing_s: float, answering_s: float) -> How | None:
-    """Return how a job is lost whose need is missing for so long, while Redis has answered for so long."""
+    """Return why a job counts as lost, or None: it does not.
+
+    `missing_s`: how long its worker or message has been missing. `answering_s`: how long Redis has answered.
+    """
     if job.state in ("", "over"):
         return "gone" if job.training else None
     if not job.training and job.attempt >= MOST_ATTEMPTS:

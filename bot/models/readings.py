@@ -40,7 +40,7 @@ class ReadingNote(ChannelReading, frozen=True, extra="ignore"):
     outdated_at: float | None = None  # when the bot found that it is too old
 
     def gone_by(self, within_s: float) -> float | None:
-        """Return when no model may be used any more that learned it; None: that is not known yet."""
+        """Return when the models that learned it expire; None: that is not known yet."""
         since = [at for at in (self.withdrawn_at, self.outdated_at) if at is not None]
         return min(since) + within_s if since else None
 
@@ -82,7 +82,7 @@ class ReadingNotes:
         return {reading_id: note for reading_id, note in notes.items() if note is not None}
 
     async def ids(self, guild_id: int | None = None) -> dict[ReadingId, int]:
-        """Return the ids of all readings, or of those of a server, each with its server's."""
+        """Return the ids of all readings, or of a server's, each with the id of its server."""
         guilds = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.READINGS)))
         return {name.decode(): int(guild) for name, guild in guilds.items() if guild_id in (None, int(guild))}
 
@@ -91,13 +91,13 @@ class ReadingNotes:
         return (await self.load_all(await self.ids(guild_id))).values()
 
     async def members(self, reading_id: ReadingId) -> dict[int, ReadingMember]:
-        """Return what stands for each member whose words were read."""
+        """Return the number and the invented name of each member whose words were read, by their ids."""
         fields = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.reading_members(reading_id))))
         values = ((int(user_id), member.decode().partition(" ")) for user_id, member in fields.items())
         return {user_id: ReadingMember(int(number), name or None) for user_id, (number, _, name) in values}
 
     async def with_member(self, user_id: int, guild_id: int | None = None) -> dict[ReadingId, int]:
-        """Return the ids of readings that have a member's words, in a server or everywhere, each with its server's."""
+        """Return the ids of readings with a member's words, in a server or everywhere, each with its server's id."""
         ids = await self.ids(guild_id)
         async with self._redis.pipeline(transaction=False) as pipe:
             for reading_id in ids:

@@ -290,12 +290,12 @@ class Registry:
 
     @property
     def forget_within_s(self) -> float:
-        """Return how long a model may still be used of which words were withdrawn."""
+        """Return for how long a model may be used after words that it learned were withdrawn."""
         return _HOUR_S * self._settings.forget_within_hours
 
     @property
     def lifetime_s(self) -> float:
-        """Return the age at which what was read of a channel is too old."""
+        """Return the age at which the reading of a channel is too old."""
         return _DAY_S * self._settings.channel_model_days
 
     # ------------------------------------------------------------------ plumbing

@@ -59,7 +59,7 @@ def is_written(message: discord.Message, bot_id: int) -> bool:
 
 
 def job_shown_in(message: discord.Message, actions: str = "continue|compared|delete-text") -> str | None:
-    """The id of the job whose answer a message of the bot's shows, by its controls; None: it has none of these."""
+    """Return the id of the job that a message of the bot answers, by its controls; None: it has none of these."""
     rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
     ids = [item.custom_id or "" for row in rows for item in row.children]
     matches = (re.fullmatch(rf"galvanic:(?:{actions}):(?P<job>[a-z0-9-]+)", custom_id) for custom_id in ids)
@@ -67,7 +67,7 @@ def job_shown_in(message: discord.Message, actions: str = "continue|compared|del
 
 
 async def replied_to(message: discord.Message) -> discord.Message | None:
-    """The message that another replies to; None: there is none, or it cannot be fetched."""
+    """Return the message that another replies to; None: there is none, or it cannot be fetched."""
     reference = message.reference
     if reference is None or reference.message_id is None:
         return None
@@ -96,7 +96,7 @@ def message_text(message: discord.Message) -> str:
 
 
 def require_one_file(ctx: Context) -> None:
-    """Refuse several files, of which discord.py would ignore all but the first. Raises UserError."""
+    """Refuse several files: discord.py would ignore all but the first. Raises UserError."""
     if (count := len(ctx.message.attachments)) > 1:
         raise UserError(f"You attached {count} files; `{ctx.command}` takes one.", "Send it again with one of them.")
 

@@ -359,7 +359,7 @@ def lacking(where: str, rights: Iterable[str]) -> UserError:
 
 
 def require_writer(interaction: discord.Interaction[Any]) -> None:
-    """Refuse who may not write in the channel, and so could not give the command. Raises UserError."""
+    """Refuse a person who may not write in the channel, and so could not give the command. Raises UserError."""
     if interaction.guild_id is not None and not may_send(interaction.permissions, interaction.channel):
         raise UserError(
             "You can't send messages in this channel, so this does nothing for you.",

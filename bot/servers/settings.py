@@ -184,7 +184,7 @@ class GuildSettingsStore:
 
 
 async def guilds_with(client: redis.asyncio.Redis, pattern: str) -> set[int]:
-    """Return the servers of which Redis has a key of this pattern, such as `keys.consent("*")`."""
+    """Return the servers that have a key of this pattern in Redis, such as `keys.consent("*")`."""
     return {int(key.split(b":")[1]) async for key in client.scan_iter(match=pattern, count=500)}
 
 

@@ -130,7 +130,7 @@ class Personas(Service):
             ) from problem
 
     async def line(self, actor: Actor, call: str, turns: Sequence[Turn], turn: int | None = None) -> Line:
-        """Return what a persona is to write after `turns`. `turn`: of a talk.
+        """Return the line that a persona is to write after `turns`. `turn`: its number in a talk.
 
         Raises UserError: it can't, or this person may not have it do so.
         """
@@ -176,7 +176,7 @@ class Personas(Service):
         return (await self.rooms.room(actor.here[-1])).quiet > time.time()
 
     async def begin(self, actor: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
-        """Have two talk, once that was `announced`. Raises UserError: not they, or not there and now."""
+        """Have two personas talk, once that was `announced`. Raises UserError: they can't, or not here and now."""
         prefix = await self.core.servers.prefix(actor.guild_id)
         if len(set(pair) & (await self.speaking_in(actor.guild_id, actor.here)).keys()) < 2:
             raise UserError("I need two different personas of this channel.", f"`{prefix}persona` lists them.")

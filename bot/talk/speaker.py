@@ -107,7 +107,7 @@ class Speaker(Service):
         return ""
 
     async def _against(self, channel: Any) -> tuple[str, str] | None:
-        """Return what keeps the bot from speaking in a channel now: in a word, and in a sentence."""
+        """Return the reason why the bot can't speak in a channel now, in a word and in a sentence; None: it can."""
         places = channel_ids(channel)
         room, own = await self.rooms.room(places[-1]), await self.core.servers.get(channel.guild.id)
         rights = channel.permissions_for(channel.guild.me)
@@ -135,7 +135,7 @@ class Speaker(Service):
         return f"{describe(room.speak)} {against[1] if against is not None else ''}".strip()
 
     async def choose(self, channel: Any, speak: Speaking) -> None:
-        """Have it so in a channel and its threads; messages and time count from now on."""
+        """Set the rules of a channel and its threads; messages and time count from now on."""
         room_id = channel_ids(channel)[-1]
         await self.rooms.put(room_id, speak=speak, spoke=time_snowflake(utcnow()), heard=0)
         (await self.rooms.room(room_id)).rests_until = 0.0

@@ -265,7 +265,7 @@ def _text(about: Preview, pages: Sequence[bytes], consents: Consents | None) -> 
 
 
 def _shown(about: Preview, pages: Sequence[bytes], consents: Consents | None) -> tuple[int, int, list[str]]:
-    """Return how many messages, of how many people, would be learned; and some lines, evenly from all."""
+    """Return the numbers of messages and people to learn from, and some lines, evenly from all."""
     text = _text(about, pages, consents)
     lines = text.text.split("\n")[:-1]
     step = max(1, len(lines) // SHOWN)

@@ -205,7 +205,7 @@ class Remaking(Service, commands.Cog):
         log.info("model_replaced", model_id=model.model_id, replacement=new.model_id, guild_id=guild.id)
 
     async def _inherit(self, new: ModelRecord, name: str | None) -> None:
-        """Give a model the name of the one that it was made for, which is gone; with a number if it was taken since."""
+        """Give a model the name of the deleted one that it replaces, with a number if the name was taken since."""
         change = operator.methodcaller("model_copy", update={"name": name or new.name, "replaces": None})
         await self.registry.amend(new, change, numbered=True)
 

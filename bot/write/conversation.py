@@ -148,7 +148,7 @@ class Conversation:
     # ------------------------------------------------------------------ speakers
 
     async def _names(self, turns: Sequence[Turn], model: ModelRecord) -> dict[int | None, str] | None:
-        """Return what each speaker is called in the lines that a model has learned; None: these have no names."""
+        """Return the name of each speaker in the lines that a model learned; None: these have no names."""
         note = await self.registry.notes.own(model)
         if note is None or not note.speakers:
             return None

@@ -163,7 +163,7 @@ class Generating:
         return stored.job, events[-1][1]
 
     async def job_of(self, message: discord.Message) -> str | None:
-        """Return the id of the job whose text a message of the bot's, or of a persona's, shows; None: it shows none."""
+        """Return the id of the job whose text is in a message of the bot or of a persona; None: there is none."""
         mine = self.core.bot.user is not None and message.author.id == self.core.bot.user.id
         job_id = job_shown_in(message) if mine else None
         return job_id or (await self.core.jobs.shown_in(message.id) if mine or message.webhook_id is not None else None)

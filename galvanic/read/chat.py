@@ -266,7 +266,7 @@ def _split_names(typed: str, known: Container[str]) -> list[str]:
 
 
 def _key(name: str) -> str:
-    """Return what stands for a name when people are chosen, however it is capitalised or written in Unicode."""
+    """Return a name in the form by which people are chosen: alike however it is capitalised or encoded."""
     return unicodedata.normalize("NFKC", _shown_name(name)).casefold().removeprefix("@")
 
 

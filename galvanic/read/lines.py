@@ -41,7 +41,7 @@ def lines(file: BinaryIO) -> Iterator[str]:
 
 
 def first_headers(head: str, header: re.Pattern[str]) -> list[re.Match[str]]:
-    """Return the headers of entries at a chat's beginning, of which there are many; empty: it is none."""
+    """Return the headers of entries at a chat's beginning; empty if it does not look like a chat."""
     text_lines = [line for line in head.splitlines() if line.strip()]
     headers = [match for line in text_lines if (match := header.match(line)) is not None]
     begins = any(header.match(line) for line in text_lines[:_BEFORE])
