@@ -40,7 +40,7 @@ class Galvanic(commands.Bot):
             help_command=None,
             case_insensitive=True,
             strip_after_prefix=True,
-            # Nothing looks members up either, whatever the intents would let it know of them.
+            # No member cache is needed, whatever the intents would let the bot know.
             chunk_guilds_at_startup=False,
             member_cache_flags=discord.MemberCacheFlags.none(),
             # Nothing looks old messages up: cards are found by their ids.

@@ -82,7 +82,7 @@ def _in_our_form(record: logging.LogRecord) -> bool:
     elif isinstance(error, DISCORD_ERRORS) and (code in TOO_LATE or is_transient(error)):
         log.info("choices_not_taken", error=type(error).__name__, code=code)
     else:
-        # What lacks without the intent for messages, `bot.__main__` says itself, with a remedy.
+        # `bot.__main__` reports the missing intent itself, with a remedy.
         return not str(record.msg).startswith("Privileged message content intent is missing")
     return False
 

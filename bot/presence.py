@@ -43,7 +43,7 @@ class Presence(Service):
         """Begin to say that this bot runs."""
         self.spawn(run_forever("presence", self._beat, every_s=presence.BEAT_S, retry_at_most_s=presence.BEAT_S))
 
-    # ------------------------------------------------------------------ Discord
+    # ------------------------------------------------------------------ outages of Discord, and the lock
 
     def find_discord(self) -> None:
         self.away_since = None

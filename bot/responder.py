@@ -326,7 +326,7 @@ class Typing:
         return True
 
 
-# ------------------------------------------- answers that are one person's own business
+# ---------------------------------------------------------------------- private answers
 
 
 def is_elsewhere(ctx: Context) -> bool:

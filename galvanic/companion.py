@@ -88,7 +88,7 @@ class Companion:
         for array in (symbol, share, children):
             _require(array.ndim == 1 and array.dtype in (np.uint8, np.uint16, np.int32) and array.min(initial=0) >= 0)
         _require_weights(weights, _NEUTRAL.shape)
-        if reading is None:  # an older file, which reads as it writes
+        if reading is None:  # a file of 1.0.0, which reads as it writes
             reading = np.zeros(_READING_WEIGHTS.shape, np.float32)
         _require_weights(reading, _READING_WEIGHTS.shape)
         nodes = 1 + len(share)

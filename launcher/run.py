@@ -69,7 +69,7 @@ class Run:
             terminal = os.isatty(0)
         say(f"starting {', '.join(part.name for part in self._plan.parts)} (logs in {self._folders.logs})")
         try:
-            # A closed terminal is none any more. If make is its first program, make alone gets SIGHUP.
+            # `isatty` is false once the terminal is closed. make, if started by it, gets SIGHUP and may not pass it on.
             while not self._signals and not (terminal and not os.isatty(0)):
                 for service in self._services:
                     self._watch(service)

@@ -69,7 +69,7 @@ def _stored(job: Job, text: bytes, authors: bytes = b"") -> tuple[object, ...]:
 
 
 def _json(job: Job) -> str:
-    """Return a job's JSON. The version before knows no `owner_id`: it stands there only where it says something."""
+    """Return a job's JSON. Workers of 1.0.0 refuse `owner_id`, so it is left out where it says nothing."""
     return job.model_dump_json(exclude=None if getattr(job, "owner_id", 0) else {"owner_id"})
 
 

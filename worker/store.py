@@ -120,7 +120,7 @@ class ModelStore:
             fs.pipe_file(self._path(probe), b"probe")
             fs.rm_file(self._path(probe))
 
-    # ------------------------------------------------------------------ any files
+    # ------------------------------------------------------------------ other files
 
     def put(self, name: str, file: Path) -> None:
         """Write a copy of a file in one step: readers see the old or the new one. S3 does that by itself."""

@@ -104,7 +104,7 @@ class General(commands.Cog):
                 f"My commands begin with `{prefix}`. I work in servers; `{prefix}help` shows what I can do here."
             )
 
-    # ------------------------------------------------------------------ a new server
+    # ------------------------------------------------------------------ greeting a new server
 
     @commands.Cog.listener("on_guild_available")
     @commands.Cog.listener("on_guild_join")

@@ -151,7 +151,7 @@ class ServerSettings(commands.Cog):
             embed.add_field(name=name, value=value[:FIELD_LIMIT], inline=name in _ROLES.values())
         return embed
 
-    # ------------------------------------------------------------------ what its controls do
+    # ------------------------------------------------------------------ the panel's controls
 
     async def _choose_roles(self, press: Press, field: str) -> None:
         """Set the chosen roles; @everyone among them lifts the restriction."""
@@ -190,7 +190,7 @@ class ServerSettings(commands.Cog):
             embed=discord.Embed(title="Reset all settings?", description=question, colour=AMBER), view=controls
         )
 
-    # ------------------------------------------------------------------ its forms
+    # ------------------------------------------------------------------ the panel's forms
 
     async def _prefix_form(self, press: Press) -> Form:
         usual = self.core.settings.command_prefix

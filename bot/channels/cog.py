@@ -63,7 +63,7 @@ class Privacy(commands.Cog):
         components.add("forget-me", self._forget, f"{GUILD}:{USER}", **anybody)
         components.add("privacy-not", self._decline, USER, **anybody)
 
-    # ------------------------------------------------------------------ a yes
+    # ------------------------------------------------------------------ optin
 
     @_privacy_command("optin", about="Let models learn from your messages here")
     async def optin(self, ctx: Context) -> None:
@@ -108,7 +108,7 @@ class Privacy(commands.Cog):
         """Take the question away, and change nothing."""
         await press.update(embed=discord.Embed(description="Nothing was changed.", colour=GREY), view=None)
 
-    # ------------------------------------------------------------------ a no
+    # ------------------------------------------------------------------ optout, forget-me
 
     @_privacy_command("optout", about="Let nothing learn from your messages any more", direct=True)
     async def optout(self, ctx: Context) -> None:
@@ -177,7 +177,7 @@ class Privacy(commands.Cog):
             for guild_id in servers
         ]
 
-    # ------------------------------------------------------------------ what is held
+    # ------------------------------------------------------------------ privacy, export-data
 
     @_privacy_command("privacy", about="What I store about you, and where it is used", direct=True)
     async def privacy(self, ctx: Context) -> None:
@@ -208,7 +208,7 @@ class Privacy(commands.Cog):
             for file in files[1:]:
                 await answer_privately(ctx, file=file)
 
-    # ------------------------------------------------------------------ what admins do
+    # ------------------------------------------------------------------ allow-training
 
     @hybrid_command(
         "allow-training [#CHANNEL [off]]",
@@ -288,7 +288,7 @@ class Privacy(commands.Cog):
             f"`{terms.prefix}optout`."
         )
 
-    # ------------------------------------------------------------------ words
+    # ------------------------------------------------------------------ terms and servers
 
     async def _terms(self, where: Context | Press) -> Terms:
         """Return the terms. Their prefix is that of the place of a private answer: the channel, or direct messages."""

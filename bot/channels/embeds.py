@@ -58,7 +58,7 @@ _MODES: dict[Mode, str] = {
 }
 
 
-# ---------------------------------------------------------------------- readings
+# ---------------------------------------------------------------------- cards of readings
 
 
 def reading(job: TrainJob, channel: ChannelReading, state: ReadingState, problem: str = "") -> discord.Embed:
@@ -174,7 +174,7 @@ def withdrawn(title: str, taken: Sequence[tuple[str, Withdrawal]], closing: str,
     )
 
 
-# ---------------------------------------------------------------------- what is stored
+# ---------------------------------------------------------------------- stored data
 
 
 def privacy_page(data: MemberData, terms: Terms) -> discord.Embed:
@@ -226,7 +226,7 @@ def _learned(learned: LearnedModel) -> str:
     return f"`{learned.name}`, from {source}{called}{again}"
 
 
-# ---------------------------------------------------------------------- what admins do
+# ---------------------------------------------------------------------- allowed channels
 
 
 def notice(server: str, terms: Terms) -> discord.Embed:
@@ -255,7 +255,7 @@ def allowed_channels(allowances: dict[int, AllowedChannel], agreed_count: int, t
     return _page("Channels that I may learn from", _MODES[terms.mode], fields).set_footer(text=footer)
 
 
-# ---------------------------------------------------------------------- words
+# ---------------------------------------------------------------------- parts of embeds
 
 
 def _page(title: str, description: str | None, fields: Mapping[str, str]) -> discord.Embed:

@@ -148,7 +148,7 @@ class MemberDataService:
                 learned.append(LearnedModel(model.name, model.model_id, model.source_channels, called, gone_by))
         return tuple(learned)
 
-    # ------------------------------------------------------------------ requests
+    # ------------------------------------------------------------------ a person's requests
 
     async def forget_requests(self, user_id: int, guild_ids: Collection[int]) -> int:
         """Delete a person's requests in these servers, and others' with that person's words; return how many.

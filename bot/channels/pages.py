@@ -133,7 +133,7 @@ class PageStore:
         pipe.delete(keys.reading_pages(reading_id), keys.reading_state(reading_id))
 
 
-# ---------------------------------------------------------------------- texts
+# ---------------------------------------------------------------------- the text of pages
 
 
 @dataclass(frozen=True, repr=False)

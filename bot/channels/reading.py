@@ -71,7 +71,7 @@ class ChannelReadings(Service):
         state = await self.pages.state(job.reading.reading_id)
         return embeds.reading(job, job.reading, state, self._running.get(job.job_id, ""))
 
-    # ------------------------------------------------------------------ working
+    # ------------------------------------------------------------------ the tasks of readings
 
     async def _look(self) -> None:
         """Go on with readings that no task works on."""

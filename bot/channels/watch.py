@@ -38,7 +38,7 @@ class Watch(commands.Cog):
     removal: Removal
     looks: Chores
 
-    # ------------------------------------------------------------------ what happens
+    # ------------------------------------------------------------------ events
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
@@ -83,7 +83,7 @@ class Watch(commands.Cog):
     async def on_guild_available(self, guild: discord.Guild) -> None:
         self.looks.add(self.look_for_channels, guild.id)
 
-    # ------------------------------------------------------------------ what is done
+    # ------------------------------------------------------------------ forgetting channels and servers
 
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
         """Drop all of a channel that was deleted: it is not allowed any more, and its models go."""
@@ -100,7 +100,7 @@ class Watch(commands.Cog):
             await self.registry.notes.forget(reading_id)
         await self.consents.forget_guild(guild_id)
 
-    # ------------------------------------------------------------------ what nobody told the bot of
+    # ------------------------------------------------------------------ looking for what no event told
 
     async def look(self) -> None:
         """Look for servers, channels and members that are gone, and again a day later."""

@@ -81,7 +81,7 @@ class JobClient(Service):
         """Listen for `news_of` jobs."""
         self.spawn(run_forever("listen", self._listen))
 
-    # ------------------------------------------------------------------ entering
+    # ------------------------------------------------------------------ entering jobs
 
     async def submit_train(self, job: TrainJob, text: str | None) -> bool:
         """Send a training; its text goes to Redis with it, compressed.
@@ -228,7 +228,7 @@ class JobClient(Service):
 
         return self.spawn(retry(end, "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S)))
 
-    # ------------------------------------------------------------------ ending
+    # ------------------------------------------------------------------ ending jobs
 
     async def give_up(self, job: Job, event: Failed, outcome: str = "expired") -> bool:
         """End a job with an event that its person is shown; False: it had ended already."""
@@ -260,7 +260,7 @@ class JobClient(Service):
         value = cast(bytes | None, await redis_call(self._redis.get(keys.job_control(job_id))))
         return None if value is None else value.decode()
 
-    # ------------------------------------------------------------------ what is known of a job
+    # ------------------------------------------------------------------ records, events and files
 
     async def load(self, job_id: str) -> StoredJob | None:
         """Return what is stored of a job; None: it has expired, or is damaged."""
@@ -319,7 +319,7 @@ class JobClient(Service):
         job_id = cast(bytes | None, await redis_call(self._redis.get(keys.shown(message_id))))
         return None if job_id is None else job_id.decode()
 
-    # ------------------------------------------------------------------ texts
+    # ------------------------------------------------------------------ texts of trainings
 
     async def upload(self, guild_id: int, sha256: str) -> str | None:
         """Return a text that was attached in a server; None: it has expired."""
@@ -341,7 +341,7 @@ class JobClient(Service):
                 pipe.expire(name(job_id), keys.JOB_TTL_S)
             await redis_call(pipe.execute())
 
-    # ------------------------------------------------------------------ news
+    # ------------------------------------------------------------------ news of jobs
 
     @contextmanager
     def news_of(self, job_id: str) -> Iterator[asyncio.Event]:

@@ -83,7 +83,7 @@ class Delivery(Service):
         self.spawn(run_forever("look_for_undelivered", self.look, every_s=_LOOK_AGAIN_S))
         self.spawn(run_forever("note_delivered", self.note_delivered, every_s=None, wakeup=self._any_to_note))
 
-    # ------------------------------------------------------------------ for those who ask
+    # ------------------------------------------------------------------ sending jobs and waiting for them
 
     async def ask(self, job: Asked, send: Send, *, files: dict[str, bytes] | None = None, **options: Any) -> None:
         """Send a job, wait for its end, and post that.
@@ -173,7 +173,7 @@ class Delivery(Service):
     async def _final(self, job_id: str) -> Event | None:
         return next((event for _, event in await self.jobs.events(job_id, "0") if event.kind in TERMINAL), None)
 
-    # ------------------------------------------------------------------ answers
+    # ------------------------------------------------------------------ posting answers
 
     async def _deliver(self, job: Asked, send: Send, options: dict[str, Any]) -> None:
         """Wait for the end of a job that somebody asked for just now, and post it with `send`. Raises as `ask`."""
@@ -249,7 +249,7 @@ class Delivery(Service):
         except UserError as problem:
             await post_error(send, problem, **options)
 
-    # ------------------------------------------------------------------ in the background
+    # ------------------------------------------------------------------ jobs of an earlier run
 
     def _in_background(self, job: Job, work: Callable[[], Awaitable[None]]) -> None:
         if job.job_id in self.in_background or self.stopped:

@@ -48,7 +48,7 @@ class ModelCommands(commands.Cog):
     transfer: Transfer
     removal: Removal
 
-    # ------------------------------------------------------------------ looking
+    # ------------------------------------------------------------------ listing and showing
 
     @hybrid_command("models", about="The models you can use in this channel", heading="Models")
     async def models(self, ctx: Context) -> None:
@@ -149,7 +149,7 @@ class ModelCommands(commands.Cog):
         view = embeds.model_buttons(model.model_id, "write", "use", "export", "delete")
         await send(embed=embed, files=files, view=view, **options)
 
-    # ------------------------------------------------------------------ choosing
+    # ------------------------------------------------------------------ choosing a model
 
     @_part("use NAME [--keep]", "use frankenstein", "use frankenstein --keep", about="Choose this channel's model")
     @app_commands.describe(name=_NAME, keep="Trainings here don't replace it")
@@ -211,7 +211,7 @@ class ModelCommands(commands.Cog):
         current = "each model's own temperature, the default" if chosen is None else f"temperature {chosen:g}"
         await ctx.send(f"Texts in this channel are generated at {current}. {other}")
 
-    # ------------------------------------------------------------------ looking after
+    # ------------------------------------------------------------------ renaming, deleting, sharing
 
     @_part("rename OLD NEW", "rename frankenstein-2 victor", about="Rename a model of yours")
     @app_commands.describe(old=_NAME, new="Up to 32 of a-z, 0-9, - and _")
@@ -283,7 +283,7 @@ class ModelCommands(commands.Cog):
         actor, model = await self._named(ctx, name)
         await ctx.send(embed=embeds.unshared(await sharing.unshare(self.registry, actor, model)))
 
-    # ------------------------------------------------------------------ files
+    # ------------------------------------------------------------------ exporting, importing
 
     @_part(
         "export [NAME] [--page]",
@@ -332,7 +332,7 @@ class ModelCommands(commands.Cog):
         actor = Actor.of(ctx)
         return actor, await self.registry.choose(actor.viewer, name)
 
-    # ------------------------------------------------------------------ while typing
+    # ------------------------------------------------------------------ autocomplete
 
     @model_info.autocomplete("name")
     @model_use.autocomplete("name")

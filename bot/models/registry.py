@@ -60,7 +60,7 @@ class Registry:
             for name in ("remove", "use_new")
         )
 
-    # ------------------------------------------------------------------ reading
+    # ------------------------------------------------------------------ finding models
 
     async def among(self, viewer: Viewer, records: Iterable[ModelRecord]) -> list[ModelRecord]:
         """Return those of the models that may be used in a channel now. Nothing else decides that.
@@ -180,7 +180,7 @@ class Registry:
     async def stored_bytes(self, guild_id: int) -> int:
         return sum(model.file_bytes for model in await self.all(guild_id))
 
-    # ------------------------------------------------------------------ changing
+    # ------------------------------------------------------------------ changing models and channels' choices
 
     async def use(self, channel_id: int, model: ModelRecord, *, keep: bool | None = None) -> None:
         """Make a model a channel's. `keep`: whether trainings there leave it so; None: as before."""
@@ -271,7 +271,7 @@ class Registry:
                 f"Delete one of them first: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
             )
 
-    # ------------------------------------------------------------------ how long models of channels' messages live
+    # ------------------------------------------------------------------ lifetimes of models of messages
 
     async def is_withdrawn(self, readings: Sequence[ReadingRef]) -> bool:
         """Look up whether words of some readings were withdrawn, or nothing is known of one any more."""
@@ -298,7 +298,7 @@ class Registry:
         """Return the age at which the reading of a channel is too old."""
         return _DAY_S * self._settings.channel_model_days
 
-    # ------------------------------------------------------------------ plumbing
+    # ------------------------------------------------------------------ records in Redis
 
     async def _load(self, model_ids: Iterable[str | bytes]) -> list[ModelRecord]:
         """Return the records of these models that are there and can be read, each once."""

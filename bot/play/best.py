@@ -72,7 +72,7 @@ class Best:
             looked += 1
             channel = self.core.bot.get_partial_messageable(channel_id, guild_id=actor.guild_id)
             message = await fetched(channel, message_id)
-            # Of some that were removed Discord does not tell, as of all of an emoji.
+            # Clearing an emoji, for example, sends no event for each of its reactions: trust the message.
             seen = sum(reaction.count - reaction.me for reaction in message.reactions) if message is not None else 0
             number = min(number, seen)
             job = await self._job_of(message) if message is not None else None

@@ -198,7 +198,7 @@ class Quiz:
             return False
         return bool(usable)
 
-    # ------------------------------------------------------------------ what is kept
+    # ------------------------------------------------------------------ scores
 
     async def forget_guild(self, guild_id: int) -> None:
         """Forget a server's scores."""

@@ -275,7 +275,7 @@ class Access:
         try:
             yield
         except BaseException:
-            # Unless it is over, and the next request's by now.
+            # A later request may own the cooldown by now.
             if (current := self._cooldowns.get(key)) is not None and current.request == request:
                 del self._cooldowns[key]
             raise

@@ -96,7 +96,7 @@ class Jobs(commands.Cog):
         actor = press.actor
         await press.send(embed=await self.samples(press["job"], actor.guild_id, actor.user, actor.here))
 
-    # ------------------------------------------------------------------ ending
+    # ------------------------------------------------------------------ ending a training
 
     async def _end(self, ending: Ending, job_id: str, actor: Actor) -> str:
         """End a training, or the reading of its channel, and return what to tell. Raises UserError if it can't be."""
@@ -155,7 +155,7 @@ class Jobs(commands.Cog):
                 near.append((f"{corpus.title[:50]} · {_standing(training, snapshot)}"[:100], job.job_id))
         return choices(near, "")
 
-    # ------------------------------------------------------------------ looking
+    # ------------------------------------------------------------------ showing samples
 
     def _may_show(self, actor: Actor, job: TrainJob, private: bool) -> bool:
         """Return whether a list may say what a training is about. `private`: the person alone sees the list."""

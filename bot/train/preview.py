@@ -147,7 +147,7 @@ class Previews:
                     "Export the channel as JSON, or leave them out with `--without`.",
                 )
 
-    # ------------------------------------------------------------------ what is pressed
+    # ------------------------------------------------------------------ controls
 
     async def _train(self, press: Press) -> None:
         """Begin a training on what is shown. Pressed twice, it is the same training."""
@@ -240,7 +240,7 @@ class Previews:
         about = Preview.model_validate_json(fields.pop(b"about"))
         return about, [fields[name] for name in sorted(fields, key=int)]
 
-    # ------------------------------------------------------------------ what is shown
+    # ------------------------------------------------------------------ stored previews
 
     async def _drawn(self, actor: Actor, about: Preview, pages: Sequence[bytes]) -> dict[str, Any]:
         """Return a preview's embed and controls."""

@@ -121,7 +121,7 @@ class Remaking(Service, commands.Cog):
             await self.registry.notes.mark(reading_id, "outdated")
         return bool(old)
 
-    # ------------------------------------------------------------------ making again
+    # ------------------------------------------------------------------ making one model again
 
     async def _renew(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
         """Make a model again, or delete it if that can never be done or its time is over."""

@@ -223,7 +223,7 @@ class Trainings:
             )
             await self.registry.require_few_own(actor.guild_id, actor.user.id, MOST_OWN - 1 - coming)
 
-    # ------------------------------------------------------------------ channels, which are yet to be read
+    # ------------------------------------------------------------------ channels, and models made again
 
     def of_messages(
         self,
@@ -322,7 +322,7 @@ class Trainings:
             raise UserError(f"`{name}` is a chat now.", f"`{again}` shows it first.")
         return content
 
-    # ------------------------------------------------------------------ entering
+    # ------------------------------------------------------------------ entering the job
 
     async def _submit(self, job: TrainJob, text: str | None, *, limited: bool = True) -> bool:
         """Enter a job, and have its card posted in the background; False: it was entered before.

@@ -50,7 +50,7 @@ class Menus(commands.Cog):
         ):
             self.core.bot.tree.add_command(app_commands.guild_only(app_commands.ContextMenu(name=name, callback=work)))
 
-    # ------------------------------------------------------------------ continued, drawn
+    # ------------------------------------------------------------------ continuing and drawing a text
 
     async def go_on(self, interaction: Interaction, message: discord.Message) -> None:
         ctx: Context = await self.core.bot.get_context(interaction)
@@ -69,7 +69,7 @@ class Menus(commands.Cog):
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:
         await self.writing.picture(await self.core.bot.get_context(interaction), "", message)
 
-    # ------------------------------------------------------------------ deleted, never said again
+    # ------------------------------------------------------------------ deleting a text, blocking its words
 
     async def delete(self, interaction: Interaction, message: discord.Message) -> None:
         await acknowledge(interaction, ephemeral=True)
@@ -131,7 +131,7 @@ class Menus(commands.Cog):
         log.info("phrase_blocked", guild_id=actor.guild_id, channel_id=actor.place.channel_id, user_id=actor.user.id)
         return code(entries[0], MOST_CHARS)
 
-    # ------------------------------------------------------------------ texts
+    # ------------------------------------------------------------------ the text of a message
 
     async def _text_in(self, message: discord.Message) -> tuple[str, Job | None]:
         """Return the id of the job that a message shows a text of, and the job if known. Raises UserError: none."""

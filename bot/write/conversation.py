@@ -145,7 +145,7 @@ class Conversation:
         text = full_text(job, answer).replace(MASK, "")[-MOST_CHARS // 2 :]
         return Turn(None, text, None if job.from_line or job.from_corpus else next(iter(authors_of(job))))
 
-    # ------------------------------------------------------------------ speakers
+    # ------------------------------------------------------------------ names of speakers
 
     async def _names(self, turns: Sequence[Turn], model: ModelRecord) -> dict[int | None, str] | None:
         """Return the name of each speaker in the lines that a model learned; None: these have no names."""

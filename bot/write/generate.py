@@ -222,7 +222,7 @@ class Generating:
         delivery.present(CompareJob, self.post_comparison)
         delivery.present(SurpriseJob, self.post_surprise)
 
-    # ------------------------------------------------------------------ answers
+    # ------------------------------------------------------------------ posting answers
 
     async def _fit(self, job: Asked, model_ids: Collection[str], event: E) -> E:
         """Return an answer as it may be shown now. Raises UserError unless all its models may be used in its place.
