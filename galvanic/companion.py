@@ -1,4 +1,4 @@
-"""A table of n-grams that predicts beside the LSTM, and the mixture of both.
+"""An n-gram language model, as a table, that predicts beside the LSTM, and the mixture of both.
 
 A network generalises; a table of counts knows exactly which symbols followed which, from the first second on. After two
 minutes of training on a play, the network loses 1.65 nats a character on new text, and the mixture 1.46 (decision 111).

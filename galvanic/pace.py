@@ -1,4 +1,4 @@
-"""The pace of a training: its clock, how fast its steps are, and when it will end."""
+"""The schedule of a training: its learning rate, its clock, and when it will end."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Going on from a model: the parent's weights, extended to the symbols of a new text.
+"""Going on from a model (fine-tuning): the parent's weights, extended to the symbols of a new text.
 
 The parent's own weights stay as they are, to the bit: the rows of its embedding, and the columns and
 biases of its output. So the logits of its symbols don't change. Their probabilities lose only the share that the new

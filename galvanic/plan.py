@@ -109,7 +109,7 @@ def join_members(config: NetworkConfig, members: list[Weights]) -> Weights:
 
 
 class Plan(BaseModel, frozen=True):
-    """A network and the numbers of its training."""
+    """The hyperparameters of a training, and its network."""
 
     network: NetworkConfig
     because: str = ""  # how the network was chosen, in plain words

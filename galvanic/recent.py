@@ -1,10 +1,10 @@
-"""Predict the next symbol of a text that is read from what came in it lately.
+"""A cache model: predict the next symbol of a text that is read from what came in it lately.
 
 A name, a word or a turn of phrase that came once soon comes again, above all in a chat. A network forgets it after some
 lines, and a table of n-grams knows only the text that was learned. So each of the last `PLACES` places of the text
 votes: if its symbol is the last one that was read, it votes for the symbol that came after it. A vote counts the more,
-the more symbols before agree as well, and the less, the longer ago it was. This is a cache model (Kuhn & De Mori 1990,
-"A Cache-Based Natural Language Model for Speech Recognition") whose contexts have any length up to `LONGEST`.
+the more symbols before agree as well, and the less, the longer ago it was. Kuhn & De Mori (1990, "A Cache-Based Natural
+Language Model for Speech Recognition") invented such models; in this one, contexts have any length up to `LONGEST`.
 
 Nothing of this is learned or stored. Texts that are written have no such votes: the model would soon repeat itself
 (docs/decisions/137-the-text-so-far-votes.md).
