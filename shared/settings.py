@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     aws_endpoint_url: str | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
-    aws_session_token: SecretStr | None = None  # of keys that hold for a while
+    aws_session_token: SecretStr | None = None  # for temporary credentials
     aws_default_region: str | None = None
     corpora_dir: Path | None = None
 
