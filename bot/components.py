@@ -27,9 +27,9 @@ GUILD = r"(?P<guild>\d{1,20})"
 FORM_S = 3_600  # Discord does not tell when somebody closes a form: without a limit it would be kept for ever
 _PREFIX = "galvanic:"
 
-Who = Literal["writers", "readers", "anybody"]
+PressAudience = Literal["writers", "readers", "anybody"]
 """People who may press: those who may write in the channel, those who may use the bot there, or all."""
-How = Literal["reply", "private", "update", "form", "help"]
+AnswerMode = Literal["reply", "private", "update", "form", "help"]
 """Kind of answer: a public reply to the message pressed; a message for the person alone; an edit of that message;
 a form, which the work returns; `help`: `update` if only the person sees the message, else `private`."""
 Work = Callable[["Press"], Awaitable[Any]]
@@ -78,8 +78,8 @@ class Action:
 
     work: Work
     arguments: str = ""  # pattern of what follows the action in the custom id, groups named as in `Press.arguments`
-    who: Who = "writers"
-    how: How = "reply"
+    who: PressAudience = "writers"
+    how: AnswerMode = "reply"
     owner: bool = False  # only the person whose id the custom id holds as `user` may press it
 
 

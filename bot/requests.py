@@ -8,7 +8,7 @@ from bot.components import Press
 from bot.jobs.admission import Admission
 from bot.jobs.delivery import Delivery
 from bot.responder import replying
-from bot.servers.access import Access, Action, Actor, What, require_permissions
+from bot.servers.access import Access, Actor, CooldownName, Right, require_permissions
 from bot.types import Context, Send
 from shared.events import Event
 from shared.jobs import Asked
@@ -55,8 +55,8 @@ class Requests:
         build: Build,
         send: Send,
         *,
-        may: Action | None = "generate",
-        cooldown: What = "generate",
+        may: Right | None = "generate",
+        cooldown: CooldownName = "generate",
         least_s: float = 0.0,
         **options: Any,
     ) -> None:

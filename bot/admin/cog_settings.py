@@ -8,7 +8,7 @@ import discord
 import structlog
 from discord.ext import commands
 
-from bot.components import Action, Field, Form, How, Press, Work, button, custom_id, view
+from bot.components import Action, AnswerMode, Field, Form, Press, Work, button, custom_id, view
 from bot.core import Core
 from bot.errors import error_embed
 from bot.models.registry import Registry
@@ -71,7 +71,7 @@ class ServerSettings(commands.Cog):
         self.core.components.add(f"settings:{section.name}", section.form, who="anybody", how="form")
 
     def register(self) -> None:
-        works: tuple[tuple[str, How, Work], ...] = (
+        works: tuple[tuple[str, AnswerMode, Work], ...] = (
             ("train_roles", "update", lambda press: self._choose_roles(press, "train_roles")),
             ("generate_roles", "update", lambda press: self._choose_roles(press, "generate_roles")),
             ("channels", "update", lambda press: self._change(press, channels=_ids(press))),

@@ -25,7 +25,7 @@ from bot.core import Core
 from bot.options.autocomplete import choices
 from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_privately
 from bot.servers import access
-from bot.servers.access import What, member_in
+from bot.servers.access import CooldownName, member_in
 from bot.types import Context, User, hybrid_command
 from bot.words import GREEN, GREY, as_typed, code
 from galvanic.errors import UserError
@@ -296,7 +296,7 @@ class Privacy(commands.Cog):
         return Terms(self.core.settings, await self.core.servers.prefix(guild_id))
 
     async def _servers(
-        self, what: What, guild: discord.Guild | None, user: User, request: int, *, to_refuse: bool = False
+        self, what: CooldownName, guild: discord.Guild | None, user: User, request: int, *, to_refuse: bool = False
     ) -> list[int]:
         """Find the server where a command is given; in a direct message, all as of `MemberDataService.servers_of`.
 

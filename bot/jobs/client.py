@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Service, backoff, redis_call, retry, run_forever
 from bot.jobs.decoding import card_of, entries, events_of, job_from, number_of
-from bot.jobs.sweep import How
+from bot.jobs.sweep import LostReason
 from shared import keys, lifecycle, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora.corpus import pack, unpack
@@ -190,19 +190,20 @@ class JobClient(Service):
         expires = None if isinstance(job, TrainJob) else self._settings.generate_timeout_s
         await asyncio.to_thread(send, self._celery, job, attempt, nonce, priority=priority, expires=expires)
 
-    async def send_again(self, job_id: str, attempt: int, nonce: str, how: How) -> None:
+    async def send_again(self, job_id: str, attempt: int, nonce: str, reason: LostReason) -> None:
         """Have a job wait again, and send its next attempt, unless it has changed meanwhile, or was cancelled."""
         stored = await self.load(job_id)
-        if stored is None or how == "gone":  # a month has passed, or Redis lost what is known of it, or it is damaged
+        # A month has passed, Redis lost what is known of it, or that is damaged.
+        if stored is None or reason == "gone":
             if job_id.startswith(TRAINING):
                 log.warning("training_closed", job_id=job_id)
             await redis_call(self._redis.hdel(keys.ACTIVE, job_id))
             return
         next_nonce = lifecycle.new_nonce()
-        script = lifecycle.requeue(job_id, attempt, nonce, how, next_nonce)
+        script = lifecycle.requeue(job_id, attempt, nonce, reason, next_nonce)
         with job_context(stored.job):
             if (await self._send_next(stored.job, script, next_nonce)).isdecimal():
-                log.warning("job_sent_again", attempt=attempt, how=how)
+                log.warning("job_sent_again", attempt=attempt, how=reason)
 
     async def _send_next(self, job: Job, script: lifecycle.Script, nonce: str) -> str:
         """Run a script that has a job wait again, and send the attempt that it answers; return the answer."""

@@ -42,8 +42,8 @@ class Recovery(Service):
             if losses:
                 # If Redis takes nothing, no worker can say that it is there, or renew a lease: that is an outage, too.
                 await redis_call(self._redis.set(keys.PROBE, "1", ex=60))
-            for job, how in losses:
-                await self._jobs.send_again(job.job_id, job.attempt, job.nonce, how)
+            for job, reason in losses:
+                await self._jobs.send_again(job.job_id, job.attempt, job.nonce, reason)
         except RedisError:
             self._memory = Memory()
             raise

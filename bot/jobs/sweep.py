@@ -22,7 +22,7 @@ LOST_TEXT_S = 8.0  # the same of a job that somebody waits for: a generate worke
 MOST_ATTEMPTS = 3
 """A job that somebody waits for is tried so often. A training is given up by its worker (`worker.jobs.MAX_DEATHS`)."""
 
-How = Literal["gone", "died", "lapsed", "lost"]
+LostReason = Literal["gone", "died", "lapsed", "lost"]
 """`gone`: a training without a record; the others as in `lifecycle.requeue`."""
 
 
@@ -59,7 +59,7 @@ class Memory:
 
 def sweep(
     at: float, jobs: Iterable[SeenJob], present: Collection[str], memory: Memory
-) -> tuple[list[tuple[SeenJob, How]], Memory]:
+) -> tuple[list[tuple[SeenJob, LostReason]], Memory]:
     """Return the jobs that are lost now, each with the reason, and the memory for the next look.
 
     `at`: seconds, of a clock that only goes forward. `present`: names of the workers that are there, and ids of the
@@ -68,17 +68,17 @@ def sweep(
     unbroken = at - memory.looked_at <= BREAK_S
     since = memory.answering_since if unbroken else at
     before = memory.missing_since if unbroken else {}
-    missing, losses = dict[str, float](), list[tuple[SeenJob, How]]()
+    missing, losses = dict[str, float](), list[tuple[SeenJob, LostReason]]()
     for job in jobs:
         if job.needs and job.needs not in present:
             missing[job.needs] = before.get(job.needs, at)
-        how = _lost(job, at - missing.get(job.needs, at), at - since)
-        if how is not None:
-            losses.append((job, how))
+        reason = _lost(job, at - missing.get(job.needs, at), at - since)
+        if reason is not None:
+            losses.append((job, reason))
     return losses, Memory(at, since, missing)
 
 
-def _lost(job: SeenJob, missing_s: float, answering_s: float) -> How | None:
+def _lost(job: SeenJob, missing_s: float, answering_s: float) -> LostReason | None:
     """Return why a job counts as lost, or None: it does not.
 
     `missing_s`: how long its worker or message has been missing. `answering_s`: how long Redis has answered.

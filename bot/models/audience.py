@@ -13,7 +13,7 @@ from shared.settings import Settings
 _VIEW = discord.Permissions(view_channel=True).value
 _HISTORY = discord.Permissions(read_message_history=True).value
 _CONNECT = discord.Permissions(connect=True).value
-Said = tuple[bool | None, bool | None]  # an overwrite on seeing a place, and on a permission in a source
+OverwritePair = tuple[bool | None, bool | None]  # an overwrite on seeing a place, and on a permission in a source
 
 
 class Audience:
@@ -93,23 +93,23 @@ def _all_have(guild: discord.Guild, me: int, bit: int, place: Readable, source: 
         {overwrite.id: overwrite for overwrite in channel._overwrites} for channel in (place, source)
     )
 
-    def said(actor: int) -> Said:
+    def pair_of(actor: int) -> OverwritePair:
         return _of(in_place.get(actor), _VIEW), _of(in_source.get(actor), bit)
 
     by_id, mine = {role.id: role for role in guild.roles}, guild.self_role  # which nobody else can hold
-    roles: set[tuple[int, Said]] = {(0, (None, None))}
+    roles: set[tuple[int, OverwritePair]] = {(0, (None, None))}
     for role_id in (by_id.keys() | {overwrite.id for overwrite in overwrites if overwrite.is_role()}) - {guild.id}:
         role = by_id.get(role_id)
         if role is None or not (role.permissions.administrator or role == mine):
-            roles.add((role.permissions.value & (_VIEW | bit) if role is not None else 0, said(role_id)))
+            roles.add((role.permissions.value & (_VIEW | bit) if role is not None else 0, pair_of(role_id)))
     members = {overwrite.id for overwrite in overwrites if overwrite.is_member()} - {guild.owner_id, me}
-    own = {(None, None), *map(said, members)}
-    base, everyone = guild.default_role.permissions.value, said(guild.id)
-    for (first, first_said), (second, second_said) in itertools.combinations_with_replacement(roles, 2):
+    own = {(None, None), *map(pair_of, members)}
+    base, everyone = guild.default_role.permissions.value, pair_of(guild.id)
+    for (first, first_pair), (second, second_pair) in itertools.combinations_with_replacement(roles, 2):
         granted = base | first | second
         for them in own:
-            sees = _holds(bool(granted & _VIEW), everyone[0], (first_said[0], second_said[0]), them[0])
-            if sees and not _holds(bool(granted & bit), everyone[1], (first_said[1], second_said[1]), them[1]):
+            sees = _holds(bool(granted & _VIEW), everyone[0], (first_pair[0], second_pair[0]), them[0])
+            if sees and not _holds(bool(granted & bit), everyone[1], (first_pair[1], second_pair[1]), them[1]):
                 return False
     return True
 

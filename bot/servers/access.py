@@ -23,10 +23,10 @@ from shared.jobs import Job, Place
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    Where = discord.abc.MessageableChannel | discord.interactions.InteractionChannel | None
+    AnyChannel = discord.abc.MessageableChannel | discord.interactions.InteractionChannel | None
 
-Action = Literal["train", "generate"]
-What = Literal["train", "generate", "chat", "model", "hint", "data", "privacy", "optout", "forget-me", "forget"]
+Right = Literal["train", "generate"]
+CooldownName = Literal["train", "generate", "chat", "model", "hint", "data", "privacy", "optout", "forget-me", "forget"]
 _WORDS = {"train": "train models", "generate": "generate texts"}
 _BESIDES = ("embed_links", "attach_files", "read_message_history")
 FEATURES = {
@@ -44,7 +44,7 @@ _UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
 log = structlog.get_logger()
 
 
-def channel_ids(channel: Where) -> list[int]:
+def channel_ids(channel: AnyChannel) -> list[int]:
     """The channel and, for a thread, its parent: what is the parent's may be used in the thread."""
     assert channel is not None
     if isinstance(channel, discord.Thread):
@@ -52,7 +52,7 @@ def channel_ids(channel: Where) -> list[int]:
     return [channel.id]
 
 
-def place_of(guild_id: int, channel: Where, user_id: int) -> Place:
+def place_of(guild_id: int, channel: AnyChannel, user_id: int) -> Place:
     channel_id, *above = channel_ids(channel)
     return Place(
         guild_id=guild_id, channel_id=channel_id, user_id=user_id, parent_channel_id=above[0] if above else None
@@ -76,7 +76,7 @@ class Actor:
     """
 
     user: User
-    channel: Where
+    channel: AnyChannel
     guild_id: int
     request_id: int
     message_id: int | None = None
@@ -182,7 +182,7 @@ class Access:
     def __init__(self, settings: Settings, servers: GuildSettingsStore) -> None:
         self._settings = settings
         self._servers = servers
-        self._cooldowns: dict[tuple[What, int, int], _Cooldown] = {}
+        self._cooldowns: dict[tuple[CooldownName, int, int], _Cooldown] = {}
 
     async def check_allowed_channel(self, ctx: Context) -> bool:
         """Check before every command that it may be used here.
@@ -200,7 +200,7 @@ class Access:
             raise commands.CommandInvokeError(error) from error  # discord.py handles no other errors
         return True
 
-    async def require_place(self, user: User, channel: Where) -> None:
+    async def require_place(self, user: User, channel: AnyChannel) -> None:
         """Refuse what the server's admins do not want in this channel.
 
         Raises WrongPlace: says where the bot may be used.
@@ -221,7 +221,7 @@ class Access:
             "I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I can be used."
         )
 
-    async def require(self, action: Action, actor: Actor) -> None:
+    async def require(self, action: Right, actor: Actor) -> None:
         """Refuse a person who may not do this here.
 
         Raises UserError: says who may. Raises WrongPlace and redis.RedisError as `require_place`.
@@ -239,7 +239,7 @@ class Access:
                 f"You can't {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
             )
 
-    def cooldown(self, what: What, actor: Actor, least_s: float = 0.0) -> AbstractContextManager[None]:
+    def cooldown(self, what: CooldownName, actor: Actor, least_s: float = 0.0) -> AbstractContextManager[None]:
         """A person's cooldown, as `start_cooldown`, of `least_s` at least; of answers in a chat it is the channel's."""
         settings = self._settings
         set_s = {"train": settings.train_cooldown_s, "chat": settings.chat_cooldown_s, "hint": settings.chat_cooldown_s}
@@ -249,7 +249,7 @@ class Access:
 
     @contextlib.contextmanager
     def start_cooldown(
-        self, what: What, guild_id: int, subject: int, seconds: float, *, request: int
+        self, what: CooldownName, guild_id: int, subject: int, seconds: float, *, request: int
     ) -> Iterator[None]:
         """Begin a cooldown for what happens within; if that fails, the cooldown is taken back.
 
@@ -307,11 +307,11 @@ def named_channel(guild: discord.Guild, user: User, typed: str) -> Readable | No
     return next((channel for channel in seen if channel.id == number or channel.name.lower() == name), None)
 
 
-def _sending(channel: Where) -> str:
+def _sending(channel: AnyChannel) -> str:
     return "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
 
 
-def may_send(have: discord.Permissions, channel: Where) -> bool:
+def may_send(have: discord.Permissions, channel: AnyChannel) -> bool:
     return bool(getattr(have, _sending(channel)))
 
 
@@ -335,7 +335,7 @@ def require_edits(ctx: Context) -> None:
         raise UserError("I'm not in this private thread.", "Mention me here once: Discord adds me then.")
 
 
-def require_all(have: discord.Permissions, channel: Where) -> None:
+def require_all(have: discord.Permissions, channel: AnyChannel) -> None:
     """Refuse if the bot lacks permissions for its answers. Raises UserError, which names them."""
     basic = ("view_channel", _sending(channel))
     missing = [name for name in (*basic, *_BESIDES) if not getattr(have, name)]

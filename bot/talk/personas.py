@@ -46,8 +46,8 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Line:
-    """A text that a persona is to write, in a talk as one of its turns, from 0."""
+class PersonaLine:
+    """A line that a persona is to write. `turn`: its number in a talk, from 0; None: it is none of a talk."""
 
     call: str
     persona: Persona
@@ -129,7 +129,7 @@ class Personas(Service):
                 f"A member with Manage Server can give it another one: `{add}`.",
             ) from problem
 
-    async def line(self, actor: Actor, call: str, turns: Sequence[Turn], turn: int | None = None) -> Line:
+    async def line(self, actor: Actor, call: str, turns: Sequence[Turn], turn: int | None = None) -> PersonaLine:
         """Return the line that a persona is to write after `turns`. `turn`: its number in a talk.
 
         Raises UserError: it can't, or this person may not have it do so.
@@ -137,9 +137,9 @@ class Personas(Service):
         await self.core.access.require("generate", actor)
         persona, model = await self._speaking(actor, call)
         job = await self.conversation.job(actor, model, turns, LETTER)
-        return Line(call, persona, job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"}), turn)
+        return PersonaLine(call, persona, job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"}), turn)
 
-    async def say(self, actor: Actor, line: Line) -> str | None:
+    async def say(self, actor: Actor, line: PersonaLine) -> str | None:
         """Have a persona write and say a line; return its text.
 
         Empty: nothing was posted; None: nobody knows. Raises UserError, with nothing posted: it can't.

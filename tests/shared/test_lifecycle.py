@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.jobs.sweep import LOST_S, How, Memory, SeenJob, sweep
+from bot.jobs.sweep import LOST_S, LostReason, Memory, SeenJob, sweep
 from shared import keys, lifecycle
 from shared.events import Failed, Sample, Started
 from shared.jobs import Job, TrainJob, without_people
@@ -232,7 +232,7 @@ class Lives(RuleBasedStateMachine):
         workers = {job.worker for job in jobs} - self.dead
         return jobs, workers | {message_id(message.job_id, message.number) for message in self.queue}
 
-    def mend(self, job: SeenJob, how: How, *, sent: bool = True) -> None:
+    def mend(self, job: SeenJob, how: LostReason, *, sent: bool = True) -> None:
         self.requeue(job.job_id, job.attempt, job.nonce, TOLD[how], sent=sent)
 
     @precondition(lambda self: self.jobs)
