@@ -22,7 +22,7 @@ from galvanic.errors import UserError
 from galvanic.read.chat import ChatOptions, refuse_for_text
 from galvanic.units import MEGABYTE
 from shared.corpora.corpus import Corpus, size_limit
-from shared.corpora.reader import COMMAND_LINE, PAGES, TEXT, TIME_S, Answer, ChatFacts, Request
+from shared.corpora.reader import COMMAND_LINE, PAGES, TEXT, TIME_S, Answer, ChatFacts, ReadRequest
 from shared.corpora.sources import in_folder, resolve
 
 MOST_BYTES = 100 * MEGABYTE  # of all files of one command, as they are attached
@@ -91,7 +91,7 @@ class Uploads:
     async def _read(
         self, folder: Path, actor: Actor, files: Sequence[discord.Attachment] | Path, options: ChatOptions
     ) -> Corpus | ReadChat:
-        request = Request(
+        request = ReadRequest(
             files=((files.name, files),) if isinstance(files, Path) else await _saved(files, folder),
             options=options,
             source="corpora-dir" if isinstance(files, Path) else "upload",
@@ -118,7 +118,7 @@ async def _saved(files: Sequence[discord.Attachment], folder: Path) -> tuple[tup
     return tuple((file.filename, path) for path, file in zip(paths, files, strict=True))
 
 
-async def _run(request: Request, folder: Path) -> Answer:
+async def _run(request: ReadRequest, folder: Path) -> Answer:
     """Have a process read files. Raises UserError: it takes too long, or was killed."""
     # Neither the token nor a password reaches it. Each thread of numpy's would take memory of its own.
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}

@@ -1,6 +1,6 @@
 """Reads files that people attach, in a process of its own that may be killed: a hostile file harms nothing else.
 
-`python -m shared.corpora.reader FOLDER` takes a `Request` from its standard input, and writes an `Answer` to its
+`python -m shared.corpora.reader FOLDER` takes a `ReadRequest` from its standard input, and writes an `Answer` to its
 standard output. The text, or the pages of a chat, are files in the folder.
 """
 
@@ -33,7 +33,7 @@ _NOT_CHOSEN = "messages of people whom you left out"
 COMMAND_LINE = "On the command line, `galvanic train FILE` takes up to 2,000 MB."
 
 
-class Request(BaseModel, frozen=True):
+class ReadRequest(BaseModel, frozen=True):
     """The files to read, and the person and server that they are read for.
 
     Attributes:
@@ -96,7 +96,7 @@ class Answer(BaseModel, frozen=True):
     refusal: tuple[str, str] | None = None
 
 
-def read(request: Request, folder: Path) -> Answer:
+def read(request: ReadRequest, folder: Path) -> Answer:
     """Read files, and write what they hold into the folder. Raises UserError: it can't be learned."""
     from galvanic.read.formats import read_files  # takes 20 MB: the bot, which has a process do this, needs none of it
 
@@ -108,7 +108,7 @@ def read(request: Request, folder: Path) -> Answer:
     return Answer(info=_text(content, request, stem, title, folder))
 
 
-def _text(text: Text, request: Request, name: str, title: str, folder: Path) -> CorpusInfo:
+def _text(text: Text, request: ReadRequest, name: str, title: str, folder: Path) -> CorpusInfo:
     corpus = checked(text, text.info(name, title, request.source, LICENCES[request.source]))
     data = corpus.text.encode("utf-8", "replace")
     if len(data) > request.most_bytes:
@@ -117,7 +117,7 @@ def _text(text: Text, request: Request, name: str, title: str, folder: Path) -> 
     return corpus.info
 
 
-def _chat(chat: Chat, request: Request, title: str, folder: Path) -> ChatFacts:
+def _chat(chat: Chat, request: ReadRequest, title: str, folder: Path) -> ChatFacts:
     is_own = chat.own and {speaker.author_id for speaker in chat.speakers} == {request.user_id}
     channel_id = 0 if is_own else _channel(chat, request)
     are_members = is_own or channel_id > 0
@@ -144,7 +144,7 @@ def _chat(chat: Chat, request: Request, title: str, folder: Path) -> ChatFacts:
     )
 
 
-def _pages(chat: Chat, chosen: set[int], authors: list[int], request: Request) -> Iterator[list[Line]]:
+def _pages(chat: Chat, chosen: set[int], authors: list[int], request: ReadRequest) -> Iterator[list[Line]]:
     """Yield pages of lines. `authors`: stand for the people, by number. Raises UserError: it is too much."""
     page, chars, size = list[Line](), 0, 0
     for number, message_id, text in chat.lines():
@@ -162,7 +162,7 @@ def _pages(chat: Chat, chosen: set[int], authors: list[int], request: Request) -
         yield page
 
 
-def _channel(chat: Chat, request: Request) -> int:
+def _channel(chat: Chat, request: ReadRequest) -> int:
     """Return the channel that a chat was exported from, if that is of the server where it was asked for; else 0.
 
     Raises UserError: nobody can tell whether the members of that server agreed, or not all of them were chosen.
@@ -190,7 +190,7 @@ def _channel(chat: Chat, request: Request) -> int:
     return channel_ids.pop()
 
 
-def _too_large(request: Request) -> UserError:
+def _too_large(request: ReadRequest) -> UserError:
     return UserError(
         f"There is more than {request.most_bytes / MEGABYTE:g} MB of text, the most that I learn at once.",
         f"Send a part, or choose people of a chat with `--only`. {COMMAND_LINE}",
@@ -211,7 +211,7 @@ def _limit() -> None:
 def main(folder: Path) -> None:
     """Carry out a request."""
     _limit()
-    request = Request.model_validate_json(sys.stdin.buffer.read())
+    request = ReadRequest.model_validate_json(sys.stdin.buffer.read())
     try:
         answer = read(request, folder)
     except UserError as error:

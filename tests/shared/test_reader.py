@@ -12,7 +12,7 @@ from galvanic.read.chat import ChatOptions
 from galvanic.read.text import slugify
 from shared.corpora import reader
 from shared.corpora.lines import unpack_page
-from shared.corpora.reader import Answer, ChatFacts, Request
+from shared.corpora.reader import Answer, ChatFacts, ReadRequest
 from tests.exports import channel_export, telegram
 
 Read = Callable[..., Answer]
@@ -37,7 +37,7 @@ def read(tmp_path: Path) -> Read:
             "user_id": 5,
             "most_bytes": 1_000_000,
         }
-        return reader.read(Request(**(fields | options)), tmp_path)
+        return reader.read(ReadRequest(**(fields | options)), tmp_path)
 
     return ask
 
