@@ -17,7 +17,7 @@ from galvanic.errors import UserError
 from galvanic.files import replacing
 from galvanic.units import MEGABYTE, count
 from launcher.parts import Folders
-from launcher.preflight import locked, prepare_folders, sign
+from launcher.preflight import locked, prepare_folders, write_note
 from launcher.redis_server import SNAPSHOT, redis_answers
 from shared.connect import connect_once, explain
 from shared.settings import Settings, read_settings
@@ -67,7 +67,7 @@ def restore(file: str | None) -> int:
         moment = datetime(*archive.getinfo(_SNAPSHOT).date_time)  # local time
         folders = prepare_folders(settings.data_dir)
         with locked(folders) as lock:
-            sign(lock, "a backup is being restored")
+            write_note(lock, "a backup is being restored")
             _unpack(archive, folders)
     print(
         f"Restored as of {moment}: {_models(archive)}.\n"

@@ -67,11 +67,11 @@ def locked(folders: Folders) -> Iterator[TextIO]:
                 f"Galvanic is already running on the data folder {folders.data} ({path.read_text('utf-8')}).",
                 "Stop it with Ctrl-C in its terminal, or give this one another folder with DATA_DIR=/some/folder.",
             ) from None
-        sign(lock)
+        write_note(lock)
         yield lock
 
 
-def sign(lock: TextIO, *remarks: str) -> None:
+def write_note(lock: TextIO, *remarks: str) -> None:
     """Leave word for a second start: our process id, and for example the line that says how to reach us."""
     lock.truncate(0)
     lock.write(", ".join([f"process {os.getpid()}", *remarks]))

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import TextIO
 
 from launcher.parts import Folders, Plan, Stage
-from launcher.preflight import close_env_file, locked, prepare_folders, sign, sockets_folder
+from launcher.preflight import close_env_file, locked, prepare_folders, sockets_folder, write_note
 from launcher.service import Service
 from launcher.system import system_plan
 from shared.settings import read_settings
@@ -124,7 +124,7 @@ class Run:
         ):
             self._announced = True
             line = self._plan.announce()
-            sign(self._lock, line)
+            write_note(self._lock, line)
             say(line)
             say("Ctrl-C stops everything.")
 

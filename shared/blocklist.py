@@ -22,7 +22,7 @@ MOST_ENTRIES = 200
 MOST_CHARS = 64
 MOST_STARS = 3  # more would let a pattern of an admin's cost minutes on a hostile text
 MASK = "█"  # stands for each covered character
-_SIGN = r"[^\W_]"  # a letter with its marks, or a digit
+_ALPHANUMERIC = r"[^\W_]"  # a letter with its marks, or a digit
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _CHUNK = regex.compile(r"[^\s、。！？，；：…（）「」『』《》]+")  # to the end of a word, or of a clause without spaces
 
@@ -90,7 +90,7 @@ def _refusal(entry: str) -> UserError | None:
     if MASK in entry:
         return UserError(f"The entry `{shown}` has a {MASK}, which I cover words with.", "Write the word itself.")
     # A lone `*` in a phrase would be tried anew at each of a thousand spaces.
-    if not entry or not all(regex.search(_SIGN, word) for word in entry.split()):
+    if not entry or not all(regex.search(_ALPHANUMERIC, word) for word in entry.split()):
         return UserError(
             f"The entry `{shown}` has no letter" + (" in one of its words." if " " in entry else "."),
             "Write the word; `*` stands for any letters in it.",
@@ -103,8 +103,8 @@ def _expression(entry: str) -> str:
 
     One with a `*` before its end begins a word in any script: else it would be tried anew at each letter.
     """
-    begin = "" if _UNSPACED.match(entry[0]) and "*" not in entry[:-1] else rf"(?<!{_SIGN})"
-    end = "" if _UNSPACED.match(entry[-1]) or entry[-1] == "*" else rf"(?!{_SIGN})"
+    begin = "" if _UNSPACED.match(entry[0]) and "*" not in entry[:-1] else rf"(?<!{_ALPHANUMERIC})"
+    end = "" if _UNSPACED.match(entry[-1]) or entry[-1] == "*" else rf"(?!{_ALPHANUMERIC})"
     return begin + r"\s++".join(map(_word_expression, entry.split())) + end
 
 
@@ -114,4 +114,4 @@ def _word_expression(word: str) -> str:
     first, *rest = parts
     if not rest:
         return first
-    return first + "".join(rf"(?>{_SIGN}*?{part})" for part in rest[:-1]) + rf"{_SIGN}*{rest[-1]}"
+    return first + "".join(rf"(?>{_ALPHANUMERIC}*?{part})" for part in rest[:-1]) + rf"{_ALPHANUMERIC}*{rest[-1]}"

@@ -20,7 +20,7 @@ from shared.models import Ownership
 
 FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
 LEASE_S = 60  # a training that was not heard of for so long has lost its worker
-NOTIFICATIONS = 10_000  # entries of `keys.NOTIFICATIONS`
+MOST_NOTIFICATIONS = 10_000  # entries of `keys.NOTIFICATIONS`
 Script = tuple[str, int, *tuple[str | bytes, ...]]
 """A Lua script, to be run with `client.eval(*script)`: its text, the number of its keys, the keys, its arguments."""
 
@@ -35,7 +35,7 @@ def _script(name: str, job_id: str, arguments: tuple[object, ...], more_keys: tu
     own = (key(job_id) for key in (keys.job, keys.job_events, keys.job_lease, keys.job_control))
     names = (*own, keys.NOTIFICATIONS, keys.ACTIVE, *more_keys)
     texts = (keys.job_text(job_id), keys.job_authors(job_id))
-    values = (job_id, keys.JOB_TTL_S, NOTIFICATIONS, *texts, *arguments)
+    values = (job_id, keys.JOB_TTL_S, MOST_NOTIFICATIONS, *texts, *arguments)
     sent = (value if isinstance(value, bytes) else str(value) for value in values)
     keys_and_values: tuple[str | bytes, ...] = (*names, *sent)
     return script_text("job", name), len(names), *keys_and_values

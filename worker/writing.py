@@ -188,7 +188,7 @@ def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tupl
 
 _MOST_NAMED = 5
 _POSTED_WITHIN_S = 7_200  # a picture is posted within an hour, or never
-_drawing = threading.Lock()  # matplotlib is not made for several threads at once
+_matplotlib_lock = threading.Lock()  # matplotlib is not made for several threads at once
 
 
 def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
@@ -215,7 +215,7 @@ def picture(job: PictureJob, context: JobContext) -> Pictured:
 
     with context.models.store.reading(job.model.model_id) as path:
         description = describe(path)
-    with _drawing:
+    with _matplotlib_lock:
         chart = loss_chart(description.training.curve, job.model.name)
     context.job_events.attach(LOSS_FILE, chart, _POSTED_WITHIN_S)
     return Pictured(facts=facts_of(description))

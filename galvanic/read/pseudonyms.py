@@ -19,12 +19,12 @@ NAMES = tuple(_NAMES.split())  # common and invented first names, in no language
 _RANDOM = random.SystemRandom()
 
 
-def pseudonyms(count: int, seed: int | None = None) -> list[str]:
+def pseudonyms(count: int, random_seed: int | None = None) -> list[str]:
     """Return different names for so many speakers, drawn at random; once all are taken, "Robin 2" and so on.
 
-    `seed`: gives the same names each time.
+    `random_seed`: gives the same names each time.
     """
-    source = _RANDOM if seed is None else random.Random(seed)
+    source = _RANDOM if random_seed is None else random.Random(random_seed)
     names = list[str]()
     for number in range(1, 2 + count // len(NAMES)):
         ending = "" if number == 1 else f" {number}"

@@ -10,7 +10,7 @@ import pytest
 
 from galvanic.errors import UserError
 from launcher.parts import Folders
-from launcher.preflight import choose_port, close_env_file, locked, prepare_folders, sign, sockets_folder
+from launcher.preflight import choose_port, close_env_file, locked, prepare_folders, sockets_folder, write_note
 from shared.settings import Settings
 
 
@@ -65,7 +65,7 @@ def test_another_port_is_taken_instead_of_the_usual_one(taken_port: int) -> None
 def test_the_lock_is_for_one_and_ends_with_it(tmp_path: Path) -> None:
     folders = prepare_folders(tmp_path)
     with locked(folders) as lock:
-        sign(lock, "playground: http://127.0.0.1:1/")
+        write_note(lock, "playground: http://127.0.0.1:1/")
         with pytest.raises(UserError, match=f"process {os.getpid()}, playground: http://127.0.0.1:1/"), locked(folders):
             pass
     with locked(folders):
