@@ -15,7 +15,7 @@ from bot.models.registry import Registry
 from bot.responder import replying
 from bot.servers.access import Actor, TooSoon, Viewer, channel_ids, require_permissions
 from bot.types import Context, hybrid_command
-from bot.words import BLURPLE, GREEN, GREY, as_typed, plain
+from bot.words import BLURPLE, GREEN, GREY, as_typed, code
 from bot.write.conversation import Conversation
 from galvanic.errors import UserError
 from shared.jobs import GenerateJob
@@ -60,18 +60,21 @@ class Chat(commands.Cog):
                 )
             await self.core.servers.choose(places[0], "chat", state == "on")
         on = (await self.core.servers.channel(places)).chat
-        me = plain(self.core.bot.user.display_name if self.core.bot.user is not None else "me")
+        me = self.core.bot.user.display_name if self.core.bot.user is not None else "me"
         wait = self.core.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
         on_again, off_again = (as_typed(prefix, "chat", "state", word) for word in ("on", "off"))
-        description = f"Chat is **off** here: I answer commands only.\n`{on_again}` turns it on."
+        lines = ["Chat is **off** here: I don't answer mentions.", f"`{on_again}` turns it on."]
         if on:
-            description = (
-                f"Chat is **on** here: I answer `@{me} hello`, and replies to what I wrote, with this channel's "
-                f"model{pace}. It continues our conversation as its text would, without understanding it.\n"
-                f"`{off_again}` turns it off."
-            )
-        await ctx.send(embed=discord.Embed(description=description, colour=GREEN if on else GREY))
+            starter = await self.conversation.generating.without_model(Viewer(Actor.of(ctx).guild_id, places))
+            model = "" if starter else ", with this channel's model"
+            lines = [
+                f"Chat is **on** here: I answer {code(f'@{me} hello')}, and replies to what I wrote{model}{pace}. "
+                "I continue our conversation as a text would, without understanding it.",
+                *([starter] if starter else []),
+                f"`{off_again}` turns it off.",
+            ]
+        await ctx.send(embed=discord.Embed(description="\n".join(lines), colour=GREEN if on else GREY))
 
     @commands.Cog.listener()
     async def on_addressed(self, ctx: Context, words: str) -> None:

@@ -25,7 +25,7 @@ from galvanic.emoji import named
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared.events import Compared, Event, Generated, Surprised
-from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, Place, SurpriseJob, author_of
+from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, SurpriseJob, author_of
 from shared.models import ModelRecord
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
@@ -232,21 +232,18 @@ class Generating:
         await self.registry.require_may_use(job.place, model_ids)
         return changes.masked(event, await self.core.fit(job.place.guild_id))
 
-    async def _no_model(self, place: Place, model_id: str) -> str | None:
-        """Say why the starter writes if the channel has no model; None: it has one."""
-        if model_id != STARTER:
-            return None
-        viewer = Viewer(place.guild_id, place.channel_ids)
+    async def without_model(self, viewer: Viewer) -> str | None:
+        """Say why the starter writes in a channel without a model, and how to get one; None: the channel has one."""
         if await self.registry.current(viewer) is not None:
             return None
-        prefix = await self.core.servers.prefix(place.guild_id)
+        prefix = await self.core.servers.prefix(viewer.guild_id)
         if models := await self.registry.usable(viewer):
             return (
-                "This channel has no model, so the English that I come with wrote this. "
+                "This channel has no model, so I write in the English that I come with. "
                 f"`{as_typed(prefix, 'model use', 'name', models[0].name)}` gives it one."
             )
         return (
-            "I have not learned a text here yet: this is the English that I come with. "
+            "I have not learned a text here yet, so I write in the English that I come with. "
             f"`{as_typed(prefix, 'train', 'source', 'frankenstein')}` teaches me a book."
         )
 
@@ -256,7 +253,9 @@ class Generating:
             sent = await send(embeds.chatted(event), suppress_embeds=True, **options)
             await self.core.jobs.note_shown(sent.id, job.job_id)
             return
-        learn = await self._no_model(job.place, job.model_id)
+        learn = None
+        if job.model_id == STARTER and not job.mix:
+            learn = await self.without_model(Viewer(job.place.guild_id, job.place.channel_ids))
         embed = embeds.generated(job, event, learn)
         if len(embed.description or "") > DESCRIPTION_LIMIT:
             embed = embeds.generated(job, event, learn, beginning=True)

@@ -22,7 +22,7 @@ from shared.jobs import GenerateJob
 from shared.settings import Settings
 from tests import factories
 from tests.bot.ids import ADA, BEN, CLEO, LAB
-from tests.bot.live import Live
+from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, bens_text
 from tests.readings import noted
 from tests.registered import register
@@ -98,6 +98,18 @@ async def test_the_state_is_told_and_switched_by_those_who_may(live: Live) -> No
     live.slash("ada", "chat", state="on")
     await live.until(lambda: live.showing("Chat is **on**") or live.whispered("ada", "Chat is **on**"), "the answer")
     assert "Chat is **off**" in await live.ask("!chat off")
+
+
+@pytest.mark.parametrize("has_model", [True, False])
+async def test_the_state_names_what_answers(live: Live, settings: Settings, has_model: bool) -> None:
+    if has_model:
+        StandIn(settings).add_model()
+    assert live.bot.user is not None
+    live.patch.setattr(live.bot.user, "global_name", "my_bot")
+    told = await live.ask("!chat on")
+    assert "`@my_bot hello`" in told
+    assert ("with this channel's model" in told) is has_model
+    assert ("so I write in the English that I come with" in told) is not has_model
 
 
 async def test_a_mention_with_a_command_is_the_command(live: Live, worker: StandIn) -> None:
@@ -231,6 +243,19 @@ async def test_the_starter_answers_where_there_is_no_model(live: Live, settings:
     await live.core.servers.choose(LAB, "chat", True)
     job, answer = await say(live, worker, f"{MENTION} hello", "good day")
     assert (job.model_id, answer.content) == ("starter", "good day")
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+async def test_a_text_says_that_the_starter_wrote_it_unless_it_was_mixed(
+    live: Live, settings: Settings, mixed: bool
+) -> None:
+    worker = StandIn(settings)
+    worker.add_model()
+    worker.redis.hdel(keys.channel(LAB), "model")
+    sent = live.send("!generate the sea --mix starter,tides" if mixed else "!generate the sea")
+    await worker.answer(live, seed="the sea")
+    told = "This channel has no model, so I write in the English that I come with. `!model use tides`"
+    assert (told in text_of(await live.answered(sent))) is not mixed
 
 
 async def test_each_persons_words_are_held_as_theirs(live: Live, worker: StandIn) -> None:
