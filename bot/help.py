@@ -90,7 +90,8 @@ def overview(listed: Sequence[Command], prefix: str, *, direct: bool) -> discord
     """The first page; `direct`: in direct messages."""
     begin = (
         f"1. `{as_typed(prefix, 'train', 'source', 'frankenstein')}` - I learn to write like the book while you "
-        f"watch.\n2. `{as_typed(prefix, 'generate', 'seed', 'the monster')}` - I continue your words in its voice."
+        f"watch.\n2. `{as_typed(prefix, 'generate', 'seed', 'the monster')}` - I continue your words in its voice.\n"
+        "Right-click a text (on a phone: hold it), then **Apps**: continue it, see its surprise, delete it."
     )
     if direct:
         begin = "These commands work in direct messages. Everything else works in a server that I'm in: type it there."
@@ -129,12 +130,13 @@ def page(command: Command, prefix: str, typed: str, *, elsewhere: bool, names: C
     usage = command.extras.get("usage", command.qualified_name)
     # Without the docstring's line ends, which Discord would show.
     paragraphs = (command.help or command.description).split("\n\n")
-    aliases = ", ".join(f"`{prefix}{f'{command.full_parent_name} {alias}'.strip()}`" for alias in command.aliases)
+    # A slash command has no alias.
+    aliases = ", ".join(f"`{typed}{f'{command.full_parent_name} {alias}'.strip()}`" for alias in command.aliases)
     parts = (
         "\n\n".join(" ".join(part.split()) for part in paragraphs),
         "*This works in servers only.*" if elsewhere else "",
         f"*{ADMINS_ONLY}*" if command.extras.get("admin") else "",
-        f"Aliases: {aliases}" if aliases else "",
+        f"Also typed as {aliases}." if aliases else "",
         f"```\n{typed}{usage}\n```",
     )
     named = rf"`(?=(?:{'|'.join(names)})[` ])"

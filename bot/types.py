@@ -12,7 +12,7 @@ Send = Callable[..., Awaitable[Any]]
 Command = commands.Command[Any, ..., Any]
 Context = commands.Context[commands.Bot]
 User = discord.User | discord.Member
-Heading = Literal["Training", "Generating", "Playing", "Models", "Jobs", "Your privacy", "This server"]
+Heading = Literal["Training", "Generating", "Playing", "Models", "Running trainings", "Your privacy", "This server"]
 """Headings of the first page of `help`, in their order."""
 
 

@@ -54,7 +54,7 @@ class Speaks(commands.Cog):
     @hybrid_command(
         "speak [2%|every 40|every 2h|on words pizza|off]",
         [f"speak {example}" for example in EXAMPLES],
-        about="Whether, when and how often I speak unasked in this channel",
+        about="Have me speak unasked in this channel, or see when I do",
         heading="Generating",
     )
     @app_commands.describe(

@@ -47,7 +47,10 @@ class Jobs(commands.Cog):
         components.add("samples", self._samples_pressed, JOB, how="private", who="readers")
 
     @hybrid_command(
-        "jobs", about="Trainings waiting or running, and when they will be done", heading="Jobs", aliases=["queue"]
+        "jobs",
+        about="Trainings waiting or running, and when they will be done",
+        heading="Running trainings",
+        aliases=["queue"],
     )
     async def jobs(self, ctx: Context) -> None:
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
@@ -63,7 +66,10 @@ class Jobs(commands.Cog):
         await ctx.send(embed=listing(rows, snapshot, actor.guild_id, prefix), ephemeral=True)
 
     @hybrid_command(
-        "cancel [JOB]", ("cancel", f"cancel {_EXAMPLE}"), about="End a training and keep nothing of it", heading="Jobs"
+        "cancel [JOB]",
+        ("cancel", f"cancel {_EXAMPLE}"),
+        about="End a training and keep nothing of it",
+        heading="Running trainings",
     )
     @app_commands.describe(job=_JOB)
     async def cancel(self, ctx: Context, *, job: str | None = None) -> None:
@@ -74,7 +80,7 @@ class Jobs(commands.Cog):
         "finish [JOB]",
         ("finish", f"finish {_EXAMPLE}"),
         about="End a training now and keep the best model so far",
-        heading="Jobs",
+        heading="Running trainings",
     )
     @app_commands.describe(job=_JOB)
     async def finish(self, ctx: Context, *, job: str | None = None) -> None:

@@ -41,7 +41,7 @@ class Chat(commands.Cog):
     @hybrid_command(
         "chat [on|off]",
         ("chat on", "chat off"),
-        about="Whether I answer when somebody mentions me in this channel",
+        about="Turn my answers to mentions on or off in this channel",
         heading="Generating",
     )
     @app_commands.describe(state="On or off; leave it out to see what it is")

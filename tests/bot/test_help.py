@@ -135,6 +135,12 @@ async def test_members_are_not_offered_what_is_for_admins(live: Live) -> None:
     assert pages.ADMINS_ONLY in str(page["embed"].description)
 
 
+@pytest.mark.parametrize("guild_id", [GUILD_ID, None])
+async def test_a_server_is_told_of_the_menu_of_a_message(live: Live, guild_id: int | None) -> None:
+    first = (await page_of(live, None, await live.guild.fetch_member(ADA), guild_id))["embed"]
+    assert ("**Apps**" in first.description) is (guild_id is not None)
+
+
 async def test_the_menu_opens_a_page_for_the_person_alone(live: Live) -> None:
     live.send("!help")
     shown = await live.until(lambda: live.showing("learns to write"), "help")

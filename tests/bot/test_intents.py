@@ -52,6 +52,10 @@ async def test_the_first_page_of_help_has_slash_commands_only(live: Live) -> Non
     assert "typed after a mention of me" in shown
 
 
+async def test_a_slash_command_has_no_alias(live: Live) -> None:
+    assert "Also typed as `@Galvanic gen`." in await live.ask(f"{MENTION} help generate")
+
+
 async def test_what_is_missing_is_told_as_it_can_be_typed(live: Live) -> None:
     answered = await live.ask(f"{MENTION} train")
     assert "`/train source:frankenstein`" in answered
