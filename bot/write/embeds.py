@@ -56,8 +56,10 @@ def generated_footer(job: GenerateJob, answer: Generated) -> str:
     total = sum(part.weight for part in job.mix)
     mixed = " + ".join(f"{part.name} {percent(part.weight / total)}" for part in job.mix)
     parts = [mixed or job.model_name, f"temperature {answer.temperature:g}"]
-    limits = (("top-k", job.top_k), ("top-p", job.top_p), ("min-p", answer.min_p if job.min_p is None else job.min_p))
-    parts += [f"{name} {figure(value)}" for name, value in limits if value is not None]
+    limits = {"top-k": job.top_k, "top-p": job.top_p, "min-p": job.min_p}
+    if any(value is not None for value in limits.values()):  # else the model's own min-p comes by itself, too
+        limits["min-p"] = answer.min_p if job.min_p is None else job.min_p
+    parts += [f"{name} {figure(value)}" for name, value in limits.items() if value is not None]
     if job.guard is not None:
         parts.append("loop guard on" if job.guard else "loop guard off")
     return " · ".join([*parts, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"])

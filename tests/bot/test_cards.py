@@ -301,6 +301,14 @@ def test_generated_text_stands_after_its_seed_and_can_be_had_again() -> None:
     assert "random seed 7" in (embed.footer.text or "")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "shown"), [({}, ""), ({"top_k": 40}, "top-k 40 · min-p 0.05 · "), ({"min_p": 0.1}, "min-p 0.1 · ")]
+)
+def test_a_models_own_min_p_is_named_only_beside_a_limit_that_was_chosen(chosen: dict[str, Any], shown: str) -> None:
+    footer = write_embeds.generated_footer(generate_job(**chosen), generated(min_p=0.05))
+    assert footer == f"tides · temperature 0.8 · {shown}random seed 7 · 0.20 s"
+
+
 def test_a_text_of_several_voices_names_them_with_their_shares() -> None:
     mix = (MixPart(model_id="m1", name="tides", weight=2.1), MixPart(model_id="m2", name="alice", weight=0.9))
     job = generate_job(mix=mix, top_k=40, min_p=0.05, guard=False)
