@@ -60,7 +60,7 @@ def servers_only() -> UserError:
 
 
 def too_late() -> UserError:
-    return UserError("Discord didn't let me answer this in time.", "It may be done all the same; if not, try again.")
+    return UserError("Discord didn't let me answer this in time.", "See whether it was done; if not, try again.")
 
 
 def code_of(error: BaseException | None) -> int | None:
@@ -87,14 +87,15 @@ def explain(error: BaseException, doing: str, settings: Settings, usage: str = "
         case _ if isinstance(error, REDIS_DOWN) and takes_nothing(error, settings):
             log.warning("redis_takes_nothing", doing=doing)
             return UserError(
-                "My job queue (Redis) can't store anything right now: its disk or its memory is full.",
-                "Nothing was started or lost; the bot's operator has to make room.",
+                "I can't store anything right now: my memory is full.",
+                "Nothing was started or lost. Tell the bot's operator: Redis has no room, in memory or on its disk.",
             )
         case _ if isinstance(error, REDIS_DOWN):
             log.warning("redis_unreachable", doing=doing, error=type(error).__name__)
             return UserError(
-                "My job queue (Redis) can't be reached right now.",
-                "See whether it was done; if not, try again in a minute. If it stays so, tell the bot's operator.",
+                "I can't reach my memory right now.",
+                "See whether it was done; if not, try again in a minute. "
+                "If it stays so, tell the bot's operator that Redis is away.",
             )
         case discord.Forbidden() if not is_transient(error):
             log.warning("discord_forbidden", doing=doing, code=error.code)
@@ -109,7 +110,7 @@ def explain(error: BaseException, doing: str, settings: Settings, usage: str = "
             log.warning("discord_unreachable", doing=doing, error=type(error).__name__, status=status)
             return UserError(
                 "Discord is having trouble right now, so I couldn't finish this.",
-                "See whether it was done; if it was not, try again in a minute.",
+                "See whether it was done; if not, try again in a minute.",
             )
         case _:
             log.error("failed", doing=doing, exc_info=error)
@@ -145,12 +146,11 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
             name = (error.param.displayed_name or error.param.name).upper()
             return UserError(f"`{name}` is missing.", usage)
         case commands.BadLiteralArgument():
-            name = (error.param.displayed_name or error.param.name).upper()
-            return UserError(f"`{name}` can't be {code(error.argument)}.", usage)
+            return UserError(f"I don't know {code(error.argument)} here.", usage)
         case commands.TooManyArguments():
             return UserError("Those are more words than this command takes.", usage)
         case commands.UserInputError():
-            return UserError("I can't read this command's arguments.", usage)
+            return UserError("I can't read the words after this command.", usage)
         case app_commands.TransformerError():
             return UserError(f"I can't use {code(error.value)} here.", usage)
         case app_commands.CommandSignatureMismatch() | app_commands.CommandNotFound():

@@ -17,8 +17,9 @@ from bot.background import is_transient
 from bot.errors import UNKNOWN_CHANNEL, WrongPlace, code_of, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
-from bot.words import plain
+from bot.words import plain, some
 from galvanic.errors import UserError
+from galvanic.units import duration
 from shared.jobs import Job, Place
 from shared.settings import Settings
 
@@ -163,7 +164,7 @@ class TooSoon(UserError):
 
     def __init__(self, seconds: float) -> None:
         """Tell to wait. `seconds`: until the cooldown is over."""
-        super().__init__("That was a bit fast.", f"Try again in {max(1, round(seconds))} s.")
+        super().__init__("That was a bit fast.", f"Try again in {duration(max(1, seconds))}.")
 
 
 class _Cooldown(NamedTuple):
@@ -216,7 +217,7 @@ class Access:
             for place in map(user.guild.get_channel_or_thread, settings.channels)
             if place is not None and place.permissions_for(user).view_channel
         ]
-        chosen = f"This server's admins allow me in {' and '.join(seen[:5])}."
+        chosen = f"This server's admins allow me in {some(seen)}."
         raise WrongPlace(
             "I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I can be used."
         )
@@ -233,8 +234,8 @@ class Access:
         settings = await self._servers.get(user.guild.id)
         allowed_roles = settings.train_roles if action == "train" else settings.generate_roles
         if allowed_roles and not {role.id for role in user.roles} & set(allowed_roles):
-            names = [role.name for role in map(user.guild.get_role, allowed_roles) if role is not None]
-            those = ", ".join(f"**{plain(name)}**" for name in names[:5]) or "roles that no longer exist"
+            roles = [role for role in map(user.guild.get_role, allowed_roles) if role is not None]
+            those = some([f"**{plain(role.name)}**" for role in roles]) or "roles that no longer exist"
             raise UserError(
                 f"You can't {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
             )

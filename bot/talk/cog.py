@@ -12,7 +12,6 @@ from discord.ext import commands
 from bot.admin.cog_settings import Section, ServerSettings, administered, settings_form
 from bot.components import Field, Form, Press
 from bot.core import Core
-from bot.options import checks
 from bot.options.autocomplete import choices, in_time
 from bot.responder import replying
 from bot.servers.access import (
@@ -226,13 +225,16 @@ class Speaks(commands.Cog):
             task.cancel()
             await ctx.send("The talk is over.", **replying(ctx))
             return
-        checks.in_range("turns", turns, 2, 12)
+        prefix = await self.core.servers.prefix(actor.guild_id)
+        if not 2 <= turns <= 12:
+            example = as_typed(prefix, "talk", "first", "mary", "second", "victor", "turns", "6")
+            raise UserError("A talk has 2 to 12 texts.", f"Choose how many, as in `{example}`.")
         await self.core.access.require("generate", actor)
         announced = asyncio.Event()
         with self.core.access.cooldown("generate", actor):
             await self.personas.begin(actor, pair, turns, announced)
         try:
-            stop = as_typed(await self.core.servers.prefix(actor.guild_id), "talk", "first", "stop")
+            stop = as_typed(prefix, "talk", "first", "stop")
             await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `{stop}` ends it.", **replying(ctx))
         finally:
             announced.set()

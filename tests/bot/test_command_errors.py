@@ -57,6 +57,9 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
             for typed in ("!models", "!model", "!model info")
         ),
         ("!model rename a b c", "more words than this command takes", "!model rename OLD NEW"),
+        ("!persona del mary", "I don't know `del` here", "Usage: `!persona [add CALL [MODEL] [NAME]|remove CALL]`"),
+        ("!talk mary victor 99", "A talk has 2 to 12 texts", "as in `!talk mary victor 6`"),
+        ("!talk mary victor many", "can't read the words after this command", "`!talk FIRST SECOND [TURNS]|stop`"),
         ("!model dlete walrus", "", "Did you mean `!model delete`?"),
         ("!model nonsense", "It has `delete`, `export`", ""),
         ("!train frankenstien", "There is no text called `frankenstien`", "Did you mean `frankenstein`"),
@@ -89,8 +92,9 @@ async def test_what_is_said(live: Live, typed: str, problem: str, remedy: str) -
 async def test_without_redis_commands_say_so_and_work_again_later(live: Live) -> None:
     redis = Away(live)
     redis.gone = True
-    for typed in ("!generate the sea", "!train python-docs", "!models", "!status"):
-        assert "can't be reached" in await live.ask(typed)
+    for typed in ("!generate the sea", "!train python-docs", "!models"):
+        assert "I can't reach my memory right now" in await live.ask(typed)
+    assert "Redis" in await live.ask("!status")
     redis.gone = False
     assert "There is no model here yet" in await live.ask("!models")
 

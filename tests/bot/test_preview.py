@@ -182,7 +182,7 @@ async def test_what_redis_did_not_take_can_be_begun_again(live: Live) -> None:
 
     live.patch.setattr(live.core.jobs, "submit_train", unsure)
     live.press("ada", preview, "Train")
-    await live.until(lambda: live.whispered("ada", "can't be reached"), "a refusal")
+    await live.until(lambda: live.whispered("ada", "can't reach my memory"), "a refusal")
     assert await trained(live, preview)
 
 

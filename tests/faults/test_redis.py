@@ -188,7 +188,7 @@ def test_it_hangs_for_a_minute_while_a_text_is_asked_for(system: System) -> None
     system.add_model("poet")
     with harm.frozen(harm.redis_server(system)):
         answer = system.ask("!generate the fog --length 40", timeout=40)
-        assert "My job queue (Redis) can't be reached right now." in text_of(answer)
+        assert "I can't reach my memory right now." in text_of(answer)
         time.sleep(30)
     since = time.monotonic()
     answer = system.client.wait_for(
