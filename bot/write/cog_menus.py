@@ -82,7 +82,10 @@ class Menus(commands.Cog):
 
     async def _delete(self, actor: Actor, message: discord.Message) -> None:
         """Delete a text. Raises UserError if it is none of the bot's, or not this person's to delete."""
-        job_id, job = await self._text_in(message)
+        job_id, job = await self._text_in(
+            message,
+            "Whoever wrote a message can delete it in Discord's own menu, and so can members with Manage Messages.",
+        )
         asked_by = job.place.user_id if job is not None else None
         if actor.user.id != asked_by and not moderates(actor.user, actor.place):
             raise UserError(
@@ -94,14 +97,14 @@ class Menus(commands.Cog):
     @app_commands.default_permissions(manage_guild=True)
     async def ask_never(self, interaction: Interaction, message: discord.Message) -> None:
         require_admin(interaction.user)
-        job_id, _ = await self._text_in(message)
+        prefix = await self.core.servers.prefix(interaction.guild_id)
+        blocklist = f"the button **Blocked words** of `{prefix}settings`"
+        job_id, _ = await self._text_in(message, f"Put its words on this server's blocklist with {blocklist}.")
 
         async def block(form: Press) -> None:
             require_admin(form.interaction.user)
             phrase = await self._block(form.actor, form.typed["phrase"])
-            prefix = await self.core.servers.prefix(form.actor.guild_id)
-            where = f"the button **Blocklist** of `{prefix}settings` shows it"
-            done = f"{phrase} is on this server's blocklist now: {where}."
+            done = f"{phrase} is on this server's blocklist now: {blocklist} shows it."
             try:
                 await self._remove(form.actor, message, job_id)
             except (UserError, discord.HTTPException) as error:
@@ -124,7 +127,7 @@ class Menus(commands.Cog):
             prefix = await self.core.servers.prefix(actor.guild_id)
             raise UserError(
                 f"That is {len(entries):,} phrases." if entries else "There is no word in it.",
-                "Leave one word or phrase, without commas. The button **Blocklist** of "
+                "Leave one word or phrase, without commas. The button **Blocked words** of "
                 f"`{prefix}settings` takes several.",
             )
         await self.core.servers.block(actor.guild_id, entries[0])
@@ -133,8 +136,11 @@ class Menus(commands.Cog):
 
     # ------------------------------------------------------------------ the text of a message
 
-    async def _text_in(self, message: discord.Message) -> tuple[str, Job | None]:
-        """Return the id of the job that a message shows a text of, and the job if known. Raises UserError: none."""
+    async def _text_in(self, message: discord.Message, remedy: str) -> tuple[str, Job | None]:
+        """Return the id of the job that a message shows a text of, and the job if known.
+
+        Raises UserError, with `remedy`: it shows none.
+        """
         job_id = await self.generating.job_of(message)
         stored = await self.core.jobs.load(job_id) if job_id is not None else None
         job = stored.job if stored is not None else None
@@ -142,10 +148,7 @@ class Menus(commands.Cog):
             problem = "This message isn't mine."
             if message.author == self.core.bot.user:
                 problem = "This message isn't a text of mine, or it is a chat answer older than a month."
-            raise UserError(
-                problem,
-                "Whoever wrote a message can delete it in Discord's own menu, and so can members with Manage Messages.",
-            )
+            raise UserError(problem, remedy)
         return job_id, job
 
     async def _remove(self, actor: Actor, message: discord.Message, job_id: str) -> None:

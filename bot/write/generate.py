@@ -176,17 +176,15 @@ class Generating:
         """
         if message.author.id == actor.user.id:
             return message_text(message).strip(), actor.user.id
-        me = self.core.bot.user
+        me, prefix = self.core.bot.user, await self.core.servers.prefix(actor.guild_id)
+        remedy = (
+            "Use it on a message of your own or a text of mine, "
+            f"or type the words after `{prefix}generate` or `{prefix}surprise`."
+        )
         if message.webhook_id is None and (me is None or message.author.id != me.id):
-            raise UserError(
-                "That message is somebody else's, so I don't use its words.",
-                "Take a message of your own or of mine, or write the text after the command.",
-            )
+            raise UserError("That message is somebody else's, so I don't use its words.", remedy)
         if (job_id := await self.job_of(message)) is None:
-            raise UserError(
-                "I can't tell whose words that message has, so I don't use them.",
-                "Take a text that a model wrote, a message of your own, or write the text after the command.",
-            )
+            raise UserError("I can't tell whose words that message has, so I don't use them.", remedy)
         job, answer = await self.answered(actor, job_id)
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
             raise UserError(
@@ -280,4 +278,4 @@ class Generating:
 
 
 def _unknown() -> UserError:
-    return UserError("I no longer have this text.", "I keep them for a month, each in its channel. Generate a new one.")
+    return UserError("I no longer have this text.", "It is over a month old, or was deleted. Generate a new one.")

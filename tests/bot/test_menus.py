@@ -131,7 +131,7 @@ async def test_a_mention_is_read_as_a_name(live: Live, worker: StandIn) -> None:
 @pytest.mark.parametrize("command", [CONTINUE, SURPRISE])
 async def test_nobody_elses_words_are_used(live: Live, worker: StandIn, command: str) -> None:
     call(live, "ada", live.send("the tide watches", person="ben"), command)
-    assert "your own or of mine" in await told(live, "ada", "somebody else's")
+    assert "type the words after `!generate` or `!surprise`" in await told(live, "ada", "somebody else's")
     assert not worker.waiting()
 
 
@@ -235,6 +235,11 @@ async def test_what_cannot_be_blocked_is_refused_and_nothing_is_deleted(
     await told(live, "ada", problem)
     assert (await live.core.servers.get(GUILD_ID)).blocked == full
     assert text.id in live.world.messages[LAB]
+
+
+async def test_a_message_that_is_no_text_is_not_blocked_but_its_words_can_be(live: Live) -> None:
+    call(live, "ada", live.send("the tide watches", person="ben"), NEVER)
+    assert "button **Blocked words** of `!settings`" in await told(live, "ada", "isn't mine")
 
 
 async def test_only_admins_add_to_the_blocklist(live: Live, worker: StandIn) -> None:
