@@ -280,14 +280,21 @@ class Speaks(commands.Cog):
             await self.speaker.choose(press.interaction.channel, parse(press.typed["lines"]))
             await self.panel.show(press)
 
-        explained = "One a line: 2%, every 40, every 2h, on words pizza, most 6, quiet 23-7. Empty: only when asked"
+        explained = "2%, every 40 or every 2h. More lines: on words pizza, most 6, quiet 23-7. Empty: only when asked"
         when = Field("lines", "When", explained, default=current, most=MOST_TYPED, long=True)
         return settings_form("Speaking in this channel", keep, when)
 
     async def _tell(self, ctx: Context) -> None:
-        on = (await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])).speak.on
-        description = await self.speaker.describe(ctx.channel)
-        await ctx.send(embed=discord.Embed(description=description, colour=GREEN if on else GREY))
+        room = await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])
+        prefix = await self.core.servers.prefix(ctx.guild.id if ctx.guild else None)
+        if room.quiet > time.time():
+            next_step = f"`{as_typed(prefix, 'quiet', 'time', 'off')}` ends that."
+        elif room.speak.on:
+            next_step = f"`{as_typed(prefix, 'quiet', 'time', '8h')}` stops it for a while."
+        else:
+            next_step = f"`{as_typed(prefix, 'speak', 'when', '2%')}` has me speak."
+        description = f"{await self.speaker.describe(ctx.channel)}\n{next_step}"
+        await ctx.send(embed=discord.Embed(description=description, colour=GREEN if room.speak.on else GREY))
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:

@@ -235,8 +235,11 @@ class Personas(Service):
         for query in {*first, *names}:  # a whole name, too: more members may begin with a letter than are found
             for member in await self.core.bot.http.request(route, params={"query": query, "limit": _MOST_MEMBERS}):
                 theirs = (member.get("nick"), member["user"]["username"], member["user"].get("global_name"))
-                if any(look_alikes & _look_alikes(name) for name in theirs if name):
-                    raise UserError("A member of this server has that name, or one like it.", "Choose another name.")
+                taken = set[str]().union(*(_look_alikes(name) for name in theirs if name))
+                if (refused := next((name for name in names if taken & _look_alikes(name)), None)) is not None:
+                    raise UserError(
+                        f"A member of this server has the name {code(refused)}, or one like it.", "Choose another name."
+                    )
 
 
 def checked_name(call: str, title: str) -> str:

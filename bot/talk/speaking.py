@@ -18,6 +18,7 @@ from shared import blocklist
 
 _MOST_AN_HOUR = 60  # texts in a channel, whatever its admins choose
 EXAMPLES = ("2%", "every 40", "every 2h", "on words pizza, monster", "most 6", "quiet 23-7 Europe/Berlin", "off")
+_NO_PACE = {"chance": 0.0, "messages": 0, "minutes": 0}
 _MOST_WORDS = 20
 _SHOWN_WORDS = 5
 _DAY = 1_440  # minutes
@@ -88,24 +89,30 @@ class Speaking:
 
 def parse(lines: str, rules: Speaking | None = None) -> Speaking:
     """Read the rules from lines like `EXAMPLES`. Raises UserError, which says why they can't be."""
-    rules = rules or Speaking()
+    rules, pace = rules or Speaking(), ""
     for line in filter(None, (" ".join(line.split()) for line in lines.splitlines())):
-        rules = replace(rules, **_changes(line))
+        changes = _changes(line)
+        if any(changes.get(name) for name in _NO_PACE):
+            if pace:
+                raise UserError(f"I can't speak {code(pace)} and {code(line)} at once.", "Leave out one of them.")
+            pace = line
+        rules = replace(rules, **changes)
     return rules
 
 
 def _changes(line: str) -> dict[str, Any]:
     first, _, rest = line.lower().partition(" ")
-    no_pace = {"chance": 0.0, "messages": 0, "minutes": 0}
     match first:
         case "off" if not rest:
-            return {**no_pace, "words": ()}
+            return {**_NO_PACE, "words": ()}
         case "every" if match := re.fullmatch(r"(\d{1,9})(?: messages?)?", rest):
-            return {**no_pace, "messages": _within("messages", match[1], 10_000)}
+            return {**_NO_PACE, "messages": _within("messages", match[1], 10_000)}
         case "every" if minutes := span(rest):
-            return {**no_pace, "minutes": minutes}
+            return {**_NO_PACE, "minutes": minutes}
         case "on" | "words":
             words = blocklist.parse(re.sub(r"^words?( |$)", "", rest))
+            if not words:
+                raise UserError("When should I speak?", "Write something like `2%`, `every 40` or `on words pizza`.")
             return {"words": words[: _within("words", str(len(words)), _MOST_WORDS)] if words != ("off",) else ()}
         case "most" if re.fullmatch(r"\d{1,9}", rest):
             return {"most": _within("texts an hour", rest, _MOST_AN_HOUR)}
@@ -119,7 +126,7 @@ def _changes(line: str) -> dict[str, Any]:
             hundredths = int(f"{match[1]}{match[2] or '':0<2}")
             if not 1 <= hundredths <= 10_000:
                 raise UserError(f"The chance can't be {hundredths / 100:g}%.", "Choose from 0.01% to 100%, or `off`.")
-            return {**no_pace, "chance": hundredths / 10_000}
+            return {**_NO_PACE, "chance": hundredths / 10_000}
     some = ", ".join(f"`{example}`" for example in EXAMPLES)
     raise UserError(f"I can't tell from {code(line)} when to speak.", f"Write something like {some}.")
 
@@ -146,13 +153,18 @@ def describe(speaking: Speaking) -> str:
     whens = (
         (speaking.chance, f"after {100 * speaking.chance:g} of 100 messages, by chance"),
         (speaking.messages, f"after every {messages}"),
-        (speaking.minutes, f"about every {duration(60 * speaking.minutes)} while people write"),
+        (speaking.minutes, f"about every {_whole(60 * speaking.minutes)} while people write"),
         (words, f"when somebody writes {' or '.join(words)}"),
     )
     when = ", and ".join(phrase for chosen, phrase in whens if chosen)
     quiet = f", not from {' to '.join(speaking.clocks)} ({speaking.zone})" if speaking.hours else ""
     most = "once" if speaking.most == 1 else f"{speaking.most} times"
     return f"I speak here unasked {when}: at most {most} an hour{quiet}, never twice in a row."
+
+
+def _whole(seconds: int) -> str:
+    """Write a time without zeros at its end: `40 min`, `2 h`, `1 h 30 min`."""
+    return duration(seconds).removesuffix(" 00 s").removesuffix(" 00 min")
 
 
 def _zone(name: str) -> tzinfo:

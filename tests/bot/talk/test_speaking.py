@@ -19,7 +19,9 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
         ("2%", "after 2 of 100 messages, by chance: at most 6 times an hour, never twice in a row"),
         ("2,25%", "after 2.25 of 100 messages"),
         ("every 40", "after every 40 messages"),
-        ("every 2h", "about every 2 h 00 min while people write"),
+        ("every 2h", "about every 2 h while people write"),
+        ("every 40m", "about every 40 min while people write"),
+        ("every 90m", "about every 1 h 30 min while people write"),
         ("on words pizza, monster", "when somebody writes *pizza* or *monster*"),
         ("2%\nmost 3\nquiet 23-7 europe/berlin", "3 times an hour, not from 23:00 to 07:00 (Europe/Berlin)"),
         ("2%\nquiet 23-7\nquiet off", "at most 6 times an hour, never"),
@@ -31,6 +33,7 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
         ("every 0", None),
         ("every 0m", None),
         ("on words !!!", None),
+        ("2%\nevery 40", None),
         ("on " + ", ".join(f"w{number}" for number in range(21)), None),
         ("most 0", None),
         ("quiet 25-7", None),
@@ -55,11 +58,25 @@ def test_a_chance_is_a_share(typed: str) -> None:
     assert str(refused.value) == f"The chance can't be {typed.replace(' ', '')}. Choose from 0.01% to 100%, or `off`."
 
 
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("on", "When should I speak?"),
+        ("on words", "When should I speak?"),
+        ("2%\nmost 3\nevery 2h", "I can't speak `2%` and `every 2h` at once."),
+    ],
+)
+def test_what_is_missing_or_too_much_is_told(typed: str, problem: str) -> None:
+    with pytest.raises(UserError) as refused:
+        parse(typed)
+    assert refused.value.problem == problem
+
+
 def test_what_was_typed_makes_the_same_again() -> None:
-    chosen = parse("\n".join(EXAMPLES[:-1]))
+    chosen = parse("\n".join(EXAMPLES[2:-1]))
     assert parse(chosen.lines) == chosen
     assert parse(chosen.lines + "\noff").lines == "most 6\nquiet 23:00-07:00 Europe/Berlin"
-    assert parse("every 30d\n2.25%").lines == "2.25%\nmost 6"
+    assert parse("2.25%", parse("every 30d")).lines == "2.25%\nmost 6"
     assert parse(parse("every 30d").lines).minutes == 43_200
     changed = parse("every 30", parse("most 3", chosen))
     assert (changed.messages, changed.minutes, changed.most) == (30, 0, 3)

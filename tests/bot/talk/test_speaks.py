@@ -70,7 +70,7 @@ async def settled_or_asked(live: Live, worker: StandIn) -> None:
 
 @pytest.mark.usefixtures("worker")
 async def test_admins_decide_and_all_can_see_it(live: Live) -> None:
-    assert "only when I'm asked to" in await live.ask("!speak", person="ben")
+    assert "only when I'm asked to.\n`!speak 2%` has me speak." in await live.ask("!speak", person="ben")
     for typed in ("!speak 2%", "!speak off"):
         refused = await live.ask(typed, person="ben")
         assert "You can't decide when I speak here" in refused
@@ -172,8 +172,12 @@ async def test_a_moderator_silences_it_at_once_and_for_a_while(live: Live, worke
     assert not live.shown(TEXT), "not even what was being written"
     restarted(live)
     assert not await hello(live, worker)
-    assert f"<t:{until}:t>" in await live.ask("!quiet", person="ben")
-    assert "quiet" not in await live.ask("!quiet off", person="dora")
+    told = await live.ask("!quiet", person="ben")
+    assert f"<t:{until}:t>" in told
+    assert "`!quiet off` ends that." in told
+    told = await live.ask("!quiet off", person="dora")
+    assert "A moderator" not in told
+    assert "`!quiet 8h` stops it for a while." in told
     assert await hello(live, worker)
 
 
