@@ -81,7 +81,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
                 has_value = switched == "yes" and first.lower() in _SWITCH_VALUES
                 if sign and not has_value:
                     remedy = f"Write `--{flag_name(flag)}=yes` or `=no`."
-                    raise UserError(f"{code(f'--{name}={first}')} can't be.", remedy)
+                    raise UserError(f"I can't read {code(f'--{name}={first}')}.", remedy)
                 # What follows a bare switch is not its value.
                 value, after = (first, "".join(others)) if has_value else (switched, value)
             elif not any(words) and (match := _VALUE.match(value)):

@@ -29,7 +29,7 @@ from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
 from bot.talk.store import MOST_PERSONAS, Persona
 from bot.types import Context, hybrid_command
-from bot.words import GREEN, GREY, as_typed, code, listed, mentions, plain
+from bot.words import GREEN, GREY, as_typed, code, listed, mentions, plain, some
 from bot.write.cog_chat import Chat
 from galvanic.errors import UserError
 
@@ -156,10 +156,8 @@ class Speaks(commands.Cog):
         """Remove a persona from the server; return the answer. Raises UserError: there is none."""
         personas = await self.personas.store.of(actor.guild_id)
         if call not in personas:
-            named = " or ".join(f"`@{other}`" for other in personas)
-            raise UserError(
-                f"No persona is called {code(call)}.", f"Take {named}." if personas else "There is none yet."
-            )
+            named = some([f"`@{other}`" for other in personas], MOST_PERSONAS)
+            raise UserError(f"No persona is called {code(call)}.", f"This server has {named or 'none yet'}.")
         await self.personas.store.remove(actor.guild_id, call)
         return f"`@{call}` no longer speaks in this server."
 

@@ -148,7 +148,7 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
     assert "<#" not in await live.ask("!persona", person="ben")
     refused = await live.ask("!persona remove marry")
     assert "No persona is called `marry`" in refused
-    assert "Take `@mary` or `@victor`" in refused
+    assert "This server has `@mary`, `@victor`." in refused
     assert "speaks here with `tides`" in await live.ask("!persona add mary"), "with her old model"
     for command, option, typed, found in (
         ("persona", "model", "ti", ["tides"]),
