@@ -384,8 +384,8 @@ def fit_to_text(plan: Plan, symbols: int) -> tuple[Plan, tuple[str, ...]]:
     if (batch, length) == (plan.batch, plan.length):
         return plan, ()
     note = (
-        f"The text is too short for {plan.batch:,} streams of {plan.length:,} at a time: "
-        f"it was read in {batch:,} of {length:,}."
+        f"The text is too short for a batch of {plan.batch:,} and a length of {plan.length:,}: "
+        f"it was read with {batch:,} and {length:,}."
     )
     return plan.model_copy(update={"batch": batch, "length": length}), (note,)
 

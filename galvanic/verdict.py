@@ -34,9 +34,10 @@ class Verdict(Measured):
         lead = _lead(self)
         why = "many of its words don't exist"
         if lead is not None and lead < _BETTER_NATS:
-            why = f"a Markov bot predicts new text {'better' if lead < -_BETTER_NATS else 'as well'}"
+            how_well = "better" if lead < -_BETTER_NATS else "just as well"
+            why = f"a Markov bot, which only counts what follows what, predicts new text {how_well}"
         judgements = {
-            "begun": f"Has hardly begun: {why}.",
+            "begun": f"Has learned little: {why}.",
             "words": "Its words are mostly right.",
             "reads": "Reads like its text.",
             "recites": "Mostly copies its text.",

@@ -13,7 +13,7 @@ from benchmarks.measure import percentile
 State = Literal["pending", "finished", "failed", "cancelled", "refused", "doubled"]
 _WRITTEN = re.compile(r"galvanic:(?:again|continue|hotter|cooler):[a-z]-(\d+)")
 """Custom ids of the buttons under a text, which name the request that it answers."""
-_TRAINING = re.compile(r"job t-(\d+)")
+_TRAINING = re.compile(r"training t-(\d+)")
 _ENDS: dict[str, State] = {"Learned": "finished", "Could not learn": "failed", "Cancelled": "cancelled"}
 _REFUSALS = (
     "That was a bit fast.",

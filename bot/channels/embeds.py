@@ -77,7 +77,7 @@ def reading(job: TrainJob, channel: ChannelReading, state: ReadingState, problem
         "Threads": f"{min(state.at + 1, places)} of {places}, the channel included" if places > 1 else "",
     }
     add_fields(embed, fields)
-    return embed.set_footer(text=f"recipe {job.options.recipe} · job {job.job_id}")
+    return embed.set_footer(text=f"recipe {job.options.recipe} · training {job.job_id}")
 
 
 # ---------------------------------------------------------------------- consent

@@ -16,7 +16,7 @@ from bot.options.autocomplete import choices
 from bot.servers.access import Actor, lacking
 from bot.words import as_typed, code
 from galvanic.errors import UserError
-from shared.jobs import Place
+from shared.jobs import Place, TrainJob
 
 Room = discord.TextChannel | discord.ForumChannel
 Source = Room | discord.Thread
@@ -106,6 +106,15 @@ class Sources:
                 f"A member with Manage Server can, with `{as_typed(prefix, 'allow-training', 'channel', '#CHANNEL')}`.",
             )
         require_readable(room)
+
+    async def why_not(self, job: TrainJob) -> str:
+        """Say why a training may no longer learn from its channels; empty: it may. Raises redis.RedisError."""
+        channel_ids = {ref.channel_id for ref in job.readings} - {0}
+        if channel_ids and self.core.settings.channel_training == "off":
+            return "The bot's operator has turned off learning from channels."
+        if channel_ids - (await self.consents.allowed(job.place.guild_id)).keys():
+            return "I may no longer learn from its channel: that was deleted, or an admin turned it off."
+        return ""
 
     async def require_still(self, channel_id: int, place: Place) -> None:
         """Check that a channel may still be read, for a card in `place`.

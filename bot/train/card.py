@@ -13,6 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot.background import is_transient, unless_refused, wait_for
+from bot.channels.sources import Sources
 from bot.components import button, view
 from bot.core import Core
 from bot.errors import is_gone
@@ -46,6 +47,7 @@ class TrainingCards:
     core: Core
     registry: Registry
     audience: Audience
+    sources: Sources
     reading: Callable[[TrainJob], Awaitable[discord.Embed | None]]  # how far its channel is read; None: it is
 
     async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
@@ -69,7 +71,7 @@ class TrainingCards:
             quotable=not job.is_private
             and self.audience.may_quote(job, job.place.channel_ids)
             and await self.samples_stand(job),
-            off=self.core.settings.channel_training == "off" and any(ref.channel_id for ref in job.readings),
+            ended_by=await self.sources.why_not(job) if state.state == "cancelled" else "",
             kept=kept.name if kept is not None else None,
         )
         if job.is_private:

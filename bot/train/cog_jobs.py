@@ -28,8 +28,7 @@ from galvanic.read.text import slugify
 from galvanic.units import count
 from shared.jobs import TrainJob, is_id
 
-_JOB = "The text's name, or the id at the bottom of the card; without one, your only training"
-_EXAMPLE = "t-1297000000000000021"
+_TRAINING = "The text's name, or the id at the bottom of the card; without one, your only training"
 
 Ending = Literal["cancel", "finish"]
 
@@ -66,33 +65,33 @@ class Jobs(commands.Cog):
         await ctx.send(embed=listing(rows, snapshot, actor.guild_id, prefix), ephemeral=True)
 
     @hybrid_command(
-        "cancel [JOB]",
-        ("cancel", f"cancel {_EXAMPLE}"),
+        "cancel [TRAINING]",
+        ("cancel", "cancel frankenstein"),
         about="End a training and keep nothing of it",
         heading="Running trainings",
     )
-    @app_commands.describe(job=_JOB)
-    async def cancel(self, ctx: Context, *, job: str | None = None) -> None:
+    @app_commands.describe(training=_TRAINING)
+    async def cancel(self, ctx: Context, *, training: str | None = None) -> None:
         """End your training (moderators: any training) and keep nothing of it."""
-        await self._command(ctx, job, "cancel")
+        await self._command(ctx, training, "cancel")
 
     @hybrid_command(
-        "finish [JOB]",
-        ("finish", f"finish {_EXAMPLE}"),
+        "finish [TRAINING]",
+        ("finish", "finish frankenstein"),
         about="End a training now and keep the best model so far",
         heading="Running trainings",
     )
-    @app_commands.describe(job=_JOB)
-    async def finish(self, ctx: Context, *, job: str | None = None) -> None:
+    @app_commands.describe(training=_TRAINING)
+    async def finish(self, ctx: Context, *, training: str | None = None) -> None:
         """End your training (moderators: any training) now, and keep the best model so far."""
-        await self._command(ctx, job, "finish")
+        await self._command(ctx, training, "finish")
 
-    async def _command(self, ctx: Context, job: str | None, ending: Ending) -> None:
+    async def _command(self, ctx: Context, training: str | None, ending: Ending) -> None:
         await ctx.defer(ephemeral=True)
         actor = Actor.of(ctx)
-        named = job.strip('`"“” ') if job is not None else None
-        is_job = named is not None and re.fullmatch(rf"{TRAINING}\d+", named)
-        job_id = named if named is not None and is_job else await self._meant(actor, ending, named)
+        name = training.strip('`"“” ') if training is not None else None
+        is_named_by_id = name is not None and re.fullmatch(rf"{TRAINING}\d+", name)
+        job_id = name if name is not None and is_named_by_id else await self._meant(actor, ending, name)
         await ctx.send(await self._end(ending, job_id, actor), ephemeral=True)
 
     async def _pressed(self, ending: Ending, press: Press) -> None:
@@ -119,11 +118,13 @@ class Jobs(commands.Cog):
         if state.state == "queued":
             raise UserError("This training hasn't started, so there is nothing to keep.", "Use **Cancel** instead.")
         if not state.has_learned:
-            raise UserError("There is nothing to keep yet.", "Try again once the card shows a loss, or use **Cancel**.")
+            raise UserError("Nothing is learned yet.", "Try again in a few seconds, or use **Cancel**.")
         await self.core.jobs.finish(job_id)
         if await self.core.jobs.control(job_id) == "cancel":
             raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
-        return "Finishing, as soon as its worker is there: the best so far is kept."
+        if state.state == "interrupted":
+            return "It is paused. I finish it as soon as it goes on: the best so far is kept."
+        return "I'm finishing it: the best so far is kept, and its card shows it soon."
 
     async def _meant(self, actor: Actor, ending: Ending, name: str | None) -> str:
         """Return the id of a person's only training here; to finish, of the only one that has begun.
@@ -142,13 +143,17 @@ class Jobs(commands.Cog):
         if name is not None:
             number = access.channel_number(name)
             of = f" of {code(name) if number is None else f'<#{number}>'}"
-        raise UserError(
-            f"You have {count(len(own), 'training') if own else 'no training'}{of} waiting or running here.",
-            f"`{prefix}jobs` lists this server's. Name one: `{as_typed(prefix, ending, 'job', 'JOB')}`.",
-        )
+        if own:  # of one text only their ids tell them apart
+            example = as_typed(prefix, ending, "training", "frankenstein" if name is None else own[0].job.job_id)
+            remedy = f"Name one, as in `{example}`. `{prefix}jobs` lists them."
+            raise UserError(f"You have {count(len(own), 'training')}{of} waiting or running here.", remedy)
+        remedy = f"`{prefix}jobs` lists this server's."
+        if name is None:
+            remedy = f"`{as_typed(prefix, 'train', 'source', 'frankenstein')}` starts one."
+        raise UserError(f"You have no training{of} here.", remedy)
 
-    @cancel.autocomplete("job")
-    @finish.autocomplete("job")
+    @cancel.autocomplete("training")
+    @finish.autocomplete("training")
     @in_time
     async def _trainings(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Offer a person's own trainings, then the others that they moderate."""
@@ -237,9 +242,10 @@ def listing(rows: Sequence[Row], snapshot: QueueSnapshot, guild_id: int, prefix:
     none = f"No training is waiting or running here. `{example}` starts one."
     embed = discord.Embed(title="Trainings", description=text or none, colour=BLURPLE)
     elsewhere = sum(training.job.place.guild_id != guild_id for training in snapshot.trainings)
-    foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []
+    foot = [f"{count(elsewhere, 'training')} in other servers"] if elsewhere else []
     if any(row.own for row in rows):
-        foot.append("⭐ yours: " + ", ".join(as_typed(prefix, ending, "job", "JOB") for ending in ("cancel", "finish")))
+        commands = (as_typed(prefix, ending, "training", "TRAINING") for ending in ("cancel", "finish"))
+        foot.append(f"⭐ yours: {', '.join(commands)}")
     return embed.set_footer(text=" · ".join(foot)) if foot else embed
 
 

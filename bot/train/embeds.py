@@ -68,7 +68,7 @@ class CardContext:
     control: str | None = None  # what somebody asked of it while it runs: `finish` or `cancel`
     fit: Fit = str
     quotable: bool = True  # all who read the card could have read what is learned; else it shows nothing of a model's
-    off: bool = False  # the operator has turned off what it learns from
+    ended_by: str = ""  # why a training was cancelled without being asked; empty: a person cancelled it
     kept: str | None = None  # the model that its channel keeps; if another one, the new one isn't the channel's
 
 
@@ -79,22 +79,20 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
         text = f"{state.failed.problem}\n{state.failed.remedy}".strip()
         embed = discord.Embed(title=f"Could not learn {short_title(job)}", description=text, colour=RED)
     elif state.state == "cancelled":
-        why = "The bot's operator has turned off learning from channels. " if context.off else ""
-        embed = discord.Embed(
-            title=f"Cancelled: {short_title(job)}", description=f"{why}Nothing was kept.", colour=GREY
-        )
+        text = f"{context.ended_by} Nothing was kept.".strip()
+        embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description=text, colour=GREY)
     else:
         embed = _unfinished(job, state, context)
     if state.finished is not None:
         extent = state.finished.model.corpus_extent  # a worker finds out the language of a chat
     else:
         extent = "" if job.is_unread else job.corpus.extent
-    return embed.set_footer(text=", ".join(filter(None, [job.options.recipe, extent, f"job {job.job_id}"])))
+    return embed.set_footer(text=", ".join(filter(None, [job.options.recipe, extent, f"training {job.job_id}"])))
 
 
 def _learned(job: TrainJob, text: str) -> discord.Embed:
     embed = discord.Embed(title=f"Learned {short_title(job)}", description=text, colour=GREEN)
-    return embed.set_footer(text=f"job {job.job_id}")
+    return embed.set_footer(text=f"training {job.job_id}")
 
 
 def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
@@ -105,7 +103,7 @@ def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
     return discord.Embed(
         title=f"Learning {short_title(job)}",
         description=f"⚠️ **The job queue (Redis) {what} I can't see how far this training has come.\n"
-        "The training itself continues; this card is updated when the queue is back.",
+        "What is running goes on; this card is updated when I can see it again.",
         colour=AMBER,
     )
 
@@ -125,11 +123,11 @@ def direct_end(job: TrainJob, state: TrainingState, prefix: str, *, channel_gone
         name = state.finished.model.name
         text = f"✅ The model is called `{name}`. `/models` lists it in the channels that may use it."
         if job.is_private:
-            example = as_typed(prefix, "generate", "seed", "I think", "--model", name)
+            example = as_typed(prefix, "generate", "--model", name)
             share = as_typed(prefix, "model share", "name", name, "where", "server")
             text = (
-                f"✅ `{name}` is ready, and only you can use it. Try `{example}`. `{share}` lets others use it where "
-                "everybody could have read these messages."
+                f"✅ `{name}` is ready, and only you can use it. In the server, try `{example}`. `{share}` lets others "
+                "use it where everybody could have read these messages."
             )
         embed = _learned(job, text)
     if channel_gone:
@@ -210,7 +208,9 @@ def _add_progress(
             "Epoch": f"{progress.epoch}{of}",
             "Step": f"{progress.step:,} of {progress.steps:,}",
             "Time left": time_left,
-            "Unseen text" if held_out else "Its own text": bits(loss),
+            "Unseen text" if held_out else "Its own text": bits(loss)
+            if loss is None
+            else f"{bits(loss)}, lower is better",
             "Speed": f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…",
         },
     )
@@ -220,9 +220,8 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     model = end.model
     verdict = model.verdict
     more = f" `{as_typed(context.prefix, 'train', 'source', 'more')}` trains it further."
-    words = ("seed", "I think" if job.readings else "the monster")
     what = f"`{model.name}` is trained"
-    advice = f"Try `{as_typed(context.prefix, 'generate', *words)}`."
+    advice = f"Try `{context.prefix}generate`, with words to begin with or without."
     advice += more if verdict.step in (None, "longer") else ""
     if not context.quotable:
         advice = (
@@ -233,7 +232,7 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
         what = "The model is made again"  # its own name goes with the old model
         advice = "In a moment it replaces the old one, with that one's name and in its channels."
     elif context.kept not in (None, model.name):
-        example = as_typed(context.prefix, "generate", *words, "--model", model.name)
+        example = as_typed(context.prefix, "generate", "--model", model.name)
         advice = f"This channel keeps `{context.kept}`. Try yours: `{example}`."
     else:
         what = f"`{model.name}` is now this channel's model"
@@ -241,6 +240,9 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=colour)
     headline = f"**{verdict.headline}**\n" if verdict.headline else ""
     embed.description = f"{headline}{what}. {advice}"
+    if job.scope == "channel" and context.quotable:
+        share = as_typed(context.prefix, "model share", "name", model.name, "where", "server")
+        embed.description += f"\nIt can be used in this channel alone; `{share}` lets the whole server use it."
     (measured_on, loss), *others = verdict.figures.items()
     went, start = course(model.epochs, end.seconds, end.stopped), "scratch" if model.parent is None else "the starter"
     if model.parent not in (None, STARTER):
@@ -290,7 +292,7 @@ def samples(job: TrainJob, state: TrainingState, fit: Fit) -> discord.Embed:
         if len(embed.description) <= DESCRIPTION_LIMIT:
             break
     counted = count(len(state.samples), "sample") + ("" if state.over else " so far")
-    return embed.set_footer(text=f"{counted} · job {job.job_id}")
+    return embed.set_footer(text=f"{counted} · training {job.job_id}")
 
 
 def spread(items: Sequence[Sample], most: int) -> list[Sample]:

@@ -15,7 +15,13 @@ from bot.train.uploads import Uploads
 
 async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     registry = models.registry
-    cards = TrainingCards(core=core, registry=registry, audience=models.audience, reading=channels.readings.card)
+    cards = TrainingCards(
+        core=core,
+        registry=registry,
+        audience=models.audience,
+        sources=channels.sources,
+        reading=channels.readings.card,
+    )
     uploads = Uploads(core)
     await uploads.clear()
     trainings = Trainings(core=core, registry=registry, readings=channels.readings, uploads=uploads)

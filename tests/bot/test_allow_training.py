@@ -36,10 +36,11 @@ async def test_off_deletes_the_models_of_the_channel_and_no_others(live: Live) -
     assert "don't learn from" in await live.ask("!allow-training #tavern off")
 
 
-async def test_off_ends_what_waits_to_learn_the_channel(live: Live) -> None:
+async def test_off_ends_what_waits_to_learn_the_channel_and_its_card_says_why(live: Live) -> None:
     job = await read(live)
     assert "don't learn from" in await live.ask("!allow-training #lab off")
     assert await live.core.jobs.channel_text(job.job_id) is None
+    await live.until(lambda: live.showing("may no longer learn from its channel"), "the reason on the card")
 
 
 async def test_what_redis_kept_off_from_deleting_is_deleted_later(live: Live) -> None:

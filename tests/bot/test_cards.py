@@ -137,9 +137,9 @@ def test_a_card_does_not_tell_the_name_of_a_members_own_model() -> None:
 
 def test_a_card_names_the_language_of_its_text() -> None:
     job = train_job(corpus=corpus(language="fi"))
-    assert card(TrainingState(), job).footer.text == "char, 12,345 characters, Finnish, job t-1"
+    assert card(TrainingState(), job).footer.text == "char, 12,345 characters, Finnish, training t-1"
     learned = finished(model=record(corpus=corpus(language="fr")))  # a chat's is found out by the worker
-    assert card(view_of(learned)).footer.text == "char, 12,345 characters, French, job t-1"
+    assert card(view_of(learned)).footer.text == "char, 12,345 characters, French, training t-1"
 
 
 def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
@@ -151,7 +151,7 @@ def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     assert shown["Epoch"] == "2 of 4"
     assert shown["Step"] == "50 of 100"
     assert shown["Time left"] == "1 min 15 s"
-    assert shown["Unseen text"] == "2.74 bits per character"
+    assert shown["Unseen text"] == "2.74 bits per character, lower is better"
     assert "nats" not in str(embed.to_dict())
 
 
@@ -226,7 +226,9 @@ def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned
     if kind:
         assert lines.pop(0) == f"**{told.headline}**"
     assert lines == [
-        "`tides` is now this channel's model. Try `!generate the monster`. `!train more` trains it further."
+        "`tides` is now this channel's model. Try `!generate`, with words to begin with or without. "
+        "`!train more` trains it further.",
+        "It can be used in this channel alone; `!model share tides server` lets the whole server use it.",
     ]
     assert told.figures.items() <= fields(embed).items()
 
@@ -279,7 +281,7 @@ def test_the_list_of_jobs() -> None:
         "🕓 A training in another channel",
         "3rd of 3 waiting, begins in about 5 min",
     ]
-    assert embed.footer.text == "1 training of other servers · ⭐ yours: ?cancel JOB, ?finish JOB"
+    assert embed.footer.text == "1 training in other servers · ⭐ yours: ?cancel TRAINING, ?finish TRAINING"
     assert "?train" in (listing([], QueueSnapshot(()), GUILD, "?").description or "")
 
 

@@ -102,7 +102,7 @@ async def test_without_redis_commands_say_so_and_work_again_later(live: Live) ->
 async def test_errors_of_slash_commands_are_for_the_person_alone(live: Live) -> None:
     for command, options, words in (
         ("generate", {"seed": "the sea", "model": "nosuch"}, "No model called `nosuch`"),
-        ("cancel", {"job": "t-1"}, "There is no training `t-1`"),
+        ("cancel", {"training": "t-1"}, "There is no training `t-1`"),
         ("help", {"command": "nosuch"}, "There is no command `nosuch`"),
     ):
         live.slash("ben", command, **options)

@@ -29,8 +29,8 @@ async def over(live: Live, job_id: str) -> bool:
 async def test_none_is_said(live: Live, command: str) -> None:
     await entered(live, 1, "ben")
     said = await live.ask(f"!{command}", person="cleo")
-    assert "You have no training waiting or running here" in said
-    assert "`!jobs` lists" in said
+    assert "You have no training here" in said
+    assert "`!train frankenstein` starts one" in said
 
 
 async def test_the_only_one_is_cancelled(live: Live) -> None:
@@ -45,7 +45,8 @@ async def test_of_several_one_has_to_be_named(live: Live) -> None:
     await entered(live, 2, channel_id=CELLAR)
     said = await live.ask("!cancel")
     assert "You have 2 trainings" in said
-    assert "`!cancel JOB`" in said
+    assert "`!cancel frankenstein`" in said
+    assert "`!cancel t-1`" in await live.ask("!cancel tides")
     assert not await over(live, "t-1")
 
 
@@ -66,8 +67,17 @@ async def test_the_one_that_runs_is_finished(live: Live) -> None:
     running = await entered(live, 1)
     worker.begin().publish(progress())
     await entered(live, 2)
-    assert "Finishing" in await live.ask("!finish")
+    assert "I'm finishing it: the best so far is kept" in await live.ask("!finish")
     assert await live.core.jobs.control(running) == "finish"
+
+
+async def test_one_that_is_paused_is_finished_later(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    job_id = await entered(live, 1)
+    events = worker.begin()
+    events.publish(progress())
+    events.requeue("stopped", "n2")
+    assert "It is paused. I finish it as soon as it goes on" in await live.ask(f"!finish {job_id}")
 
 
 async def test_only_its_owner_exports_the_channels_model(live: Live) -> None:
@@ -142,7 +152,7 @@ async def test_a_full_store_takes_no_more_models(live: Live) -> None:
 async def test_those_who_may_end_a_training_that_waits(live: Live) -> None:
     for number, place in enumerate((LAB, CELLAR), 1):
         await live.follow(train_job(job_id=f"t-{number}", place=lab(place, "ben")))
-    card = await live.until(lambda: live.showing("job t-1"), "the card")
+    card = await live.until(lambda: live.showing("training t-1"), "the card")
     assert "isn't yours" in await live.ask("!finish t-1", person="cleo", channel="library")
     # Neither a moderator who can't see the channel nor another server learns that there is one.
     for where in ({"person": "dora"}, {"person": "ben", "channel": "atrium"}):
@@ -151,7 +161,7 @@ async def test_those_who_may_end_a_training_that_waits(live: Live) -> None:
     assert "You have no training of `nonsense`" in await live.ask("!finish nonsense")
 
     async def offered(command: str, person: str, typed: str = "", where: int = LAB) -> list[str]:
-        found = await live.acts.autocomplete(USER_IDS[person], where, command, "job", typed, {})
+        found = await live.acts.autocomplete(USER_IDS[person], where, command, "training", typed, {})
         return [choice["value"] for choice in found]
 
     assert sorted(await offered("cancel", "ben")) == ["t-1", "t-2"]
@@ -167,5 +177,5 @@ async def test_those_who_may_end_a_training_that_waits(live: Live) -> None:
         await live.until(lambda person=person, words=words: live.whispered(person, words), words)  # type: ignore[misc]
     await live.until(lambda: "Nothing was kept" in text_of(card), "the end on the card")
     assert "already ended" in await live.ask("!cancel t-1", person="ben")
-    live.slash("ben", "cancel", "cellar", job="t-2")
+    live.slash("ben", "cancel", "cellar", training="t-2")
     await live.until(lambda: live.whispered("ben", "Cancelled before it started.", channel="cellar"), "the answer")

@@ -205,7 +205,7 @@ async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
     parent = {"parent": ModelRef(model_id="m-0", name="bens-first"), "parent_readings": model.readings}
     own = {"corpus": model.corpus, "reading": channel_reading(**dict(model.readings[0])), "author_id": BEN}
     await live.follow(factories.train_job(place=lab(person="ben"), **own, **parent))
-    await live.until(lambda: live.showing("job t-1"), "the card")
+    await live.until(lambda: live.showing("training t-1"), "the card")
     await live.bot.redis.set(keys.artifact("t-1", LOSS_FILE), b"a chart with its name")
     sample = Sample(epoch=1, text="as Ben writes")
     worker.tell("t-1", sample, factories.progress(), factories.finished(model=model, samples=("as Ben writes",)))
@@ -229,7 +229,7 @@ async def test_a_channel_does_not_keep_it_once_it_is_private_again(live: Live) -
     assert "don't replace it" in await live.ask("!model use bens-own --keep")
     await live.ask("!model unshare bens-own", person="ben")
     await live.follow(factories.train_job(place=lab()))
-    await live.until(lambda: live.showing("job t-1"), "the card")
+    await live.until(lambda: live.showing("training t-1"), "the card")
     StandIn(live.bot.settings).tell("t-1", factories.finished(model=model_of(live, "tides", model_id="m-new")))
     card = await live.until(lambda: live.showing("Learned"), "the end")
     assert "`tides` is now this channel's model" in text_of(card)

@@ -34,7 +34,7 @@ def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> S
 async def waiting(live: Live, channel_id: int = LAB, source: str = "catalogue") -> None:
     """Have a training wait whose card is there."""
     await live.follow(train_job(job_id="t-77", place=lab(channel_id), corpus=corpus(source=source)))
-    await live.until(lambda: live.showing("job t-77", channel=channel_id), "the card")
+    await live.until(lambda: live.showing("training t-77", channel=channel_id), "the card")
 
 
 async def begun(live: Live, worker: StandIn, channel_id: int = LAB, source: str = "catalogue") -> JobEvents:
@@ -123,7 +123,7 @@ async def test_an_end_that_discord_refuses_goes_to_the_owner(
     log.publish(end)
     await live.until(lambda: not worker.waiting(), "the end of the job")
     words = "called `tides`" if end.kind == "finished" else "The text is too short.\nTake another."
-    messages = live.shown("job t-77", channel=live.dm("ada"))
+    messages = live.shown("training t-77", channel=live.dm("ada"))
     assert len(messages) == takes_messages
     assert not takes_messages or words in text_of(*messages)
 
@@ -132,7 +132,7 @@ async def test_a_training_whose_first_card_is_refused_ends_and_its_owner_is_told
     live.faults.add(Fault("POST", rf"/channels/{LAB}/messages", 403, 50_001, times=1_000))
     await live.follow(train_job(job_id="t-77", place=lab(LAB)))
     await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert "Discord doesn't let me show this training" in text_of(live.showing("job t-77", channel=live.dm("ada")))
+    assert "Discord doesn't let me show this training" in text_of(live.showing("training t-77", channel=live.dm("ada")))
     assert not await live.bot.redis.hlen(keys.ACTIVE)  # type: ignore[misc]
 
 

@@ -381,7 +381,7 @@ async def choices_of(live: Live, command: str, option: str, typed: str = "") -> 
 
 
 @pytest.mark.parametrize(
-    ("command", "option"), [("generate", "model"), ("train", "from"), ("model share", "name"), ("cancel", "job")]
+    ("command", "option"), [("generate", "model"), ("train", "from"), ("model share", "name"), ("cancel", "training")]
 )
 async def test_every_offer_that_asks_redis_survives_its_outage(
     live: Live, command: str, option: str, caplog: pytest.LogCaptureFixture

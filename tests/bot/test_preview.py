@@ -152,9 +152,9 @@ async def test_pressed_twice_it_is_one_training(live: Live) -> None:
     preview = await shown(live)
     live.press("ada", preview, "Train")
     live.press("ada", preview, "Train")
-    await live.until(lambda: live.showing("job t-"), "the card")
+    await live.until(lambda: live.showing("training t-"), "the card")
     await live.handled()
-    assert len(await jobs(live)) == len(live.shown("job t-")) == 1
+    assert len(await jobs(live)) == len(live.shown("training t-")) == 1
 
 
 async def test_pressed_twice_and_refused_nothing_is_lost(live: Live) -> None:
@@ -244,11 +244,13 @@ async def test_after_a_slash_command_only_its_person_sees_the_preview(live: Live
     live.acts.slash(USER_IDS["ada"], LAB, "train", {}, {"file": file})
     preview = await live.until(lambda: live.whispered("ada", "Lines as they are learned"), "the preview")
     assert learned(await trained(live, preview), PEOPLE) == [True] * 3
-    await live.until(lambda: live.showing("job t-"), "the card for all")
+    await live.until(lambda: live.showing("training t-"), "the card for all")
     text_file = File("dull.txt", b"Dull words of a dull book. " * 200)
     live.acts.slash(USER_IDS["ada"], LAB, "train", {}, {"file": text_file})
     await live.until(lambda: live.whispered("ada", "Your training has a card"), "the answer")
-    assert len(await live.until(lambda: (cards := live.shown("job t-")) and len(cards) == 2 and cards, "both")) == 2
+    assert (
+        len(await live.until(lambda: (cards := live.shown("training t-")) and len(cards) == 2 and cards, "both")) == 2
+    )
 
 
 async def test_nothing_of_a_chat_is_a_mention_or_a_mark(live: Live) -> None:

@@ -33,7 +33,7 @@ async def test_a_channel_is_read_of_those_who_agreed_and_then_learned(live: Live
     assert job.corpus.chars == sum(len(line) + 1 for line in lines)
     card = await live.until(lambda: live.showing(r"Learning \#lab"), "the card of the training")
     assert len(live.shown("#lab")) == 1, "the card of the reading became that of the training"
-    assert f"job t-{sent.id}" in text_of(card)
+    assert f"training t-{sent.id}" in text_of(card)
 
 
 async def test_commands_bots_and_system_messages_are_no_speech(live: Live) -> None:

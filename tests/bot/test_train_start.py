@@ -96,7 +96,7 @@ async def test_two_at_once_cannot_both_pass_a_quota(live: Live, sync: redis.Redi
 async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:
     assert await live.core.jobs.submit_train(train_job(place=lab()), "text")
     await live.start_again()
-    card = await live.until(lambda: live.showing("job t-1"), "the card")
+    card = await live.until(lambda: live.showing("training t-1"), "the card")
     assert await _noted(live, "t-1") == (LAB, card.id)
 
 

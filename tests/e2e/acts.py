@@ -55,7 +55,7 @@ def written(message: Message) -> str:
 
 def training_of(card: Message) -> str:
     """Id of the training that a card shows."""
-    return str(card["embeds"][0]["footer"]["text"]).rpartition("job ")[2]
+    return str(card["embeds"][0]["footer"]["text"]).rpartition("training ")[2]
 
 
 def filled(message: Message | None) -> Message | None:

@@ -35,7 +35,7 @@ def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_
     runs = lost.ask(f"!train harbour {lasting(0.6)} --name sleeper")
     waits = lost.ask(f"!train harbour {TINY} --name waiter")
     lost.wait_for_card(runs, "Sample after epoch")
-    lost.wait_for_card(waits, "job t-")
+    lost.wait_for_card(waits, "training t-")
     lost.client.wait_for(lambda: list((lost.data / "checkpoints").glob("*/*/checkpoint.safetensors")), 60)
     with lost.redis as client:  # which the bot of now has read already
         client.set(keys.guild_settings(guild_id), GuildSettings(prefix="?").model_dump_json(exclude_defaults=True))

@@ -64,7 +64,7 @@ def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) ->
     before = system.client.send("an upload follows")["id"]
     data = harbour(random_seed=2).encode("utf-16")
     system.client.slash("train", {"epochs": 1, "name": "uploaded"}, files={"file": ("My Diary.txt", data)})
-    card = answered(system, before, "the card", "job t-")
+    card = answered(system, before, "the card", "training t-")
     system.wait_for_card(card, "`uploaded` is now this channel's model")
     elsewhere = system.ask("!generate the sea --model uploaded", channel="library")
     assert "No model called `uploaded` can be used in this channel" in text_of(elsewhere)
@@ -74,6 +74,6 @@ def test_a_chat_is_shown_and_learned_once_its_person_says_so(system: System) -> 
     files = {"chat.json": telegram("Vera", "Paul", messages=300)}
     preview = system.ask(f"!train --name chorus --only vera --speakers {TINY}", files=files)
     assert "**150 messages** by 1 person" in text_of(preview)
-    card = press(system, preview, "Train", "job t-")
+    card = press(system, preview, "Train", "training t-")
     system.wait_for_card(card, "`chorus` is now this channel's model")
     assert "card of its own" in text_of(system.client.message(preview["id"]) or preview)

@@ -101,7 +101,7 @@ def _is_of(message: Message, asked: Asked) -> bool:
         return False
     reference = (message.get("message_reference") or {}).get("message_id")
     pressed = any(asked.job_id in str(item.get("custom_id", "")) for item in components(message))
-    return reference == asked.message_id or pressed or f"job {asked.job_id}" in text_of(message)
+    return reference == asked.message_id or pressed or f"training {asked.job_id}" in text_of(message)
 
 
 def _end_of(message: Message) -> str:

@@ -59,7 +59,7 @@ class Training:
 
     def __enter__(self) -> Training:
         self.card = self.system.ask(f"!train harbour --name {self.name} {self._options}")
-        assert "job t-" in text_of(self.card), text_of(self.card)
+        assert "training t-" in text_of(self.card), text_of(self.card)
         self.job_id = training_of(self.card)
         self._thread.start()
         return self

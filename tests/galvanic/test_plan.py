@@ -124,4 +124,4 @@ def test_streams_are_shortened_to_the_text_with_a_note(symbols: int) -> None:
     assert len(notes) == 1
     assert plan.batch * (plan.length + 1) <= symbols
     assert plan.batch * plan.length >= symbols // 2
-    assert f"{plan.batch:,} of {plan.length:,}" in notes[0]
+    assert f"read with {plan.batch:,} and {plan.length:,}" in notes[0]
