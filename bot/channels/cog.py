@@ -213,7 +213,7 @@ class Privacy(commands.Cog):
     @hybrid_command(
         "allow-training [#CHANNEL [off]]",
         ("allow-training #general", "allow-training #general off", "allow-training"),
-        about="Let models learn what members who agree wrote in a channel",
+        about="Let models learn a channel's messages, as its members decide",
         heading="This server",
         anywhere=True,
         admin=True,
@@ -225,7 +225,7 @@ class Privacy(commands.Cog):
     async def allow_training(
         self, ctx: Context, channel: str | None = None, state: Literal["on", "off"] = "on"
     ) -> None:
-        """Let members train models on a channel's messages: from members who agree, and from no others.
+        """Let members train models on a channel's messages. Each member decides whether theirs are learned.
 
         I tell the channel's members what it means and how to opt in or out. `off` takes it back: models that
         learned there are deleted at once. Without a channel I list those that are allowed.
@@ -277,10 +277,12 @@ class Privacy(commands.Cog):
                 told = True
         await self.consents.allow(channel.guild.id, channel.id, by)  # after the notice: it may come twice, never not
         members = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
-        answer = (
-            f"I may now learn from {channel.mention} and its public threads, from {members}: "
-            f"`{as_typed(terms.prefix, 'train', 'source', f'#{channel.name}')}`."
-        )
+        answer = f"I may now learn from {channel.mention} and its public threads, from {members}"
+        train = as_typed(terms.prefix, "train", "source", f"#{channel.name}")
+        if terms.mode == "opt-in" and not (await self.consents.of(channel.guild.id)).agreed:
+            answer += f". Nobody has agreed yet: ask members to use `{terms.prefix}optin`. Then `{train}` works."
+        else:
+            answer += f": `{train}`."
         if told:
             return f"{answer} I told its members there."
         return (
@@ -330,7 +332,7 @@ def _room(member: discord.Member, typed: str) -> Room:
     if isinstance(channel, Room):
         return channel
     if channel is not None:
-        raise UserError(f"I don't learn from {channel.mention}.", "I learn from text channels, forums and threads.")
+        raise UserError(f"I don't learn from {channel.mention}.", "I learn from text channels and forums.")
     if member.guild.get_thread(access.channel_number(typed) or 0) is not None:
         raise UserError("A thread goes with its channel.", "Name the channel that the thread is in.")
     raise UserError(

@@ -56,6 +56,13 @@ class Consents:
         """Return the members who said yes."""
         return frozenset(user_id for user_id, answer in self.answers.items() if answer.state == "in")
 
+    @property
+    def rule(self) -> str:
+        """Say to people whose messages are learned."""
+        if self.mode == "opt-out":
+            return "Messages of members who said no are left out."
+        return "Only messages of members who agreed are learned."
+
     def includes(self, user_id: int, message_id: int) -> bool:
         """Return whether a model may learn from a message of this member."""
         if (answer := self.answers.get(user_id)) is None:

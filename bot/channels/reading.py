@@ -123,7 +123,7 @@ class ChannelReadings(Service):
         if not reader.state.done:
             turn = self._turns[guild_id]
             if turn.locked():
-                self._running[job_id] = "⏳ Other readings come first."
+                self._running[job_id] = "⏳ I'm reading another channel first."
             async with turn:
                 while (job := await self.core.jobs.unread(job_id)) is not None and not reader.state.done:
                     await self.sources.require_still(reading.channel_id, job.place)
@@ -192,9 +192,9 @@ class ChannelReadings(Service):
         mode = self.core.settings.channel_training
         prefix = await self.core.servers.prefix(job.place.guild_id)
         if reading.after or reading.author_id or mode == "opt-out":
-            remedy = "Try again when more was said."
+            remedy = "Try again when more has been said."
         else:
-            remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
+            remedy = f"Members agree with `{prefix}optin`, which first tells them what it means."
         which = "who agreed" if mode == "opt-in" else "who didn't say no"
         writers = "that member" if reading.author_id else f"{count(len(text.members), 'member')} {which}"
         since = (

@@ -78,8 +78,8 @@ class Training(commands.Cog):
         Attach texts, books, or the export of a chat, up to ten files. I first show what I would learn of a chat, and
         you begin with a button. `--only` and `--without` choose its people; `--text-column` has me learn a table.
 
-        I learn from a channel only where the server's admins allow it, and only from members who agreed; with `@me`
-        before it, only from your messages, and the model is yours alone until you share it.
+        I learn from a channel only where the server's admins allow it, and each member decides whether I learn from
+        their messages; with `@me` before it, only from yours, and the model is yours alone until you share it.
 
         `more` instead of a text trains the channel's model further on its own text; `--from MODEL` trains a model
         further on any text. The old model is kept. A new model starts from the English that I come with where that

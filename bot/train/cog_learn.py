@@ -140,7 +140,8 @@ class Learning(Service, commands.Cog):
     async def learn(self, ctx: Context, when: str | None = None, messages: int | None = None) -> None:
         """Have this channel's model made again by itself, each night or after so many messages.
 
-        I tell the members of the channel that it learns from. As with `train`, only those are learned from who agreed.
+        I tell the members of the channel that it learns from. As with `train`, each member decides whether I learn from
+        their messages.
         """
         await ctx.defer(ephemeral=True)
         require_admin(ctx.author)
@@ -192,7 +193,7 @@ class Learning(Service, commands.Cog):
             nightly = as_typed(prefix, "learn", "when", "nightly")
             return f"This channel's model doesn't keep learning by itself. `{nightly}` turns it on."
         text = (
-            f"It is made again from <#{schedule.source_id}> {self._how(schedule)}\n"
+            f"This channel's model is made again from <#{schedule.source_id}> {self._how(schedule)}\n"
             f"{count(schedule.new + self._heard[schedule.source_id], 'message')} since <t:{int(schedule.at)}:f>."
         )
         try:
@@ -204,7 +205,9 @@ class Learning(Service, commands.Cog):
         return text
 
     def _how(self, schedule: Schedule) -> str:
-        when = f"after every {schedule.every:,} new messages" if schedule.every else "every night at 3:00 UTC"
+        when = "every night at 3:00 UTC"
+        if schedule.every:
+            when = f"after every {schedule.every:,} new messages, at most every {_LEAST_S / 3_600:g} hours"
         settings = self.core.settings
         members = "agreed" if settings.channel_training == "opt-in" else "didn't say no"
         return f"{when}. It learns what members who {members} wrote, as it is then."

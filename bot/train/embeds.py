@@ -202,15 +202,14 @@ def _add_progress(
     if held_out:  # the first one is that of the first sample
         losses = [*(sample.heldout_loss for sample in samples), progress.heldout_loss]
         loss = next((loss for loss in reversed(losses) if loss is not None), None)
+    measured = bits(loss) if loss is None else f"{bits(loss)}, lower is better"
     add_fields(
         embed,
         {
             "Epoch": f"{progress.epoch}{of}",
             "Step": f"{progress.step:,} of {progress.steps:,}",
             "Time left": time_left,
-            "Unseen text" if held_out else "Its own text": bits(loss)
-            if loss is None
-            else f"{bits(loss)}, lower is better",
+            "Unseen text" if held_out else "Its own text": measured,
             "Speed": f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…",
         },
     )

@@ -13,7 +13,7 @@ import discord
 from pydantic import BaseModel
 
 from bot.background import redis_call, reserve
-from bot.channels.consent import Consents
+from bot.channels.consent import Consents, Mode
 from bot.channels.pages import ReadText, agreed_lines, read_text
 from bot.channels.sources import Sources
 from bot.components import USER, Components, Press, button, menu, view
@@ -40,8 +40,11 @@ PREVIEW = r"(?P<preview>\d{1,20})"
 _LINE_CHARS = 160  # of a line that is shown
 _OTHERS_WORDS = "You are responsible for what others wrote elsewhere: ask them."
 _OWN_WORDS = "These are your own words. Until you share it, nobody but you can use the model."
-_AGREED_WORDS = "Only messages of members who agreed are learned."
-_NOT_AGREED = "messages of members who haven't agreed"
+_LEFT_OUT: dict[Mode, str] = {
+    "off": "messages of members",
+    "opt-in": "messages of members who haven't agreed",
+    "opt-out": "messages of members who said no",
+}
 # Change, or drop, a preview that is still this one. KEYS: a person's. ARGV: its id, what was chosen or nothing.
 _CHANGE = """
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
@@ -246,15 +249,16 @@ class Previews:
         """Return a preview's embed and controls."""
         consents = await self.sources.consents.of(actor.guild_id) if about.chat.channel_id else None
         shown = await asyncio.to_thread(_shown, about, pages, consents)
-        return {"embed": _embed(about, *shown), "view": _controls(about, actor.user.id)}
+        rule = consents.rule if consents is not None else ""
+        return {"embed": _embed(about, *shown, rule), "view": _controls(about, actor.user.id)}
 
 
 def _agreed(content: ReadChat, consents: Consents) -> ReadChat:
-    """Return a chat without the messages, counted as left out, and the names of members who haven't agreed."""
+    """Return a chat without the names, and without the messages that may not be learned, counted as left out."""
     chat, pages = content
     agreed = [agreed_lines([page], consents) for page in pages]
     messages = sum(map(len, agreed))
-    left_out = ((_NOT_AGREED, chat.messages - messages),) if messages < chat.messages else ()
+    left_out = ((_LEFT_OUT[consents.mode], chat.messages - messages),) if messages < chat.messages else ()
     update = {"messages": messages, "left_out": (*left_out, *chat.left_out), "listed": ()}
     return ReadChat(chat.model_copy(update=update), [pack_page(lines) for lines in agreed if lines])
 
@@ -278,11 +282,14 @@ def _corpus(about: Preview, pages: Sequence[bytes]) -> Corpus:
     return checked(text, text.info(title, title, "upload", LICENCES["upload"], language="", chat=True))
 
 
-def _embed(about: Preview, messages: int, people: int, lines: Collection[str]) -> discord.Embed:
-    """Draw a chat: what it is, what is left out, and some lines. Nothing in it is a mention, a link or a mark."""
+def _embed(about: Preview, messages: int, people: int, lines: Collection[str], rule: str) -> discord.Embed:
+    """Draw a chat: what it is, what is left out, and some lines. Nothing in it is a mention, a link or a mark.
+
+    `rule`: whose messages of a channel are learned.
+    """
     chat = about.chat
     when = f", {chat.first} to {chat.last}" if chat.first is not None else ""
-    words = _OTHERS_WORDS if about.is_elsewhere else _OWN_WORDS if chat.is_own else _AGREED_WORDS
+    words = _OTHERS_WORDS if about.is_elsewhere else _OWN_WORDS if chat.is_own else rule
     extent = f"**{count(messages, 'message')}** by {count(people, 'person', 'people')}{when}"
     parts = [
         f"{chat.format[:1].upper()}{chat.format[1:]}: {extent}. {words}",

@@ -25,6 +25,7 @@ from bot.models.readings import ReadingNote, is_withdrawn
 from bot.models.registry import Registry
 from bot.servers.access import Viewer, channel_ids
 from bot.train.start import Trainings, TrainRequest
+from bot.words import as_typed
 from galvanic.errors import UserError
 from galvanic.options import STARTER, TrainOptions
 from shared.jobs import Job, TrainJob
@@ -160,8 +161,11 @@ class Remaking(Service, commands.Cog):
         sources = {(note.source_id, note.channel_id) for note in notes}
         trained = model.corpus is not None and model.corpus.source == "channel" and not model.imported
         if len(sources) != 1 or not trained or model.options is None:
+            prefix = await self.core.servers.prefix(guild.id)
+            train = as_typed(prefix, "train", "source", "#general")
             raise NeverAgain(
-                f"`{model.name}` can't be made again by itself.", "That takes a model that I trained on one channel."
+                f"`{model.name}` didn't learn one channel of this server.",
+                f"First `{train}`, then `{as_typed(prefix, 'learn', 'when', 'nightly')}`.",
             )
         ((source_id, _),) = sources
         channel = guild.get_channel_or_thread(source_id)
@@ -220,8 +224,10 @@ class Remaking(Service, commands.Cog):
         may_use = self.audience.may_use(guild.id, place_ids, model.source_channels)
         named = f"my model `{model.name}`" if may_use and model.usable_in(place_ids) else "a model of mine"
         channel = self.core.bot.get_partial_messageable(model.channel_id, guild_id=guild.id)
+        train = as_typed(await self.core.servers.prefix(guild.id), "train", "source", "#CHANNEL")
+        new = f" `{train}` makes a new one." if self.core.settings.channel_training != "off" else ""
         with unless_refused(log.warning, "deletion_not_told", model_id=model.model_id):
-            await channel.send(f"🗑️ I deleted {named}: {why}.")
+            await channel.send(f"🗑️ I deleted {named}: {why}.{new}")
 
     async def forget_unused(self) -> None:
         """Forget the readings that no model and no training has named since the last look.

@@ -185,7 +185,8 @@ def _channel(chat: Chat, request: ReadRequest) -> int:
         )
     if request.options.only or request.options.without:
         raise UserError(
-            "A channel of this server is learned from all members who agreed.", "Leave out `--only` and `--without`."
+            "In a channel of this server, each member decides whether I learn from their messages.",
+            "Leave out `--only` and `--without`.",
         )
     return channel_ids.pop()
 

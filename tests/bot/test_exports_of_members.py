@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import discord
 import pytest
 
 from bot.channels.consent import ConsentAnswer
@@ -46,6 +47,18 @@ async def test_of_this_server_only_members_who_agreed_are_learned(live: Live) ->
     await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
     await worked_off(live.core.chores)
     assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, False, False]
+
+
+async def test_where_silence_is_a_yes_the_preview_says_so(live: Live) -> None:
+    live.patch.setattr(live.consents, "_mode", "opt-out")
+    live.bot.settings.channel_training = "opt-out"
+    await agreed(live, "ada")
+    await live.consents.refuse(GUILD_ID, CLEO, discord.utils.time_snowflake(discord.utils.utcnow()))
+    words = text_of(await live.answered(live.send("!train", files={"lab.json": HERE})))
+    assert learned(words, ("ada", "ben", "cleo")) == [True, True, False]
+    assert "Messages of members who said no are left out." in words
+    assert "(45): messages of members who said no" in words
+    assert "agreed" not in words
 
 
 async def test_where_nobody_agreed_nothing_is_shown(live: Live) -> None:

@@ -92,7 +92,7 @@ async def test_an_admin_turns_it_on_and_the_channels_members_are_told_once(live:
     for said in ("`sea`", f"<#{LAB}>", "members who agreed", "as it is then", "`!optin`", "`!optout`"):
         assert said in notice
     live.send("!learn every 500")
-    await live.until(lambda: live.showing("after every 500 new messages"), "the change")
+    await live.until(lambda: live.showing("after every 500 new messages, at most every 6 hours"), "the change")
     assert len(live.shown(TOLD)) == 1
     schedule = await schedule_of(live)
     assert (schedule.source_id, schedule.every) == (LAB, 500)
@@ -123,7 +123,7 @@ async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) ->
     assert "has no model now" in await live.ask("!learn nightly")
     book = model_of(live, "book")
     await live.models.registry.use(LAB, book)
-    assert "`book` can't be made again by itself" in await live.ask("!learn nightly")
+    assert "`book` didn't learn one channel of this server" in await live.ask("!learn nightly")
     await learned(live)
     assert "haven't allowed me to learn" in await live.ask("!learn nightly")
     assert not live.shown(TOLD)

@@ -146,7 +146,7 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
     ("mode", "why"),
     [
         ("opt-in", ("by 1 member who agreed", "!optin")),
-        ("opt-out", ("by 1 member who didn't say no", "Try again when more was said.")),
+        ("opt-out", ("by 1 member who didn't say no", "Try again when more has been said.")),
     ],
 )
 async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_it(

@@ -181,7 +181,9 @@ async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
     await look(live)
     assert await names(live) == []
     assert await live.models.registry.current(Viewer(GUILD_ID, [LAB])) is None
-    assert live.showing("I deleted my model `sea`: a member's words in it were withdrawn.") is not None
+    assert (
+        live.showing("I deleted my model `sea`: a member's words in it were withdrawn. `!train #CHANNEL`") is not None
+    )
 
 
 @pytest.mark.parametrize("learned", ["two channels", "a file", "a book besides"])
