@@ -1,5 +1,7 @@
 """Facts about a model from its file, in plain words, and safe to show: the file may come from anybody."""
 
+import math
+
 from galvanic.languages import language_name
 from galvanic.model_file import Description
 from galvanic.units import count, course
@@ -46,7 +48,7 @@ def _network(description: Description) -> str:
 
 
 def _losses(judgement: Verdict) -> str:
-    """List the losses in nats per character, to compare networks by."""
+    """List the losses in bits per character, to compare networks by."""
     losses = {
         "network and n-gram table on unseen text": judgement.heldout_loss
         if judgement.ngrams_loss is not None
@@ -55,8 +57,8 @@ def _losses(judgement: Verdict) -> str:
         "the table alone": judgement.ngrams_loss,
         "the network on its own text, with dropout": judgement.train_loss,
     }
-    named = "; ".join(f"{name} {loss:.3f}" for name, loss in losses.items() if loss is not None)
-    return f"nats per character: {named}"
+    named = "; ".join(f"{name} {loss / math.log(2):.3f}" for name, loss in losses.items() if loss is not None)
+    return f"bits per character: {named}"
 
 
 def _lineage(description: Description) -> str:

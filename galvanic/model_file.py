@@ -229,8 +229,8 @@ def export(path: Path, target: Path, most_bytes: float = math.inf) -> None:
             raise UserError(
                 f"This model's file takes {size / MEGABYTE:.1f} MB at least, and here files may have "
                 f"{most_bytes / MEGABYTE:.1f} MB.",
-                "Take it to a server with a higher limit for files, or train one with fewer `--units`. The bot's "
-                "operator can export it on the machine, with `galvanic export`.",
+                "Train one with fewer `--units`, or ask the bot's operator: `galvanic export` on the machine has no "
+                "such limit.",
             )
     except OSError as error:
         raise not_written(target, error) from error

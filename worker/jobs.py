@@ -80,7 +80,7 @@ def carry_out(job: Job, job_events: JobEvents, work: Callable[[], Event | None])
         except (TrainingInterrupted, Superseded, redis.RedisError):
             raise
         except Exception as error:
-            last = _failed(error, job.job_id)
+            last = _failed(error, job)
         if last is not None:
             job_events.publish(last)
     except Superseded:
@@ -90,7 +90,7 @@ def carry_out(job: Job, job_events: JobEvents, work: Callable[[], Event | None])
     return job_events.outcome
 
 
-def _failed(error: Exception, job_id: str) -> Failed:
+def _failed(error: Exception, job: Job) -> Failed:
     """Return the event that tells the person; log the cause."""
     if isinstance(error, UserError):
         log.info("job_refused")  # the sentences may quote what the person wrote
@@ -104,13 +104,13 @@ def _failed(error: Exception, job_id: str) -> Failed:
     log.exception("job_failed")
     # TensorFlow's own is no MemoryError, and may not be imported here.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return Failed(
-            problem="The worker ran out of memory.",
-            remedy="Try fewer units or layers, a smaller batch or length, or a shorter text.",
-        )
+        remedy = "Try again in a minute. If it stays so, tell the bot's operator."
+        if isinstance(job, TrainJob):
+            remedy = "Try fewer units or layers, a smaller batch or length, or a shorter text."
+        return Failed(problem="The worker ran out of memory.", remedy=remedy)
     if isinstance(error, OSError) and disk_full(error):
         return Failed(problem="The worker's disk is full.", remedy="Ask the bot's operator to make room.")
     return Failed(
         problem="Something went wrong in the worker.",
-        remedy=f"The bot's operator can find the cause in the worker's log, under job `{job_id}`.",
+        remedy=f"Try again. If it stays so, tell the bot's operator: `{job.job_id}` is in the worker's log.",
     )

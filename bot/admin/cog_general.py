@@ -38,6 +38,7 @@ _MOST_LINES = 5
 _LITTLE_SPACE = 0.05  # share of the disk; less is reported as a problem
 _LIBRARIES = f"discord.py {discord.__version__}, Python {platform.python_version()}"
 _KINDS = ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating"))
+_NO_WORKER = "⚠️ no worker: tell the bot's operator"
 
 log = structlog.get_logger()
 
@@ -141,7 +142,7 @@ class General(commands.Cog):
             if full:
                 return await self._full(embed, machines)
             for queue, does in _KINDS:
-                embed.add_field(name=does, value="✅ worker running" if machines[queue] else "⚠️ no worker")
+                embed.add_field(name=does, value="✅ worker running" if machines[queue] else _NO_WORKER)
             if not all(machines.values()):
                 embed.colour = AMBER
             if (lacks := intents.missing(self.core.bot, self.core.settings)) is not None:
@@ -158,7 +159,12 @@ class General(commands.Cog):
         used = limit = 0
         with contextlib.suppress(redis.ResponseError):  # this Redis user may not ask
             used, limit = memory_of(cast(dict[str, Any], await redis_call(self.core.redis.info("memory"))))
-        problems = [f"⚠️ **{does}**: no worker is running." for queue, does in _KINDS if not machines[queue]]
+        problems = [
+            f"⚠️ **{does}**: no worker is running. The bot's operator can start one with `make run` or "
+            f"`python -m worker serve {queue}`."
+            for queue, does in _KINDS
+            if not machines[queue]
+        ]
         problems += [f"⚠️ {lacks}"] if (lacks := intents.missing(self.core.bot, self.core.settings)) is not None else []
         free, all_of = disk(self.core.settings.data_dir) or (None, 0)
         if free is not None and free < _LITTLE_SPACE * all_of:

@@ -25,7 +25,7 @@ from bot.responder import addressed
 from bot.types import Send
 from galvanic.errors import UserError
 from shared.events import TERMINAL, Event, Failed, answer_of
-from shared.jobs import GENERATE_QUEUE, Asked, Job, TrainJob
+from shared.jobs import GENERATE_QUEUE, Asked, CompareJob, GenerateJob, Job, SurpriseJob, TrainJob
 from shared.logging import job_context
 from shared.settings import Settings
 
@@ -131,8 +131,8 @@ class Delivery(Service):
     async def _require_worker(self) -> None:
         if not await self.jobs.has_worker(GENERATE_QUEUE):
             raise UserError(
-                "No generate worker is running, so I can't do this now.",
-                "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
+                "I can't do this at the moment: a part of me (the generate worker) is not running.",
+                "Tell the bot's operator, who can start it with `make run` or `python -m worker serve generate`.",
             )
 
     def reserved(self, job_id: str) -> AbstractContextManager[bool]:
@@ -166,7 +166,10 @@ class Delivery(Service):
                     await wait_for(news, 1 if away else _LOOK_S)
         if away is not None:
             raise away
-        too_late = Failed(problem="This was not done in time.", remedy="Try again, or ask for a shorter text.")
+        remedy = "Try again. If it stays so, tell the bot's operator."
+        if isinstance(job, GenerateJob | CompareJob | SurpriseJob):
+            remedy = "Try again, or ask for a shorter text."
+        too_late = Failed(problem="This was not done in time.", remedy=remedy)
         given_up = await self.jobs.give_up(job, too_late)
         return too_late if given_up else await self._final(job.job_id) or too_late
 

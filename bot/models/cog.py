@@ -97,7 +97,7 @@ class ModelCommands(commands.Cog):
     )
     @commands.guild_only()
     async def model(self, ctx: Context, *, words: str = "") -> None:
-        """Show this channel's model. `models` lists all of them."""
+        """Show this channel's model. `models` lists those that you can use here."""
         if not words:
             await self._info(ctx, None)
             return
@@ -159,15 +159,19 @@ class ModelCommands(commands.Cog):
         A training makes its own model the channel's, unless you add `--keep`. Without it, the model is no longer kept.
         """
         actor, model = await self._named(ctx, name)
-        await self._use(actor, model, keep=keep is not None)
-        await ctx.send(f"`{model.name}` is now this channel's model.{embeds.KEPT if keep else ''}")
+        lasts = await self._use(actor, model, keep=keep is not None)
+        await ctx.send(f"`{model.name}` is now this channel's model.{lasts}")
 
     async def _pressed_use(self, press: Press) -> None:
         model = await self.registry.by_id(press.actor.viewer, press["model"])
-        await self._use(press.actor, model, keep=False)
-        await press.send(f"<@{press.actor.user.id}> made `{model.name}` this channel's model.")
+        lasts = await self._use(press.actor, model, keep=None)
+        await press.send(f"<@{press.actor.user.id}> made `{model.name}` this channel's model.{lasts}")
 
-    async def _use(self, actor: Actor, model: ModelRecord, *, keep: bool) -> None:
+    async def _use(self, actor: Actor, model: ModelRecord, *, keep: bool | None) -> str:
+        """Make a model the channel's. Return how long it stays so, if that is not as usual or was different before.
+
+        `keep`: whether trainings leave it; None: only if they do already.
+        """
         await self.core.access.require("generate", actor)
         if not await self.registry.among(Viewer(actor.guild_id, actor.here), [model]):
             prefix = await self.core.servers.prefix(actor.guild_id)
@@ -176,7 +180,13 @@ class ModelCommands(commands.Cog):
                 f"`{model.name}` is for you alone, and a channel's model is for everybody there.",
                 f"Share it first: `{share}`.",
             )
+        before = await self.core.servers.channel(actor.here)
+        if keep is None:
+            keep = before.keep and before.model == model.model_id
         await self.registry.use(actor.place.channel_id, model, keep=keep)
+        if keep:
+            return embeds.KEPT
+        return embeds.NOT_KEPT if before.keep else ""
 
     @_part(
         "temperature [VALUE|default]",

@@ -19,6 +19,7 @@ _BUTTONS = {
     "delete": ("Delete…", discord.ButtonStyle.danger),
 }
 KEPT = " Trainings here don't replace it."
+NOT_KEPT = " Trainings here replace it again."
 PAGE = 8  # models of a list
 _FACT_CHARS = 200
 _SENTENCES = ("Verdict", "Unseen text", "Its own text", "Losses")  # fields that take a line of their own
@@ -44,11 +45,10 @@ def model_list(
     lines = [_line(model, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
     use, info = (as_typed(prefix, command, "name", "NAME") for command in ("model use", "model info"))
-    current_model = f"▶️ this channel's model{', kept' if kept else ''}"
-    marked = current_model if current is not None else f"{use} chooses this channel's model"
+    marked = f"▶️ this channel's model{', kept' if kept else ''} · " if current is not None else ""
     counted = count(len(models), "model")
     where = f"page {page + 1} of {pages(models)} · {counted}" if len(models) > PAGE else counted
-    return embed.set_footer(text=f"{marked} · {where} · {info} shows one")
+    return embed.set_footer(text=f"{marked}{where} · {info} shows one · {use} chooses this channel's model")
 
 
 def pages(models: list[ModelRecord]) -> int:

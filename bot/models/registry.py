@@ -321,7 +321,8 @@ class Registry:
             near = nearest(name.strip(), names, likeness=0.5)
             return UserError(
                 f"No model called {code(name, 60)} can be used in this channel.",
-                f"{f'Did you mean {near}? ' if near else ''}`{prefix}models` lists them all.",
+                await self._own_elsewhere(viewer, name)
+                or f"{f'Did you mean {near}? ' if near else ''}`{prefix}models` lists those that can.",
             )
         train = as_typed(prefix, "train", "source", "frankenstein")
         if names:
@@ -331,6 +332,18 @@ class Registry:
                 f"Pick one of {some} with `{as_typed(prefix, 'model use', 'name', 'NAME')}`, or train one: `{train}`.",
             )
         return UserError("There is no model here yet.", f"Train one first: `{train}`.")
+
+    async def _own_elsewhere(self, viewer: Viewer, name: str) -> str:
+        """Tell the owner of an uploaded text's model where it can be used; empty: no such model is theirs."""
+        entry = name.strip().lower().encode(errors="replace")
+        model_id = await redis_call(self._redis.hget(keys.guild_models(viewer.guild_id), entry))
+        models = await self._load(filter(None, [model_id]))
+        if not models or models[0].owner_id != viewer.user_id or models[0].scope != "channel" or models[0].readings:
+            return ""
+        (model,) = models
+        prefix = await self._servers.prefix(viewer.guild_id)
+        share = as_typed(prefix, "model share", "name", model.name, "where", "#CHANNEL")
+        return f"Yours can be used in <#{model.channel_id}>. There, `{share}` shares it."
 
 
 def _starter(guild_id: int) -> ModelRecord:

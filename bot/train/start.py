@@ -372,5 +372,5 @@ class Trainings:
             raise UserError(
                 f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
                 f"Delete one you no longer need with `{as_typed(prefix, 'model delete', 'name', 'NAME')}`; "
-                f"`{prefix}models` lists them.",
+                f"`{prefix}models` lists those of this channel.",
             )

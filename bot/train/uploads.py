@@ -22,7 +22,7 @@ from galvanic.errors import UserError
 from galvanic.read.chat import ChatOptions, refuse_for_text
 from galvanic.units import MEGABYTE
 from shared.corpora.corpus import Corpus, size_limit
-from shared.corpora.reader import COMMAND_LINE, PAGES, TEXT, TIME_S, Answer, ChatFacts, ReadRequest
+from shared.corpora.reader import LARGER, PAGES, TEXT, TIME_S, Answer, ChatFacts, ReadRequest
 from shared.corpora.sources import in_folder, resolve
 
 MOST_BYTES = 100 * MEGABYTE  # of all files of one command, as they are attached
@@ -76,7 +76,7 @@ class Uploads:
         if not isinstance(files, Path) and (size := sum(file.size for file in files)) > MOST_BYTES:
             raise UserError(
                 f"You attached {size / MEGABYTE:,.0f} MB; I take {MOST_BYTES / MEGABYTE:,.0f} MB at most.",
-                f"Send a part, or a .zip. {COMMAND_LINE}",
+                f"Send a part, or a .zip. {LARGER}",
             )
         with reserve(self._waiting, str(actor.user.id)) as is_first:
             if not is_first:
@@ -135,7 +135,7 @@ async def _run(request: ReadRequest, folder: Path) -> Answer:
             answer, _ = await process.communicate(request.model_dump_json().encode())
     except TimeoutError as error:
         raise UserError(
-            f"Reading the files took longer than {TIME_S} s, so I stopped.", f"Send a part of them. {COMMAND_LINE}"
+            f"Reading the files took longer than {TIME_S} s, so I stopped.", f"Send a part of them. {LARGER}"
         ) from error
     finally:
         if process.returncode is None:
@@ -143,7 +143,7 @@ async def _run(request: ReadRequest, folder: Path) -> Answer:
             await process.wait()
     if process.returncode:
         log.warning("upload_not_read", status=process.returncode)
-        raise UserError("I couldn't read the files.", f"They may be damaged, or too large. {COMMAND_LINE}")
+        raise UserError("I couldn't read the files.", f"They may be damaged, or too large. {LARGER}")
     return Answer.model_validate_json(answer)
 
 

@@ -138,7 +138,8 @@ def refuse_for_text(options: ChatOptions) -> None:
     for name, value in asdict(options).items():
         if value:
             option = f"`--{name.replace('_', '-')}`"
-            raise UserError(f"{option} is for chats in files.", "Leave it out, or give the file of a chat.")
+            which = "chats and channels" if name == "speakers" else "chats in files"
+            raise UserError(f"{option} is for {which}.", "Leave it out, or give the file of a chat.")
 
 
 @dataclass(eq=False, repr=False)

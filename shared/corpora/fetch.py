@@ -21,12 +21,11 @@ _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/
 
 
 class FetchError(Exception):
-    """A mirror does not have the book, or none has. The message follows the mirror's name, or the book's title."""
+    """A mirror does not have the book, or none has. The message is for the log."""
 
 
 async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
     """Return a book from the first mirror that has it within `FETCH_WITHIN_S`. Raises FetchError."""
-    reasons: list[str] = []
     timeout = aiohttp.ClientTimeout(total=FETCH_WITHIN_S)
     # trust_env: somebody behind a proxy has it in HTTPS_PROXY.
     async with aiohttp.ClientSession(timeout=timeout, headers=_HEADERS, trust_env=True) as session:
@@ -39,11 +38,10 @@ async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
                     raise FetchError(f"sent {why}")
             except FetchError as error:
                 log.warning("mirror failed", book=entry.name, host=host, reason=str(error))
-                reasons.append(f"{host} {error}")
             else:
                 log.info("book fetched", book=entry.name, host=host, bytes=len(data))
                 return data
-    raise FetchError(f"could not be fetched: {'; '.join(reasons) or 'no mirror is configured'}")
+    raise FetchError("no mirror has it" if settings.gutenberg_mirrors else "no mirror is configured")
 
 
 async def _download(session: aiohttp.ClientSession, url: str, settings: Settings) -> bytes:

@@ -30,7 +30,7 @@ LISTED = 25  # people who can be chosen: Discord's limit on a menu
 MOST_ASKED = 100  # people of a chat whom the bot asks Discord about; with more, it is refused
 _PAGE_LINES, _PAGE_CHARS = 1_000, 200_000  # of a page, which the bot unpacks at once
 _NOT_CHOSEN = "messages of people whom you left out"
-COMMAND_LINE = "On the command line, `galvanic train FILE` takes up to 2,000 MB."
+LARGER = "The bot's operator can train larger files on the machine."
 
 
 class ReadRequest(BaseModel, frozen=True):
@@ -194,7 +194,7 @@ def _channel(chat: Chat, request: ReadRequest) -> int:
 def _too_large(request: ReadRequest) -> UserError:
     return UserError(
         f"There is more than {request.most_bytes / MEGABYTE:g} MB of text, the most that I learn at once.",
-        f"Send a part, or choose people of a chat with `--only`. {COMMAND_LINE}",
+        f"Send a part, or choose people of a chat with `--only`. {LARGER}",
     )
 
 

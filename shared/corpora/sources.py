@@ -72,10 +72,10 @@ async def _fetched(entry: CatalogueEntry, cached: Path, settings: Settings) -> b
     try:
         data = await fetch_book(entry, settings)
     except FetchError as error:
+        log.warning("book not fetched", book=entry.name, reason=str(error))
         raise UserError(
-            f"{entry.full_title} {error}.",
-            f"Without a network I can learn `{PYTHON_DOCS}`, a book that I fetched before, or a file that you "
-            f"attach. The bot's operator can put {entry.name}.txt into CORPORA_DIR.",
+            f"I couldn't fetch {entry.full_title}.",
+            f"Try again later, or give me the text as a file. `{PYTHON_DOCS}` needs no internet.",
         ) from error
     try:
         await asyncio.to_thread(_write, cached, data)

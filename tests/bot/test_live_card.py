@@ -17,6 +17,7 @@ from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
 from tests.driver.faults import Fault
 from tests.factories import corpus, finished, progress, record, train_job
+from tests.registered import put
 from worker.events import JobEvents
 
 EDIT = r"/channels/\d+/messages/\d+"
@@ -47,15 +48,21 @@ async def test_it_says_that_the_channel_keeps_its_model(live: Live, worker: Stan
     worker.add_model(name="frankenstein")
     assert "Trainings here don't replace it" in await live.ask("!model use frankenstein --keep")
     assert "▶️ this channel's model, kept" in await live.ask("!models")
-    (await begun(live, worker)).enter(
-        finished(model=record(model_id="m2", guild_id=GUILD_ID, channel_id=LAB)), GUILD_ID
-    )
+    learned = record(model_id="m2", guild_id=GUILD_ID, channel_id=LAB)
+    (await begun(live, worker)).enter(finished(model=learned), GUILD_ID)
+    put(worker.redis, learned)
     shown = await live.until(lambda: live.showing("This channel keeps `frankenstein`"), "the end")
     assert "--model tides" in text_of(shown)
     assert "now this channel's model" not in text_of(shown)
     assert worker.redis.hget(keys.channel(LAB), "model") == b"m1"
+    live.press("ada", shown, "Use here")
+    again = "made `tides` this channel's model. Trainings here replace it again."
+    await live.until(lambda: live.showing(again), "the end of the keeping")
+    await live.ask("!model use tides --keep")
+    live.press("ada", shown, "Use here")
+    await live.until(lambda: live.showing("made `tides` this channel's model. Trainings here don't"), "the same model")
     answer = await live.ask("!model use frankenstein")
-    assert "don't replace" not in answer
+    assert "Trainings here replace it again" in answer
     assert await live.bot.redis.hget(keys.channel(LAB), "keep") == b"0"  # type: ignore[misc]
 
 

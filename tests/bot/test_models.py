@@ -72,6 +72,19 @@ async def test_who_names_no_model_of_this_channel_is_told_what_there_is(
         await registry.choose(Viewer(guild_id, [channel_id]), name)
 
 
+async def test_only_its_owner_is_told_where_a_model_of_another_channel_can_be_used(
+    registry: Registry, sync: redis.Redis
+) -> None:
+    hidden = register(sync, record(scope="channel"))
+    said = {}
+    for user_id in (hidden.owner_id, hidden.owner_id + 1):
+        with pytest.raises(UserError, match="No model called `tides`") as caught:
+            await registry.choose(Viewer(GUILD, [OTHER], user_id), "tides")
+        said[user_id] = caught.value.remedy
+    place = f"Yours can be used in <#{CHANNEL}>. There, `!model share tides #CHANNEL` shares it."
+    assert said == {hidden.owner_id: place, hidden.owner_id + 1: "`!models` lists those that can."}
+
+
 async def test_what_goes_on_is_named_after_the_first(registry: Registry, sync: redis.Redis) -> None:
     first = register(sync, record())
     second = register(sync, record(model_id="m2"))

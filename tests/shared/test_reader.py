@@ -66,7 +66,7 @@ def test_a_strange_file_name_still_gives_a_name(read: Read, filename: str) -> No
 def test_what_comes_out_counts(read: Read) -> None:
     with pytest.raises(UserError, match="42 characters, and at least"):
         read({"a.txt": b"x" * 42})
-    with pytest.raises(UserError, match=r"more than 1 MB .*galvanic train FILE"):
+    with pytest.raises(UserError, match=r"more than 1 MB .*operator can train larger files"):
         read({"a.txt": b"words " * 200_000})
     chat = telegram("Vera", "Paul", messages=20_000)
     with pytest.raises(UserError, match=r"more than 1 MB .*--only"):

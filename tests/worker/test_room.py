@@ -16,12 +16,15 @@ from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.text import prepare
 from galvanic.text.vocabulary import CharVocabulary
 from shared import keys
-from shared.events import Cancelled, Interrupted
+from shared.events import Cancelled, Event, Interrupted
+from shared.jobs import Job
 from shared.settings import Settings
 from tests import lives
+from tests.factories import train_job
 from tests.galvanic.test_train import run
 from tests.lives import require_failure
 from tests.worker.channels import book_job, interrupt, train
+from tests.worker.jobs import picture_job
 from tests.worker.texts import Recorder
 from worker import attempt, hooks
 from worker.checkpoints import TextFiles
@@ -103,6 +106,18 @@ def test_what_cannot_wait_says_why_it_failed(client: redis.Redis) -> None:
     job = book_job(client)
     carry_out(job, lives.take(client, "t-1"), full(1, lambda: None))
     require_failure(lives.newest(client, "t-1"), "disk is full")
+
+
+@pytest.mark.parametrize(
+    ("job", "remedy"), [(picture_job(), "tell the bot's operator"), (train_job(), "Try fewer units")], ids=str
+)
+def test_a_lack_of_memory_is_told_with_what_helps_that_kind_of_job(client: redis.Redis, job: Job, remedy: str) -> None:
+    def work() -> Event:
+        raise MemoryError
+
+    lives.enter(client, job)
+    carry_out(job, lives.take(client, job.job_id), work)
+    assert remedy in require_failure(lives.newest(client, job.job_id), "ran out of memory").remedy
 
 
 @pytest.mark.parametrize("asked", ["cancel", "stop"])

@@ -516,7 +516,7 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
 async def test_what_was_not_posted_takes_nothing_from_the_hour(live: Live, pair: StandIn) -> None:
     pair.redis.delete(keys.workers(GENERATE_QUEUE))
     await live.ask("!talk mary victor 2")
-    await live.until(lambda: live.showing("No generate worker is running"), "the reason")
+    await live.until(lambda: live.showing("a part of me (the generate worker) is not running"), "the reason")
     await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
     for key in (keys.spoken("channel", LAB), keys.spoken("guild", GUILD_ID)):
         assert pair.redis.zcard(key) == 0
