@@ -36,7 +36,8 @@ _QUOTAS = {
     "jobs_per_server": ("Trainings at once in the whole server", "trainings in the server"),
     "disk_mb": ("Disk for models, in MB", "megabytes of disk"),
 }
-_FORMS = ("quotas", "prefix", "blocklist")
+_FORMS = {"quotas": "Limits", "prefix": "Prefix", "blocklist": "Blocked words"}
+"""Labels of the buttons that open forms, by name."""
 _MOST_SHOWN = 12
 _RED = discord.ButtonStyle.danger
 
@@ -110,7 +111,7 @@ class ServerSettings(commands.Cog):
         except UnreadableSettings as error:
             return {"embed": error_embed(error), "view": view(reset)}
         # Discord refuses a default that no longer exists; the next choice drops it from the settings.
-        forms = (*_FORMS, *(section.name for section in self._sections))
+        forms = _FORMS | {section.name: section.name.capitalize() for section in self._sections}
         places = _there(guild.get_channel_or_thread, own.channels)
         controls = view(
             *(
@@ -118,7 +119,7 @@ class ServerSettings(commands.Cog):
                 for field, title in _ROLES.items()
             ),
             _menu(discord.ui.ChannelSelect, "channels", places, _WHERE, "in every channel", channel_types=_PLACES),
-            *(button("settings", name, label=name.capitalize()) for name in forms),
+            *(button("settings", name, label=label) for name, label in forms.items()),
             reset,
         )
         return {"embed": await self._embed(guild, own, channel), "view": controls}
@@ -145,7 +146,7 @@ class ServerSettings(commands.Cog):
             ),
             ("Disk for models", f"{limits.disk_mb:,g} MB ({disk_limit}); {stored / MEGABYTE:,.1f} MB are in use"),
             ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
-            ("Blocked words", f"{listed}; the button **Blocklist** shows you them" if own.blocked else "None"),
+            ("Blocked words", f"{listed}; the button **Blocked words** shows them to you" if own.blocked else "None"),
             *[(section.heading, await section.describe(channel)) for section in self._sections],
         ):
             embed.add_field(name=name, value=value[:FIELD_LIMIT], inline=name in _ROLES.values())
@@ -180,7 +181,7 @@ class ServerSettings(commands.Cog):
             button("settings", "reset-all", label="Yes, reset everything", style=_RED),
             button("settings", "show", label="No, keep the settings"),
         )
-        effects = ", ".join(["quotas, prefix and blocklist are the default ones", *self._resets])
+        effects = ", ".join(["limits, prefix and blocked words are the default ones", *self._resets])
         kept = ["Models", *(f"**{section.name.capitalize()}**" for section in self._sections)]
         question = (
             f"Everybody in {plain(administered(press).name)} may then train and generate texts in every channel; "
@@ -216,7 +217,7 @@ class ServerSettings(commands.Cog):
             current, upto = getattr(own, name), f"Up to {as_limit(most[name])}; leave empty for the maximum"
             return Field(name, label, upto, default=None if current is None else f"{current:.12g}", most=20)
 
-        return settings_form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
+        return settings_form("Limits", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
 
     async def _blocklist_form(self, press: Press) -> Form:
         current = "\n".join((await self.core.servers.get(administered(press).id)).blocked)
@@ -228,7 +229,7 @@ class ServerSettings(commands.Cog):
         return settings_form(
             "Blocked words",
             keep,
-            Field("blocklist", "Blocklist", explained, default=current, most=MOST_TYPED, long=True),
+            Field("blocklist", "Blocked words", explained, default=current, most=MOST_TYPED, long=True),
         )
 
 

@@ -152,7 +152,7 @@ async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
     assert live.answer(old) is None
     live.acts.click(ADA, LAB, shown.id, PANEL + "reset")
     await live.until(lambda: "Reset all settings?" in text_of(shown), "the question")
-    assert "quotas, prefix and blocklist are the default ones" in text_of(shown)
+    assert "limits, prefix and blocked words are the default ones" in text_of(shown)
     assert "Models" in text_of(shown)
     live.acts.click(ADA, LAB, shown.id, PANEL + "reset-all")
     await live.until(lambda: live.showing("My commands begin with `!` now"), "the usual prefix")
