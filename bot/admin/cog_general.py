@@ -72,7 +72,7 @@ class General(commands.Cog):
         "status", about="Whether all my parts are running", heading="This server", anywhere=True, direct=True
     )
     async def status(self, ctx: Context) -> None:
-        """Show whether my workers and my job queue are running.
+        """Show whether my workers and my memory are there.
 
         Members with Manage Server, and the bot's operator, see more: what the workers run on, how much waits, and how
         much room there is, of all servers together.
@@ -148,7 +148,7 @@ class General(commands.Cog):
             if (lacks := intents.missing(self.core.bot, self.core.settings)) is not None:
                 embed.colour, embed.description = AMBER, f"⚠️ {lacks}"
         except redis.RedisError:
-            embed.colour, embed.description = RED, "❌ The job queue (Redis) can't be reached."
+            embed.colour, embed.description = RED, "❌ My memory (Redis) can't be reached: tell the bot's operator."
         if (away := self._away()) is not None:
             embed.add_field(name="Discord", value=away)
         return embed.set_footer(text=_LIBRARIES)

@@ -210,7 +210,7 @@ class LiveCard:
         patience_s = UNKNOWN_AFTER_S if self._state.state == "queued" else LOST_AFTER_S
         if now - self._stuck_since > patience_s and await self._jobs.load(self._job.job_id) is None:
             log.error("training_lost")
-            lost = Failed(problem="My job queue (Redis) has lost this training.", remedy="Run the command again.")
+            lost = Failed(problem="My memory (Redis) has lost this training.", remedy="Run the command again.")
             self._state = self._state.after(lost)
 
     async def _put(self, embed: discord.Embed) -> float:

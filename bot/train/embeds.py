@@ -97,12 +97,12 @@ def _learned(job: TrainJob, text: str) -> discord.Embed:
 
 def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
     """Say that Redis is away. `full`: it is there, but its disk or its memory is full."""
-    what = "cannot be reached**, so"
+    what = "can't be reached**, so"
     if full:
         what = "can't store anything**: its disk or its memory is full. The bot's operator has to make room. Until then"
     return discord.Embed(
         title=f"Learning {short_title(job)}",
-        description=f"⚠️ **The job queue (Redis) {what} I can't see how far this training has come.\n"
+        description=f"⚠️ **My memory (Redis) {what} I can't see how far this training has come.\n"
         "What is running goes on; this card is updated when I can see it again.",
         colour=AMBER,
     )

@@ -108,7 +108,7 @@ def test_it_is_gone_for_a_minute_while_a_training_runs(system: System) -> None:
     with Training(system, "runs", lasting(1.5)) as training:
         training.trains()
         with harm.without_redis(system):
-            system.wait_for_card(training.card, "The job queue (Redis) cannot be reached", timeout=40)
+            system.wait_for_card(training.card, "My memory (Redis) can't be reached", timeout=40)
             time.sleep(AWAY_S)
         since = time.monotonic()
         until = goes_on(training)
