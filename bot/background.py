@@ -182,7 +182,7 @@ def log_failed(doing: str, error: BaseException) -> None:
         log.error("background_failed", doing=doing, exc_info=error)
 
 
-class Service:
+class BackgroundService:
     """Runs tasks in the background: their errors are logged, and all end with the service."""
 
     stopped = False
@@ -214,7 +214,7 @@ class Service:
             log_failed(task.get_coro().__qualname__, error)  # type: ignore[union-attr]
 
 
-class Chores(Service):
+class Chores(BackgroundService):
     """Work that follows from what happened: each piece once, one after the other.
 
     What trouble of Redis or Discord interrupts is done again; any other error ends only its own piece of work.

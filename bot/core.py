@@ -3,7 +3,7 @@
 import redis.asyncio
 from discord.ext import commands
 
-from bot.background import Chores, Service
+from bot.background import BackgroundService, Chores
 from bot.components import Components
 from bot.jobs.admission import Admission
 from bot.jobs.client import JobClient
@@ -43,7 +43,7 @@ class Core:
         self.routing = Routing(bot=bot)
         self.chores = Chores("chores")
         # Started in this order once Discord is ready, and stopped in the reverse order.
-        self.services: list[Service] = [self.chores, self.delivery]
+        self.services: list[BackgroundService] = [self.chores, self.delivery]
 
     async def fit(self, guild_id: int) -> Fit:
         """Return a function that masks a server's blocked words and foreign emoji in a model's text.
@@ -52,10 +52,10 @@ class Core:
         blocklist, guild = await self.servers.blocklist(guild_id), self.bot.get_guild(guild_id)
         return lambda text: blocklist.mask(server_emoji(text, guild))
 
-    async def add(self, *cogs: commands.Cog) -> None:
+    async def add_cogs(self, *cogs: commands.Cog) -> None:
         for cog in cogs:
             await self.bot.add_cog(cog)
 
-    def run(self, *services: Service) -> None:
+    def add_services(self, *services: BackgroundService) -> None:
         """Have services started and stopped with the bot."""
         self.services.extend(services)

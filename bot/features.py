@@ -11,7 +11,7 @@ from bot.core import Core
 
 
 async def setup(core: Core) -> None:
-    await core.add(core.responder, core.routing)
+    await core.add_cogs(core.responder, core.routing)
     models = await bot.models.feature.setup(core)
     panel = await bot.admin.feature.setup(core, registry=models.registry)
     channels = await bot.channels.feature.setup(core, models=models)

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from bot import gateway, intents
 from bot.admin import metrics
-from bot.background import Service, redis_call, run_forever
+from bot.background import BackgroundService, redis_call, run_forever
 from bot.lock import RENEW_EVERY_S, AnotherBot, BotLock
 from shared import keys, presence
 from shared.settings import Settings
@@ -19,7 +19,7 @@ from shared.version import DATA_VERSION, require_version
 log = structlog.get_logger()
 
 
-class Presence(Service):
+class Presence(BackgroundService):
     """Keeps this bot's signs of life in Redis, and the lock that lets only one bot run."""
 
     def __init__(self, client: discord.Client, *, settings: Settings, connection: redis.asyncio.Redis) -> None:

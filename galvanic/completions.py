@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from galvanic.generate import Author
+from galvanic.generate import TextGenerator
 from galvanic.predictor import CHUNK, Pass
 from galvanic.request import WriteRequest
 from galvanic.sampling import Floats
@@ -90,7 +90,7 @@ class Writing:
     """
 
     def __init__(
-        self, asked: CompletionRequest, model: Author, number: int, until: float, tell: Callable[[Choice], None]
+        self, asked: CompletionRequest, model: TextGenerator, number: int, until: float, tell: Callable[[Choice], None]
     ) -> None:
         self.prompt_tokens = self.tokens = 0
         self._asked, self._model, self._number, self._tell = asked, model, number, tell

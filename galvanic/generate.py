@@ -1,7 +1,7 @@
 """Models that write and score texts: one (`TextModel`), or several that write one text together (`Mixture`).
 
-`Author.generate_batch` writes texts in four steps. The request's seed becomes ids through the recipe of the model's
-text. The predictor continues all seeds. If a `char` model's first letter would make another word of a whole word at the
+`TextGenerator.generate_batch` writes texts in four steps. The request's seed becomes ids through the recipe of the
+model's text. The predictor continues all seeds. If a `char` model's first letter would make another word of a whole word at the
 seed's end, that text is written again after a space or another sign. Texts are cut at sentences or words.
 """
 
@@ -77,7 +77,7 @@ class _Writing:
         return self.request.length + self.read.open_end + LOOK
 
 
-class Author(ABC):
+class TextGenerator(ABC):
     """A model, or several together, that can continue a seed."""
 
     recipe: RecipeName
@@ -255,7 +255,7 @@ class Author(ABC):
         )
 
 
-class TextModel(Author):
+class TextModel(TextGenerator):
     """A model in memory. It keeps no state between calls, so threads may share it.
 
     `windows`: pieces of the corpus that texts may begin with, ids [windows, symbols].
@@ -348,7 +348,7 @@ def load_model(path: Path) -> TextModel:
     return TextModel(*load(path))
 
 
-def _probabilities(author: Author, seed: str, signs: str, until: float) -> tuple[float, list[float]]:
+def _probabilities(author: TextGenerator, seed: str, signs: str, until: float) -> tuple[float, list[float]]:
     """Return the probability of a seed's last character, and of each known sign after it. UserError after `until`."""
     read, following = author.vocabulary.encode(f" {seed}"), author.vocabulary.encode(signs)
     before, after = author.predictor.read_ahead(read[read >= 0], list(following[following >= 0, None]), until)
@@ -367,7 +367,7 @@ def _is_english_word(seed: str, until: float) -> bool:
 _starter = functools.lru_cache(1)(load_model)  # the starter then stays in memory: 5 MB
 
 
-class Mixture(Author):
+class Mixture(TextGenerator):
     """The weighted mean of several models' predictions, over all symbols that any of them has.
 
     All models read each character that is sampled; one that lacks it keeps its state, as if it had not come.

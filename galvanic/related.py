@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic.copying import RUN
-from galvanic.generate import Author
+from galvanic.generate import TextGenerator
 from galvanic.sampling import Floats
 from galvanic.text import RECIPES
 
@@ -20,7 +20,7 @@ _SCORED = 64  # symbols of a text that are scored; after them the seed hardly ma
 _SURE = 0.5  # a row of symbols counts as recited if the probability of each is above this
 
 
-def related(author: Author, seed: str, texts: Sequence[str], until: float = math.inf) -> list[float]:
+def related(author: TextGenerator, seed: str, texts: Sequence[str], until: float = math.inf) -> list[float]:
     """Return for each text how much likelier the seed makes it, in nats a symbol.
 
     That is the mean of ln p(symbol | seed) - ln p(symbol | no words) over the text's first symbols; recited symbols

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from launcher.parts import Folders, Plan, Stage
 from launcher.preflight import close_env_file, locked, prepare_folders, sockets_folder, write_note
-from launcher.service import Service
+from launcher.service import ChildProcess
 from launcher.system import system_plan
 from shared.settings import read_settings
 
@@ -52,7 +52,7 @@ class Run:
         self._plan = plan
         self._folders = folders
         self._lock = lock
-        self._services = [Service(part, folders.logs, plan.environment, lock.fileno()) for part in plan.parts]
+        self._services = [ChildProcess(part, folders.logs, plan.environment, lock.fileno()) for part in plan.parts]
         self._signals = 0
         self._announced = False
 
@@ -86,7 +86,7 @@ class Run:
     def _count_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
         self._signals += 1
 
-    def _watch(self, service: Service) -> None:
+    def _watch(self, service: ChildProcess) -> None:
         """Start a part, start it again if it ended, and tell of what changed. Raises SystemExit."""
         part = service.part
         if not service.runs:
@@ -106,7 +106,7 @@ class Run:
             service.trouble = trouble
             say(f"{part.name}: {trouble or 'this is over'}")
 
-    def _crashed(self, service: Service, how: str) -> None:
+    def _crashed(self, service: ChildProcess, how: str) -> None:
         """Let a part be started again. Raises SystemExit: another start cannot help."""
         name = service.part.name
         if how == f"exit status {os.EX_CONFIG}":  # the last line of its log says what is wrong with its settings
@@ -128,7 +128,7 @@ class Run:
             say(line)
             say("Ctrl-C stops everything.")
 
-    def _stop(self, services: list[Service]) -> None:
+    def _stop(self, services: list[ChildProcess]) -> None:
         """Ask parts to end, and kill those that do not in time. After another signal kill all but Redis at once."""
         for service in services:
             service.terminate()

@@ -24,7 +24,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None  # macOS
 _PR_SET_PDEATHSIG = 1
 
 
-class Service:
+class ChildProcess:
     """A part as it runs. It keeps the file `lock` open until it ends."""
 
     def __init__(self, part: Part, logs: Path, environment: Mapping[str, str], lock: int) -> None:

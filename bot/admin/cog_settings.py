@@ -55,7 +55,7 @@ class Section:
 
 
 @dataclass(eq=False, repr=False)
-class ServerSettings(commands.Cog):
+class SettingsPanel(commands.Cog):
     """Shows and changes a server's settings."""
 
     core: Core

@@ -45,6 +45,6 @@ async def setup(core: Core, *, models: Models) -> Channels:
         core=core, consents=consents, registry=registry, withdrawals=withdrawals, removal=removal, looks=looks
     )
     privacy.register(core.components)
-    await core.add(watch, privacy)
-    core.run(looks, readings)
+    await core.add_cogs(watch, privacy)
+    core.add_services(looks, readings)
     return Channels(withdrawals=withdrawals, member_data=member_data, sources=sources, readings=readings)

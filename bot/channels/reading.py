@@ -16,7 +16,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
-from bot.background import REDIS_DOWN, Service, is_transient, run_forever
+from bot.background import REDIS_DOWN, BackgroundService, is_transient, run_forever
 from bot.channels import embeds
 from bot.channels.consent import ConsentStore
 from bot.channels.pages import PagesMoved, PageStore, ReadText, agreed_lines, read_text, with_text
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class ChannelReadings(Service):
+class ChannelReadings(BackgroundService):
     """All readings of this bot: one at a time in each server, while the others wait."""
 
     core: Core

@@ -13,7 +13,7 @@ from celery import Celery
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
-from bot.background import REPLY_S, Service, backoff, redis_call, retry, run_forever
+from bot.background import REPLY_S, BackgroundService, backoff, redis_call, retry, run_forever
 from bot.jobs.decoding import card_of, entries, events_of, job_from, number_of
 from bot.jobs.sweep import LostReason
 from shared import keys, lifecycle, presence
@@ -56,7 +56,7 @@ async def keep_newest(connection: redis.asyncio.Redis, pipe: Pipeline, index: st
         await redis_call(connection.delete(*oldest))
 
 
-class JobClient(Service):
+class JobClient(BackgroundService):
     """Jobs in Redis and Celery. Any method raises redis.RedisError in an outage.
 
     A job whose submission raises is ended as soon as Redis can be reached, and nobody is shown that. If only its

@@ -18,7 +18,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import Service, backoff, is_transient, reserve, retry, run_forever, wait_for
+from bot.background import BackgroundService, backoff, is_transient, reserve, retry, run_forever, wait_for
 from bot.errors import AlreadyReported, code_of, post_error
 from bot.jobs.client import JobClient
 from bot.responder import addressed
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False)
-class Delivery(Service):
+class Delivery(BackgroundService):
     """Sends jobs that people ask for, and posts how they end.
 
     `typing` shows in a channel (its id) that somebody waits there. `written` is called when a job has ended. The event

@@ -10,7 +10,7 @@ import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import Service, redis_call, run_forever
+from bot.background import BackgroundService, redis_call, run_forever
 from bot.jobs.client import TRAINING, JobClient
 from bot.jobs.decoding import number_of
 from bot.jobs.snapshot import read_queues
@@ -23,7 +23,7 @@ EVERY_S = 2.0
 log = structlog.get_logger()
 
 
-class Recovery(Service):
+class Recovery(BackgroundService):
     """Finds lost jobs and sends them again, while the bot runs. Jobs that were sent go on without it."""
 
     def __init__(self, connection: redis.asyncio.Redis, jobs: JobClient) -> None:

@@ -27,5 +27,5 @@ async def setup(core: Core) -> Models:
     commands = ModelCommands(core=core, registry=registry, transfer=transfer, removal=removal)
     transfer.register(core.components, core.delivery)
     commands.register(core.components, core.delivery)
-    await core.add(commands)
+    await core.add_cogs(commands)
     return Models(audience=audience, registry=registry, removal=removal)

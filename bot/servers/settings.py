@@ -62,7 +62,7 @@ class GuildSettings(BaseModel, frozen=True, extra="ignore"):
         return default_entries() if self.blocklist is None else self.blocklist
 
 
-class ChannelChoices(BaseModel, frozen=True):
+class ChannelSettings(BaseModel, frozen=True):
     """A channel's current model (id), whether trainings leave it, default temperature, and whether mentions of the bot
     are answered."""
 
@@ -168,14 +168,14 @@ class GuildSettingsStore:
         within = {name: min(getattr(own, name) or most, most) for name, most in self.most._asdict().items()}
         return Quotas(**within)
 
-    async def channel(self, channel_ids: list[int]) -> ChannelChoices:
+    async def channel(self, channel_ids: list[int]) -> ChannelSettings:
         """Return a channel's choices. For a thread, its parent (second id) decides what the thread has not chosen."""
         hashes: list[dict[bytes, bytes]] = [
             await redis_call(self._redis.hgetall(keys.channel(channel_id))) for channel_id in channel_ids
         ]
         chosen = next((fields for fields in hashes if b"model" in fields), {})
         merged = ChainMap({b"keep": chosen.get(b"keep", b"0")}, *hashes)  # said of that model alone
-        return ChannelChoices.model_validate({name.decode(): value.decode() for name, value in merged.items()})
+        return ChannelSettings.model_validate({name.decode(): value.decode() for name, value in merged.items()})
 
     async def choose(self, channel_id: int, name: Literal["temperature", "chat"], value: float | None) -> None:
         """Set a choice of a channel, or (None) take it back."""

@@ -9,7 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.admin.cog_settings import Section, ServerSettings, administered, settings_form
+from bot.admin.cog_settings import Section, SettingsPanel, administered, settings_form
 from bot.components import Field, Form, Press
 from bot.core import Core
 from bot.options.autocomplete import choices, in_time
@@ -35,11 +35,11 @@ from galvanic.errors import UserError
 
 
 @dataclass(eq=False, repr=False)
-class Speaks(commands.Cog):
+class SpeakCommands(commands.Cog):
     """The commands `speak`, `quiet`, `persona` and `talk`."""
 
     core: Core
-    panel: ServerSettings
+    panel: SettingsPanel
     speaker: Speaker
     personas: Personas
     chat: Chat

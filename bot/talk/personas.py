@@ -14,7 +14,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import DISCORD_ERRORS, Service, is_transient
+from bot.background import DISCORD_ERRORS, BackgroundService, is_transient
 from bot.core import Core
 from bot.errors import CLOSED, code_of, post_error
 from bot.jobs.delivery import UNASKED
@@ -56,7 +56,7 @@ class PersonaLine:
 
 
 @dataclass(eq=False, repr=False)
-class Personas(Service):
+class Personas(BackgroundService):
     """Has personas speak and talk. `talks`: by channel or thread, with who wanted it."""
 
     core: Core

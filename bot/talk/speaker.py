@@ -8,7 +8,7 @@ import discord
 import structlog
 from discord.utils import time_snowflake, utcnow
 
-from bot.background import Service, is_transient, reserve
+from bot.background import BackgroundService, is_transient, reserve
 from bot.channels.reader import is_speech, prefixes_of
 from bot.core import Core
 from bot.jobs.delivery import UNASKED
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False)
-class Speaker(Service):
+class Speaker(BackgroundService):
     """Speaks unasked in channels where an admin wants it, by each channel's rules."""
 
     core: Core

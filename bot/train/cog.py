@@ -44,7 +44,7 @@ def _by_language(entries: Sequence[CatalogueEntry]) -> list[str]:
 
 
 @dataclass(eq=False, repr=False)
-class Training(commands.Cog):
+class TrainCommands(commands.Cog):
     """The commands `train` and `catalogue`."""
 
     core: Core

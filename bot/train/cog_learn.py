@@ -15,7 +15,7 @@ from discord import app_commands
 from discord.ext import commands
 from pydantic import BaseModel
 
-from bot.background import DISCORD_ERRORS, Service, failure_logged, redis_call, run_forever
+from bot.background import DISCORD_ERRORS, BackgroundService, failure_logged, redis_call, run_forever
 from bot.channels.sources import Source
 from bot.core import Core
 from bot.jobs.decoding import read
@@ -54,7 +54,7 @@ class Schedule(BaseModel, frozen=True, extra="ignore"):
 
 
 @dataclass(eq=False, repr=False)
-class Learning(Service, commands.Cog):
+class Learning(BackgroundService, commands.Cog):
     """Trains channels' models again by themselves, when their schedules say so.
 
     Messages are counted while the bot is there; how many is stored every minute.

@@ -4,7 +4,7 @@ from bot.channels.feature import Channels
 from bot.core import Core
 from bot.models.feature import Models
 from bot.train.card import TrainingCards
-from bot.train.cog import Training
+from bot.train.cog import TrainCommands
 from bot.train.cog_jobs import Jobs
 from bot.train.cog_learn import Learning
 from bot.train.preview import Previews
@@ -36,10 +36,12 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     learning = Learning(core=core, registry=registry, remaking=remaking)
     control = Jobs(core=core, cards=cards)
     previews = Previews(core=core, trainings=trainings, sources=channels.sources)
-    training = Training(core=core, trainings=trainings, sources=channels.sources, uploads=uploads, previews=previews)
+    training = TrainCommands(
+        core=core, trainings=trainings, sources=channels.sources, uploads=uploads, previews=previews
+    )
     trainings.register(core.components)
     previews.register(core.components)
     control.register(core.components)
     core.delivery.present_trainings(cards.keep)
-    await core.add(training, control, learning, remaking)
-    core.run(remaking, learning)
+    await core.add_cogs(training, control, learning, remaking)
+    core.add_services(remaking, learning)

@@ -16,7 +16,7 @@ import discord
 import structlog
 from discord.ext import commands
 
-from bot.background import DISCORD_ERRORS, Service, failure_logged, run_forever, unless_refused
+from bot.background import DISCORD_ERRORS, BackgroundService, failure_logged, run_forever, unless_refused
 from bot.channels.sources import Source, Sources
 from bot.core import Core
 from bot.jobs.snapshot import cancel_trainings
@@ -45,7 +45,7 @@ class NeverAgain(UserError):
 
 
 @dataclass(eq=False, repr=False)
-class Remaking(Service, commands.Cog):
+class Remaking(BackgroundService, commands.Cog):
     """Looks after channels' models. `before`: what is to be done before each look."""
 
     core: Core

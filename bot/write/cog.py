@@ -75,7 +75,7 @@ class SurpriseFlags(Options):
 
 
 @dataclass(eq=False, repr=False)
-class Writing(commands.Cog):
+class GenerateCommands(commands.Cog):
     """The commands `generate`, `compare` and `surprise`."""
 
     core: Core

@@ -21,7 +21,7 @@ from bot.servers.settings import MOST_TYPED
 from bot.types import Context
 from bot.words import code
 from bot.write import changes
-from bot.write.cog import Writing
+from bot.write.cog import GenerateCommands
 from bot.write.generate import Generating
 from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, parse
@@ -37,7 +37,7 @@ class Menus(commands.Cog):
     core: Core
     registry: Registry
     generating: Generating
-    writing: Writing
+    writing: GenerateCommands
     forget: Callable[[str], Awaitable[None]]
 
     async def cog_load(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bot.channels.feature import Channels
 from bot.core import Core
 from bot.models.registry import Registry
-from bot.write.cog import Writing
+from bot.write.cog import GenerateCommands
 from bot.write.cog_chat import Chat
 from bot.write.cog_menus import Menus
 from bot.write.conversation import Conversation
@@ -24,10 +24,10 @@ class Write:
 async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
     generating = Generating(core=core, registry=registry)
     conversation = Conversation(core=core, registry=registry, generating=generating)
-    writing = Writing(core=core, registry=registry, generating=generating)
+    writing = GenerateCommands(core=core, registry=registry, generating=generating)
     forget = channels.member_data.forget_request
     menus = Menus(core=core, registry=registry, generating=generating, writing=writing, forget=forget)
     chat = Chat(core=core, registry=registry, conversation=conversation)
     generating.register(core.components, core.delivery)
-    await core.add(writing, menus, chat)
+    await core.add_cogs(writing, menus, chat)
     return Write(generating=generating, conversation=conversation, chat=chat)

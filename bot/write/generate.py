@@ -16,7 +16,7 @@ from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.decoding import job_shown_in, message_text
 from bot.servers.access import Actor, Viewer
-from bot.servers.settings import ChannelChoices
+from bot.servers.settings import ChannelSettings
 from bot.types import Send
 from bot.words import DESCRIPTION_LIMIT, as_typed
 from bot.write import changes, embeds
@@ -47,7 +47,7 @@ _FIELDS = (
 )
 
 
-def usual_temperature(choices: ChannelChoices, model: ModelRecord) -> float | None:
+def usual_temperature(choices: ChannelSettings, model: ModelRecord) -> float | None:
     """Return the temperature of a text that names none; None: the model's own."""
     return None if model.recipe == "classic" else choices.temperature
 

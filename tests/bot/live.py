@@ -18,7 +18,7 @@ from bot.channels.reading import ChannelReadings
 from bot.core import Core
 from bot.models.cog import ModelCommands
 from bot.train.card import TrainingCards
-from bot.train.cog import Training
+from bot.train.cog import TrainCommands
 from bot.train.cog_jobs import Jobs
 from bot.train.cog_learn import Learning
 from bot.train.remake import Remaking
@@ -72,7 +72,7 @@ class Live:
 
     @property
     def trainings(self) -> Trainings:
-        return cog(self.bot, Training).trainings
+        return cog(self.bot, TrainCommands).trainings
 
     @property
     def cards(self) -> TrainingCards:

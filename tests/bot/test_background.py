@@ -7,7 +7,7 @@ import pytest
 from redis.exceptions import ConnectionError as AwayError, TimeoutError as RedisTimeoutError
 from structlog.testing import capture_logs
 
-from bot.background import Service, redis_call, retry, run_forever
+from bot.background import BackgroundService, redis_call, retry, run_forever
 
 
 async def test_a_silent_server_is_given_up() -> None:
@@ -31,7 +31,7 @@ async def test_a_loop_goes_on_whatever_happens_and_logs_an_outage_once() -> None
             raise trouble
 
     with capture_logs() as logged:
-        service = Service()
+        service = BackgroundService()
         service.spawn(run_forever("look", step, every_s=None, wakeup=wakeup, retry_s=0.01))
         await asyncio.wait_for(done.wait(), 10)
         await service.stop()

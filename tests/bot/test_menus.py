@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from bot.channels.export import export
 from bot.components import button, view
-from bot.write.cog import Writing
+from bot.write.cog import GenerateCommands
 from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
@@ -180,7 +180,7 @@ async def test_a_text_that_nobody_asked_for_is_the_moderators(live: Live, worker
     job = generate_job(job_id="u-1", place=place, model_id=model.model_id, shown=0)
     answer = generated(seed="", text=TEXT)
     await live.bot.redis.set(keys.asked("u-1"), job.model_dump_json())
-    await cog(live.bot, Writing).generating.post(live.bot.get_partial_messageable(LAB).send, job, answer)
+    await cog(live.bot, GenerateCommands).generating.post(live.bot.get_partial_messageable(LAB).send, job, answer)
     text = await live.until(lambda: live.showing(TEXT), "the text")
     call(live, "ben", text, DELETE)
     assert "members with Manage Messages" in await told(live, "ben", "didn't ask")

@@ -11,13 +11,13 @@ from pathlib import Path
 from launcher import run
 from launcher.__main__ import main
 from launcher.run import Run
-from launcher.service import Service
+from launcher.service import ChildProcess
 
 _TESTS = os.getppid()
 
 
 class Controlled(Run):
-    def _watch(self, service: Service) -> None:
+    def _watch(self, service: ChildProcess) -> None:
         if os.getppid() != _TESTS:
             signal.raise_signal(signal.SIGTERM)
         hold, held = (Path(self._folders.run / f"{service.part.name}.{word}") for word in ("hold", "held"))

@@ -11,7 +11,7 @@ from simcord.backend.models import Message, User
 from structlog.testing import capture_logs
 
 from bot.talk import personas
-from bot.talk.cog import Speaks
+from bot.talk.cog import SpeakCommands
 from bot.talk.personas import checked_name
 from bot.talk.store import MOST_PERSONAS, Persona, PersonaStore
 from galvanic.errors import UserError
@@ -412,7 +412,7 @@ async def test_reset_in_the_settings_deletes_personas_and_leaves_speaking(live: 
     live.acts.click(ADA, LAB, panel.id, "galvanic:settings:reset-all")
     await live.until(lambda: "Settings of" in text_of(panel), "the panel")
     assert not await store(live).of(GUILD_ID)
-    assert (await cog(live.bot, Speaks).speaker.rooms.room(LAB)).speak.on
+    assert (await cog(live.bot, SpeakCommands).speaker.rooms.room(LAB)).speak.on
 
 
 async def test_personas_of_a_server_that_was_left_unheard_go(live: Live, worker: StandIn) -> None:
@@ -433,7 +433,7 @@ async def test_a_persona_goes_on_with_the_model_that_took_its_models_place(live:
 
 
 def store(live: Live) -> PersonaStore:
-    return cog(live.bot, Speaks).personas.store
+    return cog(live.bot, SpeakCommands).personas.store
 
 
 async def with_expiring_picture(live: Live) -> None:
@@ -474,7 +474,7 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
     assert "talk: 3 texts" in text_of(await live.answered(sent))
     assert "Two personas are already talking here" in await live.ask("!talk mary victor")
     seeds = [(await pair.answer(live, text))["seed"] for text in ("one", "two", "three")]
-    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, SpeakCommands).personas.talks, "the end")
     assert seeds == ["", "one\n", "one\ntwo\n"]
     assert [one.content for one in spoken(live)] == ["one", "three"]
     assert [one.content for one in spoken(live, "victor · model")] == ["two"]
@@ -491,7 +491,7 @@ async def test_moderators_end_it_at_once(live: Live, pair: StandIn, typed: str) 
     await live.ask(typed, person="dora")
     if typed == "!quiet 8h":
         await pair.answer(live)
-    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, SpeakCommands).personas.talks, "the end")
     if typed == "!quiet 8h":
         assert "wants quiet" in await live.ask("!talk mary victor")
     assert len(spoken(live)) + len(spoken(live, "victor · model")) == 1
@@ -501,7 +501,7 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
     await live.ask("!talk mary victor")
     live.faults.add(Fault("POST", POST, 0))
     await pair.answer(live)
-    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, SpeakCommands).personas.talks, "the end")
     assert not spoken(live)
     assert int(pair.redis.zcard(keys.spoken("guild", GUILD_ID))) == 1, "what is unclear may be posted"  # type: ignore[arg-type]
     await live.ask("!talk mary victor 5")
@@ -510,14 +510,14 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
         pair.redis.zadd(keys.spoken("channel", LAB), {f"other-{number}": time.time()})
     await pair.answer(live, "one")
     await live.until(lambda: live.showing("This hour's texts are used up"), "the cap")
-    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, SpeakCommands).personas.talks, "the end")
 
 
 async def test_what_was_not_posted_takes_nothing_from_the_hour(live: Live, pair: StandIn) -> None:
     pair.redis.delete(keys.workers(GENERATE_QUEUE))
     await live.ask("!talk mary victor 2")
     await live.until(lambda: live.showing("a part of me (the generate worker) is not running"), "the reason")
-    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, SpeakCommands).personas.talks, "the end")
     for key in (keys.spoken("channel", LAB), keys.spoken("guild", GUILD_ID)):
         assert pair.redis.zcard(key) == 0
 
@@ -528,6 +528,6 @@ async def test_a_talk_ends_without_a_traceback_where_its_channel_is_deleted(live
         job_id = await pair.asked(live)
         live.remove_channel(LAB)
         pair.tell(job_id, Failed(problem="enough"))
-        await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
+        await live.until(lambda: not cog(live.bot, SpeakCommands).personas.talks, "the end")
         await live.handled()
     assert [one["log_level"] for one in logs if "exc_info" in one or one["log_level"] == "error"] == []
