@@ -1,8 +1,8 @@
 """Models that write and score texts: one (`TextModel`), or several that write one text together (`Mixture`).
 
 `TextGenerator.generate_batch` writes texts in four steps. The request's seed becomes ids through the recipe of the
-model's text. The predictor continues all seeds. If a `char` model's first letter would make another word of a whole word at the
-seed's end, that text is written again after a space or another sign. Texts are cut at sentences or words.
+model's text. The predictor continues all seeds. If a `char` model's first letter would make another word of a whole
+word at the seed's end, that text is written again after a space or another sign. Texts are cut at sentences or words.
 """
 
 import functools
