@@ -143,7 +143,7 @@ class GenerateOptions(_Frozen):
     top_p: float | None = _option("Draw only from the likeliest symbols with this total probability", ge=0.001, le=1.0)
     min_p: float | None = _option(
         "Leave out symbols less likely than this share of the likeliest one",
-        "0.1 or 0.05, as the temperature; only char",
+        "0.1, 0.05 or none, as the temperature; only char",
         ge=0.0,
         le=0.99,
     )

@@ -31,6 +31,7 @@ class Parent:
     name: str  # as people call it
     description: Description
     weights: Weights
+    is_starter: bool = False  # the one that comes with Galvanic
 
     @property
     def lineage(self) -> tuple[Ancestor, ...]:

@@ -43,7 +43,7 @@ character says as much as a word, as in Chinese, or nothing is learned yet."""
 
 
 def usual_drawing(recipe: RecipeName, loss: float) -> Drawing:
-    """Return how a model samples by default: the greater its loss, the lower the temperature.
+    """Return how a model samples by default: up to 2.5 nats, the greater its loss, the lower the temperature.
 
     `loss`: held-out, in nats per character; without a held-out part, that on its own text.
     """

@@ -32,7 +32,7 @@ def load_starter(path: Path, options: TrainOptions) -> Parent:
     parent = load_parent(path, STARTER, options)
     training = parent.description.training.model_copy(update={"epochs": 0, "epochs_before": 0})
     description = parent.description.model_copy(update={"lineage": (), "training": training})
-    return Parent(STARTER, description, parent.weights)
+    return Parent(STARTER, description, parent.weights, is_starter=True)
 
 
 def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, tuple[str, ...]]:

@@ -42,7 +42,7 @@ from galvanic.errors import UserError
 from galvanic.loop import Loop, Record
 from galvanic.machine import import_tensorflow, measure_machine
 from galvanic.ngrams import Lines
-from galvanic.options import STARTER, CorpusInfo, TrainLimits, TrainOptions
+from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
 from galvanic.plan import Budget, Plan, Weights, apply_options, fit_to_text, make_plan, spare_memory
@@ -211,7 +211,7 @@ class _Training:
                 raise _other_checkpoint(folder) from error
         elif initial:
             learner.set_weights(initial)
-            if self.parent and self.parent.name == STARTER and (loss := learner.heldout(hooks.control)) is not None:
+            if self.parent and self.parent.is_starter and (loss := learner.heldout(hooks.control)) is not None:
                 # `judge` measures some pieces. Cards compare this loss with those on all that is held out.
                 record.starter_loss = per_char(loss, prepared.heldout_density)
         # On the text that it learned from, the parent itself is epoch 0 of the curve, and may be the best of it.

@@ -59,9 +59,11 @@ class Consents:
     @property
     def rule(self) -> str:
         """Say to people whose messages are learned."""
-        if self.mode == "opt-out":
-            return "Messages of members who said no are left out."
-        return "Only messages of members who agreed are learned."
+        return {
+            "opt-out": "Messages of members who said no are left out.",
+            "opt-in": "Only messages of members who agreed are learned.",
+            "off": "No messages are learned.",
+        }[self.mode]
 
     def includes(self, user_id: int, message_id: int) -> bool:
         """Return whether a model may learn from a message of this member."""

@@ -123,7 +123,7 @@ class ChannelReadings(BackgroundService):
         if not reader.state.done:
             turn = self._turns[guild_id]
             if turn.locked():
-                self._running[job_id] = "⏳ I'm reading another channel first."
+                self._running[job_id] = "⏳ I'm doing another reading first."
             async with turn:
                 while (job := await self.core.jobs.unread(job_id)) is not None and not reader.state.done:
                     await self.sources.require_still(reading.channel_id, job.place)

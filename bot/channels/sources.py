@@ -129,7 +129,7 @@ class Sources:
         await self.require_allowed(room)
         if not self.audience.may_use(place.guild_id, place.channel_ids, [channel_id]):
             raise UserError(
-                f"Not everybody here can read {room.mention} any more.",
+                f"Not everybody who reads the card can read {room.mention} any more.",
                 "Give the command where only its readers are.",
             )
 

@@ -52,7 +52,7 @@ class Watch(commands.Cog):
     async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:
         """Withdraw a member who left; Discord tells of it with the privileged intent only.
 
-        Trainings that they asked for go on, without their words.
+        Trainings that they asked for go on without their words, if enough is left.
         """
         self._leave(payload.guild_id, payload.user.id)
 

@@ -22,7 +22,7 @@ from bot.models.readings import ReadingNotes, is_withdrawn
 from bot.options.autocomplete import choices, in_time
 from bot.servers.access import Viewer, channel_ids
 from bot.servers.settings import GuildSettingsStore
-from bot.words import as_typed, code
+from bot.words import as_typed, code, mentions
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from galvanic.verdict import Verdict
@@ -341,9 +341,11 @@ class Registry:
         if not models or models[0].owner_id != viewer.user_id or models[0].scope != "channel" or models[0].readings:
             return ""
         (model,) = models
+        if set(model.origins) - {model.channel_id}:
+            return ""
         prefix = await self._servers.prefix(viewer.guild_id)
         share = as_typed(prefix, "model share", "name", model.name, "where", "#CHANNEL")
-        return f"Yours can be used in <#{model.channel_id}>. There, `{share}` shares it."
+        return f"Yours can be used in {mentions((model.channel_id, *model.shared_with))}. There, `{share}` shares it."
 
 
 def _starter(guild_id: int) -> ModelRecord:

@@ -291,7 +291,9 @@ class SpeakCommands(commands.Cog):
             next_step = f"`{as_typed(prefix, 'quiet', 'time', '8h')}` stops it for a while."
         else:
             next_step = f"`{as_typed(prefix, 'speak', 'when', '2%')}` has me speak."
-        description = f"{await self.speaker.describe(ctx.channel)}\n{next_step}"
+        description = await self.speaker.describe(ctx.channel)
+        if ctx.permissions.manage_messages:
+            description += f"\n{next_step}"
         await ctx.send(embed=discord.Embed(description=description, colour=GREEN if room.speak.on else GREY))
 
     @commands.Cog.listener()

@@ -118,13 +118,13 @@ class Jobs(commands.Cog):
         if state.state == "queued":
             raise UserError("This training hasn't started, so there is nothing to keep.", "Use **Cancel** instead.")
         if not state.has_learned:
-            raise UserError("Nothing is learned yet.", "Try again in a few seconds, or use **Cancel**.")
+            raise UserError("Nothing is learned yet.", "Try again once its card shows a figure, or use **Cancel**.")
         await self.core.jobs.finish(job_id)
         if await self.core.jobs.control(job_id) == "cancel":
             raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
         if state.state == "interrupted":
             return "It is paused. I finish it as soon as it goes on: the best so far is kept."
-        return "I'm finishing it: the best so far is kept, and its card shows it soon."
+        return "I finish it as soon as its worker answers: the best so far is kept."
 
     async def _meant(self, actor: Actor, ending: Ending, name: str | None) -> str:
         """Return the id of a person's only training here; to finish, of the only one that has begun.
@@ -143,8 +143,8 @@ class Jobs(commands.Cog):
         if name is not None:
             number = access.channel_number(name)
             of = f" of {code(name) if number is None else f'<#{number}>'}"
-        if own:  # of one text only their ids tell them apart
-            example = as_typed(prefix, ending, "training", "frankenstein" if name is None else own[0].job.job_id)
+        if own:  # an id tells no title, and two trainings of one text apart
+            example = as_typed(prefix, ending, "training", own[0].job.job_id)
             remedy = f"Name one, as in `{example}`. `{prefix}jobs` lists them."
             raise UserError(f"You have {count(len(own), 'training')}{of} waiting or running here.", remedy)
         remedy = f"`{prefix}jobs` lists this server's."

@@ -68,7 +68,7 @@ class CardContext:
     control: str | None = None  # what somebody asked of it while it runs: `finish` or `cancel`
     fit: Fit = str
     quotable: bool = True  # all who read the card could have read what is learned; else it shows nothing of a model's
-    ended_by: str = ""  # why a training was cancelled without being asked; empty: a person cancelled it
+    ended_by: str = ""  # why a training was cancelled without being asked; empty: no such reason is known
     kept: str | None = None  # the model that its channel keeps; if another one, the new one isn't the channel's
 
 
@@ -239,7 +239,8 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=colour)
     headline = f"**{verdict.headline}**\n" if verdict.headline else ""
     embed.description = f"{headline}{what}. {advice}"
-    if job.scope == "channel" and context.quotable:
+    is_of_this_text = not (job.readings or job.replaces or job.owner_id)
+    if job.scope == "channel" and is_of_this_text and set(job.sources) <= {job.place.channel_id} and context.quotable:
         share = as_typed(context.prefix, "model share", "name", model.name, "where", "server")
         embed.description += f"\nIt can be used in this channel alone; `{share}` lets the whole server use it."
     (measured_on, loss), *others = verdict.figures.items()

@@ -164,7 +164,7 @@ class Remaking(BackgroundService, commands.Cog):
             prefix = await self.core.servers.prefix(guild.id)
             train = as_typed(prefix, "train", "source", "#general")
             raise NeverAgain(
-                f"`{model.name}` didn't learn one channel of this server.",
+                f"`{model.name}` isn't a model that I trained on one channel alone.",
                 f"First `{train}`, then `{as_typed(prefix, 'learn', 'when', 'nightly')}`.",
             )
         ((source_id, _),) = sources

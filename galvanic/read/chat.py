@@ -138,7 +138,7 @@ def refuse_for_text(options: ChatOptions) -> None:
     for name, value in asdict(options).items():
         if value:
             option = f"`--{name.replace('_', '-')}`"
-            which = "chats and channels" if name == "speakers" else "chats in files"
+            which = "chats" if name == "speakers" else "chats in files"
             raise UserError(f"{option} is for {which}.", "Leave it out, or give the file of a chat.")
 
 

@@ -91,7 +91,7 @@ class Files:
             if self._unpacked > UNPACKED_LIMIT:
                 raise UserError(
                     f"More than {UNPACKED_LIMIT / MEGABYTE:,.0f} MB would come out of that archive.",
-                    "Unpack it, and give a part of the files. On the machine, `galvanic train` takes the whole folder.",
+                    "Unpack it. `galvanic train` on the machine takes the folder; elsewhere give a part of the files.",
                 )
         file.seek(0)
         return file

@@ -233,6 +233,12 @@ def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned
     assert told.figures.items() <= fields(embed).items()
 
 
+@pytest.mark.parametrize("other", [{"replaces": "m0"}, {"owner_id": 5}, {"parent_origins": (99,)}])
+def test_the_finished_card_offers_to_share_only_what_its_reader_can_share(other: dict[str, Any]) -> None:
+    embed = card(view_of(finished()), train_job(**other))
+    assert "lets the whole server use it" not in (embed.description or "")
+
+
 def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:
     fit = Blocklist(("whale",)).mask
     live = card(view_of(progress(), Sample(epoch=1, text="a whale")), fit=fit)

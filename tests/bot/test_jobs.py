@@ -45,7 +45,7 @@ async def test_of_several_one_has_to_be_named(live: Live) -> None:
     await entered(live, 2, channel_id=CELLAR)
     said = await live.ask("!cancel")
     assert "You have 2 trainings" in said
-    assert "`!cancel frankenstein`" in said
+    assert "`!cancel t-1`" in said
     assert "`!cancel t-1`" in await live.ask("!cancel tides")
     assert not await over(live, "t-1")
 
@@ -67,7 +67,7 @@ async def test_the_one_that_runs_is_finished(live: Live) -> None:
     running = await entered(live, 1)
     worker.begin().publish(progress())
     await entered(live, 2)
-    assert "I'm finishing it: the best so far is kept" in await live.ask("!finish")
+    assert "I finish it as soon as its worker answers: the best so far is kept" in await live.ask("!finish")
     assert await live.core.jobs.control(running) == "finish"
 
 

@@ -123,7 +123,7 @@ async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) ->
     assert "has no model now" in await live.ask("!learn nightly")
     book = model_of(live, "book")
     await live.models.registry.use(LAB, book)
-    assert "`book` didn't learn one channel of this server" in await live.ask("!learn nightly")
+    assert "`book` isn't a model that I trained on one channel alone" in await live.ask("!learn nightly")
     await learned(live)
     assert "haven't allowed me to learn" in await live.ask("!learn nightly")
     assert not live.shown(TOLD)

@@ -126,7 +126,7 @@ async def test_of_several_one_is_read_and_the_others_wait_for_it(live: Live) -> 
     with Pages(live) as pages:
         first = await pages.begin()
         others = [live.send("!train #lab", person=person) for person in ("ben", "cleo")]
-        await live.until(lambda: len(live.shown("reading another channel first")) == 2, "two that wait")
+        await live.until(lambda: len(live.shown("doing another reading first")) == 2, "two that wait")
         assert len(await being_read(live)) == 3
         assert len(await live.bot.redis.keys("bot:reading:*")) == 2, "pages of one, and how far it is"
     for sent in (first, *others):

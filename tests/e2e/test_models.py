@@ -89,7 +89,7 @@ def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -
         assert "from 0 to 2" in said
     assert "at temperature 0.3" in ask(system, "!model temperature")
     assert "the default" in ask(system, "!model temperature default")
-    assert "temperature 0.6" in ask(system, "!generate the tide --length 10")
+    assert "temperature 0.8" in ask(system, "!generate the tide --length 10")
 
 
 # ---------------------------------------------------------------------- channels

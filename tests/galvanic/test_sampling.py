@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from galvanic.generate import predictor
 from galvanic.predictor import CHUNK, Row
+from galvanic.request import usual_drawing
 from galvanic.sampling import GUARD_LAGS, RARE_SIGN, Sampling, detect_loop, new_texts
 from galvanic.streams import advance
 from tests.worker.small import biased, draw, keras_logits, network, random_weights
@@ -198,3 +199,11 @@ def test_the_guard_lets_a_passage_come_twice_and_end_a_third_time() -> None:
     texts, passage = new_texts([0], [Sampling(guard=True)]), list(range(1, 21))
     forbidden = [detect_loop(texts.last[0], texts.runs[0], symbol) for symbol in 3 * passage]
     assert forbidden == [-1] * 59 + [1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "usual"),
+    [(1.19, (0.8, 0.05)), (1.21, (0.7, 0.1)), (1.41, (0.6, 0.1)), (2.49, (0.6, 0.1)), (2.51, (0.8, None))],
+)
+def test_a_model_is_drawn_from_by_its_loss(loss: float, usual: tuple[float, float | None]) -> None:
+    assert usual_drawing("char", loss) == usual

@@ -199,8 +199,9 @@ async def test_an_operator_s_own_list_is_fetched_and_checked_as_ours(
     assert "catalogue" not in names(settings)
     info = (await resolve("lamp", settings)).info
     assert (info.title, info.language) == ("Frankenstein, by Nobody", "de"), "as the list says"
-    with pytest.raises(UserError, match="couldn't fetch Dracula"):
+    with capture_logs() as logs, pytest.raises(UserError, match="couldn't fetch Dracula"):
         await resolve("dracula", settings)
+    assert "sent another book" in str(logs)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from simcord.backend.models import User
 from simcord.enums import MessageType
 
 from bot.talk import speaker
-from bot.talk.cog import Speaks
+from bot.talk.cog import SpeakCommands
 from playground.places import BOT_ID, GUILD_ID
 from shared import keys
 from shared.blocklist import default_entries
@@ -31,7 +31,7 @@ async def settled(live: Live) -> None:
     """Wait until the bot has done with all that was written before, spoken or not."""
     await live.handled()
     await live.until(
-        lambda: not cog(live.bot, Speaks).speaker.tasks and not cog(live.bot, Speaks).speaker._writing,
+        lambda: not cog(live.bot, SpeakCommands).speaker.tasks and not cog(live.bot, SpeakCommands).speaker._writing,
         "the bot to be done",
     )
 
@@ -45,7 +45,7 @@ async def said(live: Live, worker: StandIn, text: str = TEXT, **event: Any) -> d
 
 def restarted(live: Live) -> None:
     """What is in memory is gone."""
-    cog(live.bot, Speaks).speaker.rooms._known.clear()
+    cog(live.bot, SpeakCommands).speaker.rooms._known.clear()
 
 
 async def hello(live: Live, worker: StandIn, **options: Any) -> bool:
@@ -62,7 +62,9 @@ async def hello(live: Live, worker: StandIn, **options: Any) -> bool:
 async def settled_or_asked(live: Live, worker: StandIn) -> None:
     await live.handled()
     await live.events_handled("on_message")
-    await live.until(lambda: worker.waiting() or not cog(live.bot, Speaks).speaker.tasks, "a job, or nothing to do")
+    await live.until(
+        lambda: worker.waiting() or not cog(live.bot, SpeakCommands).speaker.tasks, "a job, or nothing to do"
+    )
 
 
 # ---------------------------------------------------------------------------- who may, and what it says
@@ -70,7 +72,8 @@ async def settled_or_asked(live: Live, worker: StandIn) -> None:
 
 @pytest.mark.usefixtures("worker")
 async def test_admins_decide_and_all_can_see_it(live: Live) -> None:
-    assert "only when I'm asked to.\n`!speak 2%` has me speak." in await live.ask("!speak", person="ben")
+    assert "only when I'm asked to.\n`!speak 2%` has me speak." in await live.ask("!speak")
+    assert (await live.ask("!speak", person="ben")).rstrip().endswith("only when I'm asked to.")
     for typed in ("!speak 2%", "!speak off"):
         refused = await live.ask(typed, person="ben")
         assert "You can't decide when I speak here" in refused
@@ -172,9 +175,8 @@ async def test_a_moderator_silences_it_at_once_and_for_a_while(live: Live, worke
     assert not live.shown(TEXT), "not even what was being written"
     restarted(live)
     assert not await hello(live, worker)
-    told = await live.ask("!quiet", person="ben")
-    assert f"<t:{until}:t>" in told
-    assert "`!quiet off` ends that." in told
+    assert f"<t:{until}:t>" in await live.ask("!quiet", person="ben")
+    assert "`!quiet off` ends that." in await live.ask("!quiet", person="dora")
     told = await live.ask("!quiet off", person="dora")
     assert "A moderator" not in told
     assert "`!quiet 8h` stops it for a while." in told
@@ -238,7 +240,7 @@ async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) ->
     await live.ask("!quiet 8h")
     live.remove_channel(LAB)
     await live.until(lambda: not worker.redis.exists(keys.channel(LAB)), "the channel's choices to go")
-    assert LAB not in cog(live.bot, Speaks).speaker.rooms._known
+    assert LAB not in cog(live.bot, SpeakCommands).speaker.rooms._known
 
 
 async def test_what_is_turned_off_meanwhile_or_within_quiet_hours_is_not_posted(live: Live, worker: StandIn) -> None:
