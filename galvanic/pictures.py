@@ -59,6 +59,7 @@ BACKGROUND, GRID, TEXT, MUTED = "#2b2d31", "#43464d", "#f2f3f5", "#b5bac1"
 _LOSS, _BEST = "#f0b232", "#57f287"
 _BITS = 1 / math.log(2)
 _DOTTED = 30  # with fewer epochs, each has a dot
+_LEAST_HEIGHT = 0.05  # bits that the scale spans at least: smaller differences mean nothing, and should look so
 
 
 def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
@@ -92,6 +93,9 @@ def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
     marker = "o" if len(curve) < _DOTTED else None
     axes.plot(epochs, losses, color=_LOSS, label=label, marker=marker, markersize=3, linewidth=1.6)
     if curve:
+        low, high = axes.get_ylim()
+        room = max(0.0, _LEAST_HEIGHT - (high - low)) / 2
+        axes.set_ylim(low - room, high + room)
         best = best_point(curve)
         height = best.watched * _BITS
         label = f"best: epoch {best.epoch}"

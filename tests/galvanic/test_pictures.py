@@ -7,11 +7,12 @@ import unicodedata
 import numpy as np
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
+from matplotlib.figure import Figure
 from PIL import Image
 
 from galvanic.facts import facts_of
 from galvanic.model_file import Ancestor, Description
-from galvanic.pictures import COLUMNS, _left_to_right, loss_chart, surprise_map
+from galvanic.pictures import COLUMNS, _draw_curve, _left_to_right, loss_chart, surprise_map
 from galvanic.results import CurvePoint
 from shared.jobs import SURPRISE_LIMIT
 from tests.worker.small import description_of, network
@@ -102,6 +103,13 @@ def test_facts_take_what_any_file_says() -> None:
 @pytest.mark.parametrize("curve", [(), CURVE[:1], CURVE, (CurvePoint(0, 2.0), CurvePoint(1, 1.5))])
 def test_a_chart_of_any_curve(curve: tuple[CurvePoint, ...]) -> None:
     assert _image(loss_chart(curve, "frankenstein")).size == (800, 500)
+
+
+def test_a_gain_of_nothing_does_not_fill_the_chart() -> None:
+    axes = Figure().add_subplot()
+    _draw_curve(axes, (CurvePoint(1, 1.0), CurvePoint(2, 0.9999)))
+    low, high = axes.get_ylim()
+    assert high - low == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("text", ["\n" * SURPRISE_LIMIT, "a\n" * (SURPRISE_LIMIT // 2), "x" * SURPRISE_LIMIT, ODD, " "])
