@@ -285,15 +285,13 @@ class SpeakCommands(commands.Cog):
     async def _tell(self, ctx: Context) -> None:
         room = await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])
         prefix = await self.core.servers.prefix(ctx.guild.id if ctx.guild else None)
-        if room.quiet > time.time():
-            next_step = f"`{as_typed(prefix, 'quiet', 'time', 'off')}` ends that."
-        elif room.speak.on:
-            next_step = f"`{as_typed(prefix, 'quiet', 'time', '8h')}` stops it for a while."
-        else:
-            next_step = f"`{as_typed(prefix, 'speak', 'when', '2%')}` has me speak."
-        description = await self.speaker.describe(ctx.channel)
-        if ctx.permissions.manage_messages:
-            description += f"\n{next_step}"
+        rights, description = ctx.permissions, await self.speaker.describe(ctx.channel)
+        if room.quiet > time.time() and rights.manage_messages:
+            description += f"\n`{as_typed(prefix, 'quiet', 'time', 'off')}` ends that."
+        elif room.speak.on and rights.manage_messages:
+            description += f"\n`{as_typed(prefix, 'quiet', 'time', '8h')}` stops it for a while."
+        elif not room.speak.on and (rights.manage_guild or rights.manage_channels):
+            description += f"\n`{as_typed(prefix, 'speak', 'when', '2%')}` has me speak."
         await ctx.send(embed=discord.Embed(description=description, colour=GREEN if room.speak.on else GREY))
 
     @commands.Cog.listener()
