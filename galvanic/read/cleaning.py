@@ -92,14 +92,16 @@ _DATE = re.compile(
     r"|(?:19|20)\d\d\s?[-–/]\s?(?:19|20)\d\d|\d{1,3}(?:,\d{3}){1,5})(?![\W_]?\d)"
 )
 _WORDS_THAT_LEAD = re.compile(
-    r"\b(?=[acdkmps])(?:dot\s\w|discord\W{1,3}gg\b|at\s(?:gmail|gmx|hotmail|icloud|outlook|proton|yahoo)"
+    r"\b(?=[acdhkmps])(?:dot\s\w|discord\W{1,3}gg\b|at\s(?:gmail|gmx|hotmail|icloud|outlook|proton|yahoo)"
     r"|(?:pass(?:word|wort|code|wd|phrase)|kennwort|pwd?|contraseña|mot de passe"
-    r"|(?:api|access|secret|private)[ _-]?key)s?\b)"
-    # "Password" in languages that write it otherwise.
-    r"|\b(?:парол|şifre|hasło|heslo|senha\b|mật khẩu|كلمة (?:السر|المرور)|पासवर्ड)"
-    r"|סיסמ|密[码碼]|パスワード|비밀번호|รหัสผ่าน",
+    r"|(?:api|access|secret|private)[ _-]?key)s?\b"
+    r"|heslo|senha\b)",
     re.I,
 )
+_WORDS_BEYOND_ASCII = re.compile(
+    r"\b(?:парол|şifre|hasło|mật khẩu|كلمة (?:السر|المرور)|पासवर्ड)|סיסמ|密[码碼]|パスワード|비밀번호|รหัสผ่าน", re.I
+)
+"""More words for "password", by themselves since most lines are ASCII: together they take twice as long."""
 _MAY_OPEN = re.compile(r"\b(?:pin|pass|key|token|login|code|secret)\b", re.I)
 """Words that mean other things, too: only together with `_VALUE`."""
 _VALUE = re.compile(r"\d{3}|\b(?=[^\W\d]*+\d)\w{4}|[:=：]>?\s?\w")
@@ -125,7 +127,7 @@ def clean(text: str) -> str:
     """Return a message as one line without Discord's marks, or an empty one if it must not be learned."""
     written = text.strip()
     if _PLAIN.fullmatch(written):
-        return "" if _WORDS_THAT_LEAD.search(written) else _RUN.sub(r"\1" * LONGEST_RUN, written)
+        return "" if _has_word_that_leads(written) else _RUN.sub(r"\1" * LONGEST_RUN, written)
     text = _usual_characters(written)
     emoji = dict(zip(_STAND_INS, dict.fromkeys(EMOJI.findall(text)), strict=False))
     stand_ins = {symbol: chr(point) for point, symbol in emoji.items()}
@@ -145,11 +147,15 @@ def clean(text: str) -> str:
 
 def leads_somewhere(line: str) -> bool:
     """Return whether a line without markup has a link, an address, a long number or a secret."""
-    if (_SIGN.search(line) and _LEADS.search(_DATE.sub("d", _TIME.sub("t", line)))) or _WORDS_THAT_LEAD.search(line):
+    if (_SIGN.search(line) and _LEADS.search(_DATE.sub("d", _TIME.sub("t", line)))) or _has_word_that_leads(line):
         return True
-    if _VALUE.search(line) and _MAY_OPEN.search(line):
+    if _MAY_OPEN.search(line) and _VALUE.search(line):
         return True
     return any(map(_is_key, _LONG_WORD.findall(line)))
+
+
+def _has_word_that_leads(line: str) -> bool:
+    return bool(_WORDS_THAT_LEAD.search(line) or (not line.isascii() and _WORDS_BEYOND_ASCII.search(line)))
 
 
 def _is_key(word: str) -> bool:
