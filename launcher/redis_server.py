@@ -70,8 +70,10 @@ def redis_command(socket: Path, folder: Path) -> tuple[str, ...]:
         # The title would be written over the environment, by which a process is told whose it is.
         "set-proc-title": "no",
         "appendonly": "yes",
-        # What was deleted leaves the disk when the file is rewritten. Heartbeats alone write so much in about a day.
+        # What was deleted leaves the disk when the file is rewritten: once it has this size and grew by this share.
+        # Heartbeats alone write 8 MB in about a day. Redis' own 100 % would keep it for weeks beside much data.
         "auto-aof-rewrite-min-size": "8mb",
+        "auto-aof-rewrite-percentage": "10",
         # The append-only file holds everything; snapshots would write it all a second time.
         "save": "",
         "dbfilename": SNAPSHOT,

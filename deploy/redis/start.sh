@@ -100,8 +100,10 @@ acllog-max-len 128
 dir "$data"
 appendonly yes
 appendfsync everysec
-# What was deleted leaves the disk when the file is rewritten. Heartbeats alone write so much in about a day.
+# What was deleted leaves the disk when the file is rewritten: once it has this size and grew by this share.
+# Heartbeats alone write 8 MB in about a day. Redis' own 100 % would keep it for weeks beside much data.
 auto-aof-rewrite-min-size 8mb
+auto-aof-rewrite-percentage 10
 save ""
 # A stream takes this much at least, and each text has one for a month.
 stream-node-max-bytes 512

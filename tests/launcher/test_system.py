@@ -172,6 +172,14 @@ def test_redis_understands_its_options_with_an_awkward_folder(tmp_path: Path) ->
     assert "nix socket" in result.stdout
 
 
+def test_redis_keeps_and_forgets_as_in_a_container(tmp_path: Path) -> None:
+    options = redis_command(tmp_path / "redis.sock", tmp_path)[1:]
+    told = dict(zip(options[::2], options[1::2], strict=True))
+    script = (Path(__file__).parents[2] / "deploy" / "redis" / "start.sh").read_text("utf-8")
+    for name in ("appendonly", "auto-aof-rewrite-min-size", "auto-aof-rewrite-percentage", "maxmemory-policy"):
+        assert f"\n{name} {told[f'--{name}']}\n" in script
+
+
 def test_a_start_deletes_what_a_backup_that_was_killed_left(tmp_path: Path) -> None:
     folders = prepare_folders(tmp_path)
     kept = {folders.redis / "appendonlydir" / "appendonly.aof.1.base.rdb", folders.redis / "dump.rdb"}

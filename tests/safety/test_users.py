@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
@@ -166,10 +167,13 @@ def test_it_forgets_nothing(server: Server) -> None:
     assert expected.items() <= config.items()
 
 
-def test_what_was_deleted_leaves_the_disk_before_long() -> None:
-    """A server of its own: others may be rewriting."""
+@pytest.mark.parametrize("megabytes", [0, 20])
+def test_what_was_deleted_leaves_the_disk_before_long(megabytes: int) -> None:
+    """Beside little data and much, on a server of its own: others may be rewriting."""
     words = b"the gulls went home"
-    with Server() as server, server.client("bot") as client:
+    with Server() as server, server.client("bot") as client, server.client("admin") as admin:
+        client.set(keys.job_text("t-2"), secrets.token_bytes(megabytes * 2**20))  # which a rewrite can't compress
+        wait_until(lambda: admin.info("persistence")["aof_base_size"] >= megabytes * 2**20, 20)
 
         def on_disk() -> bool:
             found = False
