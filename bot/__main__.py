@@ -27,8 +27,8 @@ from shared.version import OtherVersion
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
 
 _BAD_TOKEN = (
-    f"Discord refused the DISCORD_TOKEN in .env. Make a new one ({intents.PORTAL} -> your application -> Bot -> Reset "
-    "Token) and put it there."
+    f"Discord refused the DISCORD_TOKEN. Make a new one ({intents.PORTAL} -> your application -> Bot -> Reset Token) "
+    f"and put it into {intents.CREDENTIAL_FILE}."
 )
 _CLOSED_FOR_GOOD = {
     4004: _BAD_TOKEN,
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     configure_logging("bot", settings)
     if settings.discord_token is None:
         return _refuse(
-            f"No DISCORD_TOKEN is set. Put one into .env: {intents.PORTAL} -> your application -> Bot -> Token."
+            f"No DISCORD_TOKEN is set. Put one into {intents.CREDENTIAL_FILE}: "
+            f"{intents.PORTAL} -> your application -> Bot -> Token."
         )
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # it never speaks
     if settings.discord_api_url:

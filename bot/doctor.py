@@ -41,7 +41,10 @@ async def check_discord(settings: Settings) -> list[Finding]:
             findings += [finding async for finding in _servers(client)]
             findings.append(await _commands(client, settings))
     except discord.LoginFailure:
-        remedy = f"Reset Token at {intents.PORTAL} -> the application -> Bot, and put the new one into .env."
+        remedy = (
+            f"Reset Token at {intents.PORTAL} -> the application -> Bot, and put the new one into "
+            f"{intents.CREDENTIAL_FILE}."
+        )
         findings.append(Finding(Level.BROKEN, "Discord refuses the DISCORD_TOKEN.", remedy))
     except (*DISCORD_ERRORS, ValueError, TypeError, KeyError) as error:  # the last three: something else answered
         problem = f"Discord cannot be asked {'everything' if findings else 'anything'} ({type(error).__name__})."

@@ -5,6 +5,8 @@ import discord
 from shared.settings import Settings
 
 PORTAL = "https://discord.com/developers/applications"
+CREDENTIAL_FILE = ".env (with Docker Compose or systemd: secrets/discord_token)"
+"""The file of the bot's token, for people."""
 REMEDY = (
     f"The bot's operator can turn it on ({PORTAL} -> the application -> Bot -> Privileged Gateway Intents), and start "
     "me again."

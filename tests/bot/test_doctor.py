@@ -93,6 +93,7 @@ async def test_a_token_that_discord_refuses_is_not_shown(driver: Driver, setting
     assert token not in str(refused)
     if token == "another-token":
         assert (refused.level, refused.problem) == (Level.BROKEN, "Discord refuses the DISCORD_TOKEN.")
+        assert "secrets/discord_token" in refused.remedy
 
 
 async def test_a_discord_that_is_silent_halfway_is_not_waited_for(

@@ -33,12 +33,16 @@ def test_a_bad_token(server: Server, tmp_path: Path) -> None:
     assert status == EX_CONFIG
     assert "refused the DISCORD_TOKEN" in last
     assert "Reset Token" in last
+    assert "into .env (with Docker Compose or systemd: secrets/discord_token)" in last
     assert "bad-token" not in last
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({}, "No DISCORD_TOKEN is set"), ({"DISCORD_TOKEN": "any-token", "TRAIN_MINUTES": "soon"}, "TRAIN_MINUTES")],
+    [
+        ({}, "into .env (with Docker Compose or systemd: secrets/discord_token)"),
+        ({"DISCORD_TOKEN": "any-token", "TRAIN_MINUTES": "soon"}, "TRAIN_MINUTES"),
+    ],
 )
 def test_a_setting_that_is_missing_or_cannot_be_read(tmp_path: Path, settings: dict[str, str], words: str) -> None:
     status, last = run_bot(tmp_path, None, **settings)
