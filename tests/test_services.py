@@ -1,5 +1,6 @@
 """The systemd units: what they promise, and what systemd itself says of them where it is installed."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -84,6 +85,30 @@ def test_secrets_come_as_credentials() -> None:
         assert not re.search(r"(TOKEN|PASSWORD)=", path.read_text("utf-8")), path.name
     has_token = {path.name for path in SERVICES if any("discord_token" in c for c in values(path, "LoadCredential"))}
     assert has_token == {"galvanic-bot.service", "galvanic.service"}
+
+
+def test_an_old_systemd_knows_the_specifiers() -> None:
+    """LoadCredential needs 247 of it, which Debian 11 has; `%d`, the folder of credentials, would need 251."""
+    for path in UNITS:
+        settings = re.sub(r"^#.*$", "", path.read_text("utf-8"), flags=re.MULTILINE)
+        assert set(re.findall(r"%(.)", settings)) <= set("Sti"), path.name
+
+
+@pytest.mark.process
+def test_redis_finds_its_passwords_among_the_credentials(tmp_path: Path) -> None:
+    """The unit's command, as systemd gives it to the shell; start.sh then misses the first file there."""
+    path = ROOT / "deploy" / "systemd" / "galvanic-redis.service"
+    script = value(path, "ExecStart").removeprefix("/bin/sh -c '").removesuffix("'")
+    script = script.replace("$$", "$").replace(PLACE, str(ROOT))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"),
+        "REDIS_SERVER": "/bin/true",
+        "REDIS_DATA_DIR": str(tmp_path),
+        "REDIS_RUN_DIR": str(tmp_path),
+    }
+    done = subprocess.run(["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert f"the file {tmp_path}/credentials/redis_bot_password is not there" in done.stderr
 
 
 def test_each_service_is_the_redis_user_that_it_is_in_a_container() -> None:
