@@ -161,6 +161,26 @@ def test_workers_elsewhere_check_that_it_is_their_redis() -> None:
 
 
 @resolves
+@pytest.mark.parametrize(("train", "profile"), [("train", "cpu"), ("train-gpu", "gpu")])
+def test_a_redis_of_ones_own_replaces_that_of_compose(tmp_path: Path, train: str, profile: str) -> None:
+    page = (ROOT / "docs" / "containers.md").read_text("utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    override = tmp_path / "override.yml"
+    override.write_text(shown.replace("  train:", f"  {train}:"), "utf-8")
+    arguments = ("-f", str(override), "config", "--format", "json")
+    done = compose.run("docker-compose.yml", *arguments, COMPOSE_PROFILES=profile)
+    assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    assert set(services) == {"bot", train, "generate"}
+    for name, service in services.items():
+        user = "bot" if name == "bot" else "worker"
+        assert service["environment"]["REDIS_URL"] == f"rediss://{user}@redis.example.org:6380/0"
+        assert service["environment"]["REDIS_CA_FILE"] == "/run/secrets/redis_tls_ca"
+        assert source_of(service, "redis_tls_ca")
+        assert source_of(service, "redis_password")
+
+
+@resolves
 def test_the_gpu_is_for_training_alone() -> None:
     for file in ("docker-compose.yml", "deploy/worker.compose.yml"):
         services = services_of(file)
