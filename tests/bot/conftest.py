@@ -11,9 +11,7 @@ import pytest
 import redis.asyncio
 import yarl
 
-from bot import background
 from bot.app import Galvanic
-from bot.channels import watch
 from bot.channels.watch import Watch
 from bot.core import Core
 from bot.jobs.client import JobClient
@@ -22,7 +20,6 @@ from bot.models.readings import ReadingNotes
 from bot.models.registry import Registry
 from bot.servers.access import Actor
 from bot.servers.settings import GuildSettingsStore
-from bot.train import card as live_card
 from bot.train.start import Trainings
 from bot.train.uploads import Uploads
 from playground.places import BOT_ID
@@ -36,39 +33,47 @@ from tests.bot.stand_in import StandIn
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver, extend
 
-
-@pytest.fixture
-def opted_in(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Members may agree to be learned from, and nobody has to wait between two trainings."""
-    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
-    monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
+PAUSES = {
+    "background.CHORE_RETRY_S": 0.05,
+    "background.PAUSES_S": (0.05, 0.05),
+    "channels.cog.EVERYWHERE_EVERY_S": 0.0,
+    "channels.reading.RETRY_S": 0.05,
+    "channels.watch.PAUSE_S": 0.0,
+    "jobs.delivery._RETRY_S": 0.05,
+    "talk.personas.PAUSE_S": (0.0, 0.0),
+    "talk.speaker.REST_S": 0.0,
+    "train.card.EDIT_EVERY_S": 0.05,
+    "train.card.LOOK_AGAIN_S": 0.05,
+    "train.card.RETRY_S": 0.05,
+}
+"""Of the bot in tests, in seconds: nothing that a test waits for takes long."""
 
 
 @pytest.fixture(autouse=True)
-def no_wait_for_privacy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to wait between two answers about all servers."""
-    monkeypatch.setattr("bot.channels.cog.EVERYWHERE_EVERY_S", 0.0)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to wait between two requests, and the bot pauses for a moment only."""
+    for name, pause in PAUSES.items():
+        monkeypatch.setattr(f"bot.{name}", pause)
+    for command in ("TRAIN", "GENERATE"):
+        monkeypatch.setenv(f"{command}_COOLDOWN_S", "0")
 
 
 @pytest.fixture
-def channels_on(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Learning from channels is switched on, and cards are edited and looked after at once."""
+def opted_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members may agree to be learned from."""
+    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+
+
+@pytest.fixture
+def channels_on(live: Live) -> None:
+    """Learning from channels is on, but was off at the bot's start: it has looked for nothing to delete."""
     live.bot.settings.channel_training = "opt-in"
-    monkeypatch.setattr(live_card, "EDIT_EVERY_S", 0.05)
-    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What happens on Discord to words that were read is acted on at once, and looked for without a pause."""
-    monkeypatch.setattr(watch, "PAUSE_S", 0.0)
-    monkeypatch.setattr(background, "CHORE_RETRY_S", 0.05)
 
 
 @pytest.fixture
 def worker(live: Live) -> StandIn:
-    """With a model that everybody can use in #lab, without a wait between two texts."""
-    live.bot.settings.generate_cooldown_s = live.bot.settings.chat_cooldown_s = 0
+    """With a model that everybody can use in #lab, and without a wait between two answers in a chat."""
+    live.bot.settings.chat_cooldown_s = 0
     worker = StandIn(live.bot.settings)
     worker.add_model()
     return worker

@@ -10,9 +10,7 @@ import discord
 import pytest
 import redis
 
-from bot import background
 from bot.components import button
-from bot.jobs import delivery
 from playground.places import BOT_ID
 from shared import keys
 from shared.events import Failed
@@ -25,13 +23,6 @@ from tests.factories import generate_job
 POST = r"/channels/\d+/messages"
 CALLBACK = r"/interactions/\d+/[^/]+/callback"
 FOLLOWUP = r"/webhooks/\d+/[^/]+"
-
-
-@pytest.fixture
-def worker(worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    monkeypatch.setattr(background, "PAUSES_S", (0.05, 0.05))
-    monkeypatch.setattr(delivery, "_RETRY_S", 0.05)
-    return worker
 
 
 async def answered(live: Live, worker: StandIn) -> str:

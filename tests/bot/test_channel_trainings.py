@@ -143,7 +143,6 @@ async def finished(live: Live, job: TrainJob, name: str, **fields: object) -> No
 
 
 async def test_new_messages_are_read_and_the_readings_are_carried_on(live: Live) -> None:
-    live.patch.setattr("bot.train.card.EDIT_EVERY_S", 0.05)
     job = await read(live)
     note = await note_of(live, job)
     await finished(live, job, "sea")

@@ -8,7 +8,7 @@ import discord
 import pytest
 from structlog.testing import capture_logs
 
-from bot import background, errors, gateway
+from bot import errors, gateway
 from bot.gateway import sync_if_changed
 from shared import keys
 from shared.settings import Settings
@@ -41,7 +41,6 @@ def test_what_discord_gets_over_is_no_failure_of_ours(error: Exception, passes: 
 
 
 async def test_an_error_whose_receipt_was_lost_is_not_told_twice(live: Live) -> None:
-    live.patch.setattr(background, "PAUSES_S", (0.05, 0.05))
     fault = live.faults.add(Fault("POST", POST, 0, late=True))
     live.send("!generate the sea")
     await live.until(lambda: not fault.times, "the fault")

@@ -9,17 +9,12 @@ from bot.channels.consent import ConsentAnswer
 from playground.places import GUILD_ID
 from shared import keys
 from shared.corpora.lines import unpack_page
-from shared.settings import Settings
 from tests.bot.channels import agreed, look, members_of, names, note_of, worked_off
 from tests.bot.live import Live, text_of
 from tests.bot.previews import ADA, BEN, CLEO, LAB, entered, jobs, own_model, text
 from tests.exports import channel_export, learned, package
 
-
-@pytest.fixture
-def settings(opted_in: None) -> Settings:
-    return Settings()
-
+pytestmark = pytest.mark.usefixtures("opted_in")
 
 HERE = channel_export(GUILD_ID, LAB, {ADA: "ada", BEN: "ben", CLEO: "cleo"}, messages=135)
 

@@ -40,7 +40,7 @@ def members_intent() -> bool:
 
 
 @pytest.fixture
-def settings(opted_in: None, at_once: None, members_intent: bool) -> Settings:
+def settings(redis_url: str, opted_in: None, members_intent: bool) -> Settings:
     return Settings(members_intent=members_intent)
 
 

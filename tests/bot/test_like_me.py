@@ -137,7 +137,6 @@ async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> N
 
 
 async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None:
-    live.bot.settings.generate_cooldown_s = 0
     model = await bens(live, parent="bens-first")
     assert "for you alone" in await live.ask("!model use bens-own", person="ben")
     assert "🔓" in await live.ask("!model share bens-own #lab", person="ben")

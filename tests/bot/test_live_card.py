@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from bot.errors import ARCHIVED
-from bot.jobs import delivery
 from bot.train import card as live_card
 from playground.places import GUILD_ID
 from shared import keys
@@ -24,11 +23,8 @@ EDIT = r"/channels/\d+/messages/\d+"
 
 
 @pytest.fixture
-def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    live.patch.setattr(live_card, "EDIT_EVERY_S", 0.05)
-    monkeypatch.setattr(live_card, "RETRY_S", 0.05)
-    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
-    monkeypatch.setattr(delivery, "_RETRY_S", 0.05)
+def worker(settings: Settings) -> StandIn:
+    """Without a model."""
     return StandIn(settings)
 
 

@@ -22,7 +22,6 @@ def shown(body: Any) -> list[dict[str, Any]]:
 
 
 async def test_every_request_mentions_nobody(live: Live) -> None:
-    live.bot.settings.generate_cooldown_s = 0
     for typed in (f"!{HOSTILE}", f"!frobnicate {HOSTILE}", f"!help {HOSTILE}", f"!train {HOSTILE}", "!status"):
         live.send(typed)
     live.send("hello", person="ben", channel=live.dm())

@@ -35,10 +35,9 @@ MESSAGES = st.lists(_MESSAGE, min_size=10, max_size=60)
 
 
 @pytest.fixture(name="settings")
-def _settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def _settings(redis_url: str, opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for module in ("reading", "withdrawals"):
         monkeypatch.setattr(f"bot.channels.{module}.LEAST_CHARS", LEAST_CHARS)
-    monkeypatch.setattr("bot.train.card.EDIT_EVERY_S", 0.05)
     for whose in ("USER", "SERVER"):
         monkeypatch.setenv(f"TRAIN_JOBS_PER_{whose}", "1000")
     return Settings()

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 from simcord.backend.models import Interaction, Message
 
@@ -38,12 +37,6 @@ from tests.bot.previews import (
 )
 from tests.driver import BOT_TOKEN
 from tests.exports import WORDS, channel_export, learned, package, telegram
-
-
-@pytest.fixture(autouse=True)
-def at_once(live: Live) -> None:
-    """Nobody has to wait between two trainings."""
-    live.bot.settings.train_cooldown_s = 0
 
 
 def menu(preview: Message) -> dict[str, Any]:

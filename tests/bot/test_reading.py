@@ -7,17 +7,17 @@ import pytest
 from bot.channels.consent import Mode
 from galvanic.read.pseudonyms import NAMES, pseudonyms
 from playground.places import BOT_ID, GUILD_ID
-from shared.settings import Settings
 from tests.bot.channels import Pages, agreed, being_read, lines_of, members_of, queued, talked
 from tests.bot.ids import ADA, BEN, LAB, LIBRARY
 from tests.bot.live import Live, text_of
 
+pytestmark = pytest.mark.usefixtures("opted_in")
 
-@pytest.fixture
-def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
+
+@pytest.fixture(autouse=True)
+def no_waits(no_waits: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card is edited once a second at most: readings go on between edits."""
     monkeypatch.setattr("bot.train.card.EDIT_EVERY_S", 1.0)
-    monkeypatch.setattr("bot.train.card.LOOK_AGAIN_S", 0.05)
-    return Settings()
 
 
 async def test_a_channel_is_read_of_those_who_agreed_and_then_learned(live: Live) -> None:

@@ -4,22 +4,15 @@ from typing import Any
 
 import pytest
 
-from bot.channels import reading
 from bot.channels.pages import PAGES_TTL_S
 from playground.places import GUILD_ID
 from shared.events import Event
-from shared.settings import Settings
 from tests.bot.channels import MESSAGES, Pages, being_read, lines_of, look, next_run, queued, talked, until
 from tests.bot.ids import ADA, BEN, CLEO, LAB
 from tests.bot.live import Live, text_of
 from tests.driver.faults import Fault
 
-
-@pytest.fixture
-def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr("bot.train.card.EDIT_EVERY_S", 1.0)
-    monkeypatch.setattr(reading, "RETRY_S", 0.05)
-    return Settings()
+pytestmark = pytest.mark.usefixtures("opted_in")
 
 
 async def nothing_kept(live: Live) -> None:

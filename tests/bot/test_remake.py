@@ -243,7 +243,6 @@ async def test_readings_that_nothing_needs_are_forgotten(live: Live) -> None:
 
 
 async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> None:
-    live.patch.setattr("bot.train.card.EDIT_EVERY_S", 0.05)
     note = await read(live, ADA)
     parent: ModelRecord = model_of(live, "sea", note)
     goes_on = {"parent": parent.ref, "parent_readings": parent.readings}

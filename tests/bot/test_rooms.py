@@ -143,7 +143,6 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
 
 
 async def test_it_is_known_only_where_all_could_have_read_its_channel(live: Live) -> None:
-    live.bot.settings.generate_cooldown_s = 0
     heard(live)
     inside = live.world.create_thread(CELLAR, "racks", ADA).id
     aside = live.world.create_thread(CELLAR, "aside", ADA, type=12).id
@@ -168,7 +167,6 @@ async def test_it_is_known_only_where_all_could_have_read_its_channel(live: Live
 async def test_a_demoted_admin_exports_nothing_more(live: Live) -> None:
     heard(live)
     await standing(live)
-    live.bot.settings.generate_cooldown_s = 0
     worker, refused = StandIn(live.bot.settings), "Only members with Manage Server"
     asked = {"person": "ben", "channel": "cellar"}
     assert refused in await live.ask("!model export whispers", **asked), "though he is its owner"
@@ -241,7 +239,6 @@ async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_t
 
 async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
     """They may have lost their way into the channel that was learned from."""
-    live.patch.setattr("bot.train.card.RETRY_S", 0.05)  # the card may be refused before the end is told
     where, worker = await den(live), StandIn(live.bot.settings)
     await begun(live, where)
     log = worker.begin()

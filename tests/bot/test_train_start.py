@@ -8,7 +8,6 @@ import pytest
 import redis
 
 from bot.servers.access import Actor
-from bot.train import card as live_card
 from bot.train.start import TrainRequest
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
@@ -84,7 +83,7 @@ async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: red
 
 
 async def test_two_at_once_cannot_both_pass_a_quota(live: Live, sync: redis.Redis) -> None:
-    live.bot.settings.train_cooldown_s, live.bot.settings.train_jobs_per_user = 0, 3
+    live.bot.settings.train_jobs_per_user = 3
     who = await _who(live)
     begun = [live.trainings.begin(replace(who, request_id=number), _lesson) for number in range(1, 9)]
     outcomes = await asyncio.gather(*begun, return_exceptions=True)
@@ -120,7 +119,6 @@ async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_ans
     [Fault("POST", POST, 503), Fault("POST", POST, 0, late=True)],  # the nonce tells that it is there
 )
 async def test_a_card_that_discord_does_not_take_now_comes_later(live: Live, fault: Fault) -> None:
-    live.patch.setattr(live_card, "RETRY_S", 0.05)
     live.faults.add(replace(fault))
     who = await _who(live)
     assert await live.trainings.begin(who, _lesson)

@@ -48,7 +48,6 @@ async def test_the_card_says_what_of_a_file_is_left_out(live: Live) -> None:
 
 
 async def test_data_takes_the_name_of_a_column(live: Live) -> None:
-    live.bot.settings.train_cooldown_s = 0
     said = b'{"author": "ben", "content": "nobody asked me, but here is what I think"}\n' * 100
     assert "Say which field holds the texts: `--text-column NAME`" in await live.ask("!train", files={"us.txt": said})
     typed = "!train --text-column content --speaker-column author"

@@ -15,7 +15,6 @@ from bot.servers.access import Viewer
 from playground.places import ANNEX_ID, GUILD_ID
 from shared import keys
 from shared.jobs import TrainJob
-from shared.settings import Settings
 from tests.bot.channels import agreed, look, model_of, names, read, text_of, until, worked_off
 from tests.bot.ids import ADA, ATRIUM, BEN, CLEO, LAB, TAVERN
 from tests.bot.live import Live, text_of as shown_in
@@ -25,11 +24,7 @@ from tests.readings import noted
 
 WITHIN_S = 24 * 3_600
 
-
-@pytest.fixture
-def settings(opted_in: None, at_once: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr("bot.train.card.EDIT_EVERY_S", 0.05)
-    return Settings()
+pytestmark = pytest.mark.usefixtures("opted_in")
 
 
 async def note(live: Live, *members: int, channel_id: int = LAB, **fields: Any) -> ReadingNote:

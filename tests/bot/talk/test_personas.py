@@ -10,7 +10,6 @@ import pytest
 from simcord.backend.models import Message, User
 from structlog.testing import capture_logs
 
-from bot.talk import personas
 from bot.talk.cog import SpeakCommands
 from bot.talk.personas import checked_name
 from bot.talk.store import MOST_PERSONAS, Persona, PersonaStore
@@ -30,12 +29,6 @@ from tests.driver.faults import Fault
 SAID = "Mary Shelley · model"
 POST = r"/webhooks/\d+/[^/]+"
 ADD = "!persona add mary tides Mary Shelley"
-
-
-@pytest.fixture
-def worker(worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    monkeypatch.setattr(personas, "PAUSE_S", (0.0, 0.0))
-    return worker
 
 
 def spoken(live: Live, title: str = SAID, channel: int = LAB) -> list[Message]:

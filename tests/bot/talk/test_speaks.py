@@ -8,7 +8,6 @@ import pytest
 from simcord.backend.models import User
 from simcord.enums import MessageType
 
-from bot.talk import speaker
 from bot.talk.cog import SpeakCommands
 from playground.places import BOT_ID, GUILD_ID
 from shared import keys
@@ -19,12 +18,6 @@ from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.factories import generate_job
 
 OTHER_BOT = 1_297_000_000_000_000_099
-
-
-@pytest.fixture
-def worker(worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    monkeypatch.setattr(speaker, "REST_S", 0.0)
-    return worker
 
 
 async def settled(live: Live) -> None:
