@@ -1,10 +1,8 @@
 """The bot on a local Discord over sockets, in this process: no worker, but all that people type and all it answers."""
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import discord
 import pytest
@@ -13,22 +11,17 @@ import yarl
 
 from bot.app import Galvanic
 from bot.channels.watch import Watch
-from bot.core import Core
 from bot.jobs.client import JobClient
 from bot.models.audience import Audience
 from bot.models.readings import ReadingNotes
 from bot.models.registry import Registry
-from bot.servers.access import Actor
 from bot.servers.settings import GuildSettingsStore
-from bot.train.start import Trainings
-from bot.train.uploads import Uploads
 from playground.places import BOT_ID
 from playground.server import Playground, open_port
 from shared.connect import connect, connect_async
 from shared.settings import Settings
 from tests.bot.channels import worked_off
 from tests.bot.live import Live, cog
-from tests.bot.offline import TextAgain
 from tests.bot.stand_in import StandIn
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver, extend
@@ -94,18 +87,6 @@ def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
 @pytest.fixture
 def notes(client: redis.asyncio.Redis) -> ReadingNotes:
     return ReadingNotes(client)
-
-
-@pytest.fixture
-def text_again(queue: JobClient, settings: Settings) -> TextAgain:
-    """The text that a model learned from, as for `train more`."""
-    bot = SimpleNamespace(get_guild=lambda _: None)
-    servers = GuildSettingsStore(settings, queue._redis)
-    core = cast(Core, SimpleNamespace(settings=settings, servers=servers, jobs=queue, bot=bot))
-    uploads = Uploads(core)
-    uploads.folder.mkdir(parents=True)
-    actor = Actor(cast(Any, SimpleNamespace(id=5)), None, 1, 1)
-    return functools.partial(Trainings(core, None, None, uploads).text_again, actor)  # type: ignore[arg-type]
 
 
 @pytest.fixture

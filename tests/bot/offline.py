@@ -1,7 +1,6 @@
 """Messages as the gateway would bring them, without anybody seeing them."""
 
 import itertools
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import discord
@@ -10,14 +9,9 @@ from simcord.backend.models import Message
 
 from bot.app import Galvanic
 from bot.types import Context
-from galvanic.options import CorpusInfo
 from playground.places import CHANNEL_IDS, USER_IDS
 from playground.world import World
-from shared.corpora.corpus import Corpus
-from shared.models import ModelRecord
 
-TextAgain = Callable[[ModelRecord], Awaitable[Corpus | CorpusInfo]]
-"""The text that a model learned from, as for `train more`: the fixture `text_again`."""
 _WORLD = World("http://127.0.0.1:1")
 _IDS = itertools.count(1_400_000_000_000_000_000)
 

@@ -12,7 +12,6 @@ from bot.jobs.client import JobClient
 from bot.train import embeds
 from bot.train.state import TrainingState
 from bot.write.changes import hotter
-from galvanic.errors import UserError
 from playground.places import GUILD_ID
 from shared import keys, lifecycle
 from shared.corpora.corpus import pack
@@ -22,9 +21,8 @@ from tests import factories
 from tests.bot.channels import members_of, model_of, note_of, queued, read, talked
 from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live
-from tests.bot.offline import TextAgain
 from tests.bot.stand_in import StandIn
-from tests.factories import CHANNEL, channel_corpus, generate_job, progress, record, train_job
+from tests.factories import CHANNEL, channel_corpus, generate_job, progress, train_job
 from tests.readings import channel_reading, noted
 
 pytestmark = pytest.mark.usefixtures("opted_in")
@@ -88,11 +86,6 @@ async def test_workers_are_told_nothing_of_a_reading_but_its_id(queue: JobClient
     assert stored is not None
     assert isinstance(stored.job, TrainJob)
     assert stored.job.readings == job.readings != ()
-
-
-async def test_the_text_of_an_imported_model_is_not_a_channel_of_its_choice(text_again: TextAgain) -> None:
-    with pytest.raises(UserError, match="was imported"):
-        await text_again(record(imported=True))
 
 
 # ---------------------------------------------------------------------- the note

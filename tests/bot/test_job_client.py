@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,16 +15,14 @@ from structlog.testing import capture_logs
 from bot.jobs import client as queue_module
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import card_of, event_from, events_of, job_from
-from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
-from shared.corpora.corpus import Corpus, unpack
+from shared.corpora.corpus import unpack
 from shared.events import TERMINAL, Failed
 from shared.jobs import GENERATE_QUEUE, MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, Job, ModelRef, Piece, SurpriseJob
 from shared.settings import Settings
 from tests import lives
-from tests.bot.offline import TextAgain
-from tests.factories import GUILD, corpus, examples, generate_job, generated, place, progress, record, train_job
+from tests.factories import GUILD, corpus, examples, generate_job, generated, place, progress, train_job
 from tests.strategies import changed, values
 
 
@@ -81,34 +78,6 @@ async def test_notifications_tell_who_has_news(queue: JobClient, settings: Setti
     (entry, event) = (await queue.events("t-1", "0"))[-1]
     assert event.kind == "failed"
     assert await queue.events("t-1", entry) == []
-
-
-async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
-    queue: JobClient, text_again: TextAgain
-) -> None:
-    job = train_job()
-    model = record(corpus=job.corpus)
-    with pytest.raises(UserError, match=r"no longer have the file.*`!train --from tides`"):
-        await text_again(model)
-    await queue.submit_train(job, "a tide " * 300)
-    await queue.cancel(job.job_id)
-    found = await text_again(model)
-    assert isinstance(found, Corpus)
-    assert found.info == job.corpus
-    assert found.text == "a tide " * 300
-
-
-async def test_a_text_with_a_name_is_fetched_again(settings: Settings, text_again: TextAgain, tmp_path: Path) -> None:
-    (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
-    settings.corpora_dir = tmp_path
-    found = await text_again(record(corpus=corpus(source="corpora-dir")))
-    assert isinstance(found, Corpus)
-    assert found.text.startswith("A tide, and another.")
-
-
-async def test_an_imported_model_whose_text_cannot_be_had_asks_for_it(text_again: TextAgain) -> None:
-    with pytest.raises(UserError, match=r"was imported.*`!train SOURCE --from tides`"):
-        await text_again(record(corpus=None))
 
 
 @pytest.mark.parametrize("worker_is_older", [True, False])

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from shared import keys
 from shared.corpora.corpus import Corpus
+from shared.jobs import TrainJob
+from tests.bot.channels import model_of
 from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
+from tests.bot.previews import text
 from tests.bot.stand_in import lab
 from tests.driver.faults import Fault
 from tests.factories import corpus, train_job
@@ -131,3 +135,27 @@ async def test_a_slash_command_is_told_where_the_card_is(live: Live) -> None:
     live.slash("ada", "train", source="python-docs")
     await live.until(lambda: live.showing("Your training has a card in this channel."), "the answer")
     await live.until(lambda: live.showing("Learning"), "the card")
+
+
+async def test_a_model_learns_its_own_text_again_if_that_can_be_had(live: Live, tmp_path: Path) -> None:
+    live.bot.settings.corpora_dir = tmp_path
+    (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
+    attached = live.send("!train", files={"waves.txt": b"A wave, and another. " * 100})
+    await live.answered(attached)
+    waves = await live.job(f"t-{attached.id}", TrainJob)
+    await live.core.jobs.cancel(waves.job_id)
+    for info, begins in ((waves.corpus, "A wave"), (corpus(source="corpora-dir"), "A tide")):
+        model_of(live, info.name, corpus=info)
+        sent = live.send(f"!train more --from {info.name}")
+        await live.answered(sent)
+        job = await live.job(f"t-{sent.id}", TrainJob)
+        assert (job.corpus.name, job.corpus.source) == (info.name, info.source)
+        assert (await text(live, job.job_id)).startswith(begins)
+    for name, fields, problem, remedy in (
+        ("lost", {"corpus": corpus()}, "I no longer have the file", "`!train --from lost`"),
+        ("foreign", {"imported": True}, "`foreign` was imported", "`!train SOURCE --from foreign`"),
+    ):
+        model_of(live, name, **fields)
+        refusal = await live.ask(f"!train more --from {name}", person="ben")
+        assert problem in refusal
+        assert remedy in refusal
