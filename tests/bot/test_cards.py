@@ -5,7 +5,6 @@ from typing import Any, get_args
 
 import discord
 import pytest
-from hypothesis import given, strategies as st
 
 from bot import words
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
@@ -257,14 +256,6 @@ def test_samples_are_first_newest_and_some_between() -> None:
     assert said.endswith("> text 39.")
 
 
-def test_samples_fit_discord_however_long_they_are() -> None:
-    view = view_of(*(Sample(epoch=n, text="*" * 3_000) for n in range(1, 40)))
-    said = embeds.samples(train_job(), view, str).description or ""
-    assert len(said) <= 4_096
-    assert "**After epoch 1**" in said
-    assert "**After epoch 39**" in said
-
-
 def standing(job_id: str, place: int | None = None, guild_id: int = GUILD, **fields: object) -> QueuedTraining:
     job = train_job(job_id=job_id, place=place_of(guild_id=guild_id))
     return QueuedTraining(**{"job": job, "card": (CHANNEL, 5), "place": place, **fields})  # type: ignore[arg-type]
@@ -332,23 +323,6 @@ def test_generated_text_cannot_mention_or_format() -> None:
     assert "@everyone" not in description
     assert "\\<@123>" in description
     assert "**bold**" not in description
-
-
-def test_the_beginning_of_a_text_fits_an_embed() -> None:
-    long = generated(seed="*" * 4_000, text="*" * 4_000)
-    full, short = (write_embeds.generated(generate_job(), long, beginning=beginning) for beginning in (False, True))
-    assert len(full.description or "") > words.DESCRIPTION_LIMIT >= len(short.description or "")
-
-
-@given(title=st.text(min_size=1, max_size=60), samples=st.lists(st.text(max_size=3_000), min_size=3, max_size=3))
-def test_cards_fit_discord_whatever_the_text(title: str, samples: list[str]) -> None:
-    view = view_of(finished(samples=tuple(samples), model=record(corpus_title=title), notes=("x" * 2_000,)))
-    job = train_job(corpus=corpus(title=title))
-    embed = embeds.training(job, view, embeds.CardContext())
-    assert len(embed) <= 6_000
-    assert len(embed.description or "") <= 4_096
-    assert all(len(field.value or "") <= 1_024 for field in embed.fields)
-    assert len(embed.title or "") <= 256
 
 
 def test_durations_read_like_speech() -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+import discord
 import pytest
 from hypothesis import given, strategies as st
 
@@ -10,7 +11,7 @@ from bot.models import embeds as model_embeds
 from bot.train import embeds as train_embeds
 from bot.train.cog_jobs import Row, listing
 from bot.train.state import TrainingState
-from bot.words import TITLE_LIMIT, clipped, plain, shorten, shorten_words, tail
+from bot.words import DESCRIPTION_LIMIT, FIELD_LIMIT, TITLE_LIMIT, clipped, plain, shorten, shorten_words, tail
 from bot.write import embeds as write_embeds
 from bot.write.changes import BUTTONS, hotter, temperatures_around
 from playground.markdown import render, render_inline
@@ -75,42 +76,59 @@ def test_ordinary_prose_stays_as_it_is() -> None:
     assert plain("1. One\n- two\n# three [a](b)") == "1\\. One\n\\- two\n\\# three [a]\\(b)"
 
 
-EVIL = "Alice](https://evil.example/x) [by"
+FACTS = ("Losses", "Training", "Network", "Vocabulary", "Rights", "Goes back to")
 
 
-@pytest.mark.parametrize("evil", [EVIL, "||evil||", "```py\nevil", "# evil"])
-def test_what_others_call_things_or_write_breaks_out_of_no_card(evil: str) -> None:
-    """Titles, licences, samples and notes: no link of another name, spoiler, code block or heading."""
-    model = record(corpus_title=evil)
-    job = train_job(corpus=corpus(title=evil, licence=evil), place=place_of())
-    said = [Started(worker=evil), progress(), Sample(epoch=1, text=evil, train_loss=1.0)]
-    running = TrainingState.of(said)
-    done = TrainingState.of([*said, finished(model=model, samples=(evil,) * 3, notes=(evil,))])
+def cards(text: str) -> list[discord.Embed]:
+    """All kinds of cards, with this text wherever somebody else chooses or writes one."""
+    model = record(corpus_title=text, parent="old", copy_share=0.02, shared_with=tuple(range(50)))
+    job = train_job(corpus=corpus(title=text, licence=text), place=place_of())
+    samples = [Sample(epoch=epoch, text=text, train_loss=1.0) for epoch in range(1, 40)]
+    running = TrainingState.of([Started(worker=text), progress(), *samples])
+    done = running.after(finished(model=model, samples=(text,) * 3, notes=(text,)))
     standing = QueuedTraining(job=job, card=(1, 2), place=None, progress=progress())
-    written = generated(text=evil, notes=(evil,))
-    texts = (ComparedText(model_name="m1", temperature=1, text=evil),) * 2
+    written = generated(seed=text, text=text, notes=(text,))
+    texts = (ComparedText(model_name="m1", temperature=1, text=text),) * 6
     ends = [
-        (CompareJob, Compared(seed=evil, texts=texts, random_seed=1, seconds=1, notes=(evil,)), write_embeds.compared),
-        (SurpriseJob, Surprised(nats_per_char=1, chars=1, notes=(evil,), seconds=1), write_embeds.surprised),
+        (CompareJob, Compared(seed=text, texts=texts, random_seed=1, seconds=1, notes=(text,)), write_embeds.compared),
+        (SurpriseJob, Surprised(nats_per_char=1, chars=1, notes=(text,), seconds=1), write_embeds.surprised),
     ]
-    embeds = [
+    facts = tuple((name, text) for name in FACTS)
+    return [
         *(train_embeds.training(job, at, train_embeds.CardContext()) for at in (running, done)),
         train_embeds.samples(job, running, str),
         model_embeds.model_list([model], None, 0, "!"),
-        model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", evil),), no_picture=evil),
+        model_embeds.model_info(model, current=True, prefix="!", facts=facts),
+        model_embeds.model_info(model, current=False, prefix="!", no_picture=text),
         model_embeds.delete_question(model, 1, "!"),
-        model_embeds.imported(model, (evil,), "!"),
+        model_embeds.imported(model, (text,), "!"),
         listing([Row(standing, False, True)], QueueSnapshot((standing,)), 1, "!"),
-        write_embeds.generated(generate_job(seed=evil), written, beginning=True),
+        write_embeds.generated(generate_job(seed=text), written, beginning=True),
         *(show(next(one for one, _ in examples() if isinstance(one, kind)), end) for kind, end, show in ends),  # type: ignore[arg-type]
     ]
-    for embed in embeds:
+
+
+EVIL = "Alice](https://evil.example/x) [by"
+
+
+@pytest.mark.parametrize("evil", [EVIL, "||evil||", "```py\nevil", "# evil", "@everyone evil"])
+def test_what_others_call_things_or_write_breaks_out_of_no_card(evil: str) -> None:
+    """Titles, licences, samples and notes: no link of another name, spoiler, code block, heading or ping."""
+    for embed in cards(evil):
         names = [embed.title or "", *(field.name or "" for field in embed.fields)]
         words = [embed.description or "", *(field.value or "" for field in embed.fields)]
         html = "".join((*(render_inline(part, _nobody) for part in names), *(render(part, _nobody) for part in words)))
         assert "evil" in html
-        assert not re.search('href="https://evil|spoiler|<pre|<h1', html), html
+        assert not re.search('href="https://evil|spoiler|<pre|<h1|@everyone', html), html
+
+
+@pytest.mark.parametrize("text", ["*" * 4_000, "<:gone_:123456789012345678>" * 300], ids=["marks", "emoji"])
+def test_every_card_fits_discord_however_long_the_text_is(text: str) -> None:
+    for embed in cards(text):
+        assert len(embed) <= 6_000
         assert len(embed.title or "") <= TITLE_LIMIT
+        assert len(embed.description or "") <= DESCRIPTION_LIMIT
+        assert all(0 < len(field.value or "") <= FIELD_LIMIT for field in embed.fields)
 
 
 def _nobody(_sigil: str, _number: int) -> None:
