@@ -34,7 +34,7 @@ async def agreed(live: Live, *people: str, channel_id: int = LAB) -> None:
         await live.consents.agree(GUILD_ID, USER_IDS[person])
 
 
-def talk(live: Live, count: int, *, channel_id: int = LAB, words: str = "word") -> list[int]:
+def talk(live: Live, count: int, *, channel_id: int = LAB) -> list[int]:
     """So many messages of Ada, Ben and Cleo in turn, and nothing before them; their ids."""
     live.world.messages[channel_id].clear()
     people = ("ada", "ben", "cleo")
@@ -45,7 +45,7 @@ def talk(live: Live, count: int, *, channel_id: int = LAB, words: str = "word") 
         (
             OldMessage(
                 USER_IDS[people[number % 3]],
-                f"{people[number % 3]} says {words} number {number} of the long story that we tell",
+                f"{people[number % 3]} says word number {number} of the long story that we tell",
                 first + timedelta(minutes=number),
             )
             for number in range(count)

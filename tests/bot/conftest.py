@@ -13,7 +13,6 @@ from bot.app import Galvanic
 from bot.channels.watch import Watch
 from bot.jobs.client import JobClient
 from bot.models.audience import Audience
-from bot.models.readings import ReadingNotes
 from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
 from playground.places import BOT_ID
@@ -82,11 +81,6 @@ def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
     """Without Discord: nobody is asked who could have read a channel."""
     audience = Audience(cast(discord.Client, None), settings)
     return Registry(client, settings, GuildSettingsStore(settings, client), audience)
-
-
-@pytest.fixture
-def notes(client: redis.asyncio.Redis) -> ReadingNotes:
-    return ReadingNotes(client)
 
 
 @pytest.fixture

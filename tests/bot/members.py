@@ -12,11 +12,11 @@ from tests.bot.live import Live
 from tests.readings import noted
 
 
-async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: int = GUILD_ID) -> ReadingNote:
+async def stored(live: Live, *people: int, channel_id: int = TAVERN) -> ReadingNote:
     """A reading with words of these, who agreed."""
     for who in people:
-        await live.consents.agree(guild_id, who)
-    return await noted(live.models.registry.notes, *people, guild_id=guild_id, channel_id=channel_id)
+        await live.consents.agree(GUILD_ID, who)
+    return await noted(live.models.registry.notes, *people, guild_id=GUILD_ID, channel_id=channel_id)
 
 
 async def has_withdrawn(live: Live, note: ReadingNote) -> bool:

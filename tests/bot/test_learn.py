@@ -38,11 +38,10 @@ async def ready(live: Live) -> ModelRecord:
     return await learned(live)
 
 
-async def planned(live: Live, *, days: float = 8, **fields: object) -> None:
-    """#lab's model learns on, and last did so many days ago."""
-    schedule = Schedule(guild_id=GUILD_ID, source_id=LAB, every=0, at=time.time() - days * DAY_S, new=1)
-    changed = schedule.model_copy(update=fields)
-    await live.bot.redis.hset(keys.LEARNING, str(LAB), changed.model_dump_json())
+async def planned(live: Live) -> None:
+    """#lab's model learns on, and last did eight days ago."""
+    schedule = Schedule(guild_id=GUILD_ID, source_id=LAB, every=0, at=time.time() - 8 * DAY_S, new=1)
+    await live.bot.redis.hset(keys.LEARNING, str(LAB), schedule.model_dump_json())
 
 
 async def schedule_of(live: Live) -> Schedule:

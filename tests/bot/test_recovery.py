@@ -172,9 +172,8 @@ async def test_a_training_that_has_begun_is_sent_again_with_a_text_without_the_w
     assert not sync.exists(keys.job_text("t-1"), keys.job_authors("t-1"))
 
 
-async def enter_with_card(queue: JobClient, number: int, epochs: int | None = None, **where: int) -> None:
-    options = TrainOptions(minutes=4, epochs=epochs)
-    job = train_job(job_id=f"t-{number}", place=place(**where), options=options)
+async def enter_with_card(queue: JobClient, number: int, **where: int) -> None:
+    job = train_job(job_id=f"t-{number}", place=place(**where), options=TrainOptions(minutes=4))
     assert await queue.submit_train(job, "text")
     await queue.set_card(job.job_id, (CHANNEL, number))
 

@@ -31,8 +31,8 @@ async def _lesson() -> TrainRequest:
     return TrainRequest(Corpus(corpus(), "a tide " * 300), TrainOptions())
 
 
-async def _who(live: Live, person: str = "ada") -> Actor:
-    return Actor.of(await context(live.bot, "!train tides", person=person))
+async def _who(live: Live) -> Actor:
+    return Actor.of(await context(live.bot, "!train tides"))
 
 
 def _cards(live: Live, words: str = "Queued") -> list[Any]:

@@ -209,9 +209,9 @@ def _position(event: Progress) -> float:
     return (event.epoch - 1) * event.steps + event.step
 
 
-def _look_hard(predicate: Callable[[], bool], timeout: float = 120) -> None:
+def _look_hard(predicate: Callable[[], bool]) -> None:
     """Wait for what is over in milliseconds."""
-    until = time.monotonic() + timeout
+    until = time.monotonic() + 120
     while not predicate():
         if time.monotonic() > until:
             raise NotInTimeError("the moment did not come")

@@ -33,10 +33,10 @@ def kill_redis(system: System) -> float:
     return time.monotonic()
 
 
-def goes_on(training: Training, timeout: float = 60) -> float:
+def goes_on(training: Training) -> float:
     """Wait for progress that was made after now; when it was heard."""
     before = len(training.events(Progress))
-    training.until("more progress", lambda: len(training.events(Progress)) > before, timeout)
+    training.until("more progress", lambda: len(training.events(Progress)) > before, 60)
     return time.monotonic()
 
 
