@@ -166,14 +166,6 @@ def test_a_training_card_shows_one_measure_from_its_first_sample_to_its_end() ->
     assert (shown["Its own text"] or "").startswith("5.34 bits")
 
 
-def test_the_finished_card_has_curve_and_two_samples() -> None:
-    embed = card(view_of(finished(notes=("It recites.",))))
-    assert embed.image.url == "attachment://loss.png"
-    shown = fields(embed)
-    assert [shown[f"Sample {n}"] for n in (1, 2)] == ["> one", "> two"]
-    assert shown["Worth knowing"] == "It recites."
-
-
 def test_a_card_tells_how_in_plain_words() -> None:
     parent = ModelRef(model_id="m1", name="frankenstein")
     options = TrainOptions(recipe="word", epochs=1, layers=2, units=512, dropout=0.4, learning_rate=0.002, batch=64)
@@ -191,25 +183,26 @@ def test_a_card_tells_how_in_plain_words() -> None:
     ]
 
 
-def test_the_finished_card_tells_where_it_came_from() -> None:
-    shown = fields(card(view_of(finished(seconds=121, model=record(parent="frankenstein")))))
-    assert shown["Started from"] == "`frankenstein`"
-    assert shown["Training"] == "3 epochs with the models before it, 2 min 01 s"
-    starts = [fields(card(view_of(finished(model=record(parent=name)))))["Started from"] for name in ("starter", None)]
-    assert starts == ["the starter", "scratch"]
-
-
 @pytest.mark.parametrize(
-    ("stopped", "said"),
+    ("end", "name", "value"),
     [
-        ("done", "3 epochs, 2 min 01 s"),
-        ("early", "3 epochs, 2 min 01 s, stopped when unseen text got no better"),
-        ("time", "3 epochs, 2 min 01 s, stopped by the time limit"),
-        ("finish", "3 epochs, 2 min 01 s, finished on request"),
+        ({}, "Sample 1", "> one"),
+        ({}, "Sample 2", "> two"),
+        ({"notes": ("It recites.",)}, "Worth knowing", "It recites."),
+        ({"model": record(parent="frankenstein")}, "Started from", "`frankenstein`"),
+        ({"model": record(parent="starter")}, "Started from", "the starter"),
+        ({}, "Started from", "scratch"),
+        ({"model": record(parent="frankenstein")}, "Training", "3 epochs with the models before it, 1 min 05 s"),
+        ({"stopped": "done"}, "Training", "3 epochs, 1 min 05 s"),
+        ({"stopped": "early"}, "Training", "3 epochs, 1 min 05 s, stopped when unseen text got no better"),
+        ({"stopped": "time"}, "Training", "3 epochs, 1 min 05 s, stopped by the time limit"),
+        ({"stopped": "finish"}, "Training", "3 epochs, 1 min 05 s, finished on request"),
     ],
 )
-def test_the_finished_card_tells_why_it_ended(stopped: Any, said: str) -> None:
-    assert fields(card(view_of(finished(stopped=stopped, seconds=121))))["Training"] == said
+def test_the_finished_card_tells_how_it_went_below_a_curve(end: dict[str, Any], name: str, value: str) -> None:
+    embed = card(view_of(finished(**end)))
+    assert fields(embed)[name] == value
+    assert embed.image.url == "attachment://loss.png"
 
 
 @pytest.mark.parametrize(
