@@ -16,6 +16,7 @@ from tests.exports import channel_export, learned, package
 
 pytestmark = pytest.mark.usefixtures("opted_in")
 
+WHY = pytest.mark.parametrize("why", ["withdrew", "left"])
 HERE = channel_export(GUILD_ID, LAB, {ADA: "ada", BEN: "ben", CLEO: "cleo"}, messages=135)
 
 
@@ -76,14 +77,6 @@ async def test_a_message_of_the_future_does_not_outlast_a_withdrawal(live: Live)
     assert answers.refused([ADA], (await note_of(live, job)).until) == {ADA}
 
 
-async def test_who_withdraws_before_train_is_pressed_is_not_learned(live: Live) -> None:
-    await agreed(live, "ada", "ben")
-    preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
-    await live.consents.refuse(GUILD_ID, BEN, 10**18)
-    job = await entered(live, preview)
-    assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, False, False]
-
-
 async def test_who_agreed_again_is_learned_from_then_on(live: Live) -> None:
     await agreed(live, "ada")
     yes = ConsentAnswer(state="in", at=1.0, since=10**17 + 59)
@@ -106,10 +99,14 @@ async def test_a_look_for_unused_readings_before_the_training_is_entered_takes_n
     assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, False, False]
 
 
-async def test_who_left_is_not_learned(live: Live) -> None:
+@WHY
+async def test_who_is_gone_before_train_is_pressed_is_not_learned(live: Live, why: str) -> None:
     await agreed(live, "ada", "ben")
     preview = await live.answered(live.send("!train", files={"lab.json": HERE}))
-    live.world.remove_member(GUILD_ID, BEN)
+    if why == "left":
+        live.world.remove_member(GUILD_ID, BEN)
+    else:
+        await live.consents.refuse(GUILD_ID, BEN, 10**18)
     job = await entered(live, preview)
     assert learned(await text(live, job.job_id), ("ada", "ben", "cleo")) == [True, False, False]
 
@@ -128,29 +125,15 @@ async def test_a_withdrawal_takes_a_model_of_one_s_package(live: Live, agrees: b
     assert await names(live) == []
 
 
-async def test_a_yes_after_an_earlier_no_takes_no_model_of_one_s_package(live: Live) -> None:
+@pytest.mark.parametrize("agrees", [False, True])
+async def test_who_said_no_before_can_still_have_their_package_learned(live: Live, agrees: bool) -> None:
     await live.consents.refuse(GUILD_ID, BEN, 10**17)
     await own_model(live)
-    await live.consents.agree(GUILD_ID, BEN)
+    if agrees:
+        await live.consents.agree(GUILD_ID, BEN)
     await live.channels.withdrawals.resume()
     await look(live)
     assert await names(live) == ["bens"]
-
-
-async def test_whoever_leaves_before_their_package_has_its_text_has_withdrawn(live: Live) -> None:
-    preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
-    withdraw_leavers = live.readings._withdraw_leavers
-
-    async def left(*training: Any) -> None:
-        del live.world.guilds[GUILD_ID].members[BEN]  # without an event, as while the bot is off
-        await withdraw_leavers(*training)
-
-    live.patch.setattr(live.readings, "_withdraw_leavers", left)
-    live.press("ben", preview, "Train")
-    await live.until(lambda: live.showing("I found 0 characters"), "the end of the training")
-    answer = await live.consents.answer(GUILD_ID, BEN)
-    assert answer is not None
-    assert answer.state == "out"
 
 
 async def test_a_withdrawal_ends_a_training_on_one_s_package(live: Live) -> None:
@@ -162,23 +145,22 @@ async def test_a_withdrawal_ends_a_training_on_one_s_package(live: Live) -> None
     assert await live.core.jobs.channel_text(job.job_id) is None
 
 
-async def test_a_withdrawal_before_one_s_package_has_its_text_counts(live: Live) -> None:
+@WHY
+async def test_who_is_gone_before_their_package_has_its_text_has_withdrawn(live: Live, why: str) -> None:
     preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
     withdraw_leavers = live.readings._withdraw_leavers
 
-    async def withdrawn(*training: Any) -> None:
-        await live.consents.refuse(GUILD_ID, BEN, 2**63)
+    async def gone(*training: Any) -> None:
+        if why == "left":
+            del live.world.guilds[GUILD_ID].members[BEN]  # without an event, as while the bot is off
+        else:
+            await live.consents.refuse(GUILD_ID, BEN, 2**63)
         await withdraw_leavers(*training)
 
-    live.patch.setattr(live.readings, "_withdraw_leavers", withdrawn)
+    live.patch.setattr(live.readings, "_withdraw_leavers", gone)
     live.press("ben", preview, "Train")
     await live.until(lambda: live.showing("I found 0 characters"), "the end of the training")
+    answer = await live.consents.answer(GUILD_ID, BEN)
+    assert answer is not None
+    assert answer.state == "out"
     assert not [name async for name in live.bot.redis.scan_iter(keys.reading_pages("*"))]
-
-
-async def test_who_said_no_before_can_still_have_their_package_learned(live: Live) -> None:
-    await live.consents.refuse(GUILD_ID, BEN, 10**17)
-    await own_model(live)
-    await live.channels.withdrawals.resume()
-    await look(live)
-    assert await names(live) == ["bens"]
