@@ -87,6 +87,20 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     assert await bot.redis.scard(keys.DELETING) == 1, "its files are to go"
 
 
+async def test_personas_and_what_was_played_go_with_their_server(live: Live) -> None:
+    unheard = 7  # the bot was removed from it while it was off
+    for guild_id in (ANNEX_ID, unheard, GUILD_ID):
+        await live.bot.redis.hset(keys.personas(guild_id), "mary", "{}")
+        await live.bot.redis.hset(keys.quiz_scores(guild_id), str(BEN), "3:4")
+        await live.bot.redis.zadd(keys.best(guild_id), {"1:2": 3})
+    live.world.remove_guild(ANNEX_ID)
+    await live.until(lambda: live.bot.get_guild(ANNEX_ID) is None, "the removal")
+    await looked(live)
+    left = [[key(guild_id) for key in (keys.personas, keys.quiz_scores, keys.best)] for guild_id in (ANNEX_ID, unheard)]
+    assert not await live.bot.redis.exists(*left[0], *left[1])
+    assert await live.bot.redis.exists(keys.personas(GUILD_ID), keys.quiz_scores(GUILD_ID), keys.best(GUILD_ID)) == 3
+
+
 async def test_removed_while_the_bot_was_off(live: Live) -> None:
     """A damaged record keeps no other server's words."""
     damaged, gone = 1_297_000_000_000_000_098, 1_297_000_000_000_000_099

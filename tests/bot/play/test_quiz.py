@@ -166,16 +166,6 @@ async def test_forget_me_takes_guesses_and_scores_and_export_data_tells_them(liv
     assert "Nobody guessed" in await ended(live, message)
 
 
-async def test_what_was_played_goes_with_the_server(live: Live, worker: StandIn) -> None:
-    worker.redis.hset(keys.quiz_scores(GUILD_ID), str(BEN), "3:4")
-    worker.redis.zadd(keys.best(GUILD_ID), {"1:2": 3})
-    worker.redis.zadd(keys.best(7), {"1:2": 3})
-    live.bot.dispatch("server_left", GUILD_ID)
-    live.bot.dispatch("ready")
-    gone = (keys.quiz_scores(GUILD_ID), keys.best(GUILD_ID), keys.best(7))
-    await live.until(lambda: not worker.redis.exists(*gone), "what was played to go")
-
-
 async def test_a_quiz_ends_where_its_channel_was_deleted(live: Live, worker: StandIn) -> None:
     await guess(live, await begun(live, worker), "ben", "B")
     live.remove_channel(LAB)

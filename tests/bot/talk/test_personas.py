@@ -20,7 +20,6 @@ from playground.present import Presenter
 from shared import keys
 from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE
-from tests.bot.channels import worked_off
 from tests.bot.ids import ADA, BEN, DORA, LAB, LIBRARY
 from tests.bot.live import Live, cog, text_of
 from tests.bot.stand_in import TEXT, StandIn
@@ -370,14 +369,6 @@ async def test_its_texts_are_continued_drawn_and_liked_like_others(live: Live, w
     assert worker.redis.zcard(keys.best(GUILD_ID)) == 1
 
 
-@pytest.mark.usefixtures("worker")
-async def test_personas_go_with_the_server(live: Live) -> None:
-    await live.ask(ADD)
-    live.bot.dispatch("server_left", GUILD_ID)
-    await worked_off(live.core.chores)
-    assert "No persona" in await live.ask("!persona")
-
-
 async def test_the_webhooks_token_is_nowhere_else(
     live: Live, worker: StandIn, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -406,12 +397,6 @@ async def test_reset_in_the_settings_deletes_personas_and_leaves_speaking(live: 
     await live.until(lambda: "Settings of" in text_of(panel), "the panel")
     assert not await store(live).of(GUILD_ID)
     assert (await cog(live.bot, SpeakCommands).speaker.rooms.room(LAB)).speak.on
-
-
-async def test_personas_of_a_server_that_was_left_unheard_go(live: Live, worker: StandIn) -> None:
-    worker.redis.hset(keys.personas(7), "mary", "{}")
-    live.bot.dispatch("ready")
-    await live.until(lambda: not worker.redis.exists(keys.personas(7)), "the personas to go")
 
 
 @pytest.mark.usefixtures("worker")
