@@ -13,26 +13,6 @@ def test_what_was_typed_is_shown_as_it_is_in_one_line() -> None:
     assert code("x" * 99) == f"`{'x' * 40}…`"
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "!cancel don’t",
-        '!model use "a',
-        '!train it’s a "book',
-        "!generate the sea’s “edge --length many",
-        "!frobnicate `x` @everyone",
-        "!help " + "x" * 1_900,
-        "!" + "x" * 1_900,
-        "<@1297000000000000031> hepl",
-    ],
-)
-async def test_it_is_answered_over_sockets(live: Live, typed: str) -> None:
-    said = await live.ask(typed)
-    assert "Something went wrong" not in said
-    assert "quotation mark" not in said
-    assert len(said) > 10
-
-
 @pytest.mark.parametrize("typed", ["!!!", "! wow", "!?", "!", "!...", "! that was nice", "!5", "wow!"])
 async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
     sent = live.send(typed)
