@@ -116,14 +116,15 @@ def examples(
     """
     at = {"place": where or place()}
     one, two = (ModelRef(model_id=name, name=name) for name in models)
+    told = ((text, ""), ("", text))
     variants = tuple(Variant(model_id=model.model_id, name=model.name, temperature=1) for model in (two, one))
-    texts = tuple(ComparedText(model_name=one.name, temperature=1, text=text) for _ in variants)
+    texts = tuple(ComparedText(model_name=one.name, temperature=1, text=said, problem=why) for said, why in told)
     return [
         (train_job(**at), finished()),
-        (generate_job(**at, model_id=one.model_id, model_name=one.name), generated(text=text)),
+        (generate_job(**at, model_id=one.model_id, model_name=one.name), generated(text=text, notes=(text,))),
         (
             CompareJob(job_id="k-1", **at, seed="the sea", length=40, variants=variants),
-            Compared(seed="the sea", texts=texts, random_seed=7, seconds=0.1),
+            Compared(seed="the sea", texts=texts, notes=(text,), random_seed=7, seconds=0.1),
         ),
         (
             SurpriseJob(job_id="s-1", **at, model=one, text="the sea"),

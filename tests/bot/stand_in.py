@@ -10,17 +10,18 @@ from simcord.backend.models import Message
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
-from shared.events import Event
+from shared.events import Compared, Event, Generated, Quizzed, Surprised
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Place
 from shared.settings import Settings
 from tests import lives
 from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live
-from tests.factories import generated, record
-from tests.registered import put
+from tests.factories import examples, generated, record
+from tests.registered import put, register
 from worker.events import JobEvents
 
 TEXT = "and the gulls went home"
+SHOWING_WORDS = (Generated, Compared, Surprised, Quizzed)
 
 
 class StandIn:
@@ -82,6 +83,21 @@ async def bens_text(live: Live, worker: StandIn, text: str = TEXT, typed: str = 
     worker.write(await worker.asked(live), text)
     await live.until(lambda: not worker.waiting(), "the end of the job")
     return await live.answered(sent)
+
+
+async def answers_that_say(live: Live, text: str) -> list[Message]:
+    """Post an answer of each kind that shows a worker's words, with these; the messages."""
+    for name in ("m1", "m2"):
+        model = record(model_id=name, name=name, guild_id=GUILD_ID)
+        register(connect(live.bot.settings), model)
+    channel = live.bot.get_partial_messageable(LAB)
+    before = len(live.world.messages[LAB])
+    answers = [(job, end) for job, end in examples(lab(), text=text) if isinstance(end, SHOWING_WORDS)]
+    for job, end in answers:
+        await live.core.delivery.post(job, end, channel.send)
+    messages = list(live.world.messages[LAB].values())[before:]
+    assert len(messages) == len(answers)
+    return messages
 
 
 def lab(channel_id: int = LAB, person: str = "ada") -> Place:

@@ -2,14 +2,10 @@
 
 from playground.places import GUILD_ID, ROLE_IDS
 from shared.blocklist import default_entries
-from shared.connect import connect
-from shared.events import Surprised
-from shared.jobs import GenerateJob, ModelRef, SurpriseJob
+from shared.jobs import GenerateJob
 from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
-from tests.bot.stand_in import StandIn
-from tests.factories import comparison, generate_job, generated, place, record
-from tests.registered import register
+from tests.bot.stand_in import StandIn, answers_that_say
 
 NOTE = 'The model reads your words as "damn it".'
 
@@ -28,23 +24,7 @@ async def test_the_worker_is_told_what_applies(live: Live, worker: StandIn) -> N
 
 async def test_notes_are_covered_too(live: Live) -> None:
     await live.core.servers.change(GUILD_ID, blocklist=("damn",))
-    register(connect(live.bot.settings), record(guild_id=GUILD_ID))
-    where = place(guild_id=GUILD_ID, channel_id=LAB)
-    job, compared = comparison("second", "", where=where, notes=(NOTE,))
-    failed = compared.texts[1].model_copy(update={"problem": "No damn."})
-    answers = (
-        (generate_job(place=where), generated(text="first", notes=(NOTE,))),
-        (job, compared.model_copy(update={"texts": (compared.texts[0], failed)})),
-        (
-            SurpriseJob(job_id="s-1", place=where, model=ModelRef(model_id="m1", name="third"), text="a"),
-            Surprised(nats_per_char=1, chars=1, most=(), notes=(NOTE,), seconds=1),
-        ),
-    )
-    send = live.bot.get_partial_messageable(LAB).send
-    for (asked, event), words in zip(answers, ("first", "second", "third"), strict=True):
-        await live.core.delivery.post(asked, event, send)
-        message = live.showing(words)
-        assert message is not None
+    for message in await answers_that_say(live, NOTE):
         assert "damn" not in text_of(message)
         assert "your words as" in text_of(message)
 

@@ -12,15 +12,11 @@ from bot.words import plain, quote, shorten
 from bot.write import embeds as write_embeds
 from galvanic.emoji import EMOJI
 from playground.places import BOT_ID, GUILD_ID
-from shared.connect import connect
-from shared.events import Event, Quizzed, Sample
-from shared.jobs import Asked, ModelRef, QuizJob
+from shared.events import Sample
 from tests.bot import previews
-from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
-from tests.bot.stand_in import StandIn, bens_text
-from tests.factories import comparison, finished, generate_job, generated, place, record, train_job
-from tests.registered import register
+from tests.bot.stand_in import StandIn, answers_that_say, bens_text
+from tests.factories import comparison, finished, generated, train_job
 
 GONE, GONE_SEEN = "<:gone_:123456789012345678>", r"\:gone\_:"
 HOSTILE = st.lists(
@@ -68,24 +64,8 @@ async def test_the_blocklist_covers_emoji_by_name(live: Live, worker: StandIn, p
     assert "are covered" in said
 
 
-async def test_all_other_answers_show_them(live: Live, pog: discord.Emoji) -> None:
-    register(connect(live.bot.settings), record(guild_id=GUILD_ID))
-    where = place(guild_id=GUILD_ID, channel_id=LAB)
-    model = ModelRef(model_id="m1", name="third")
-    text = f"words {pog} {GONE} end"
-    job, compared = comparison(text, text, where=where)
-    quiz = QuizJob(job_id="q-1", place=where, model=model, passages=2, seconds=600)
-    answers: list[tuple[Asked, Event]] = [
-        (generate_job(place=where, shown=0), generated(seed="", text=text)),
-        (job, compared),
-        (quiz, Quizzed(passages=(text, text), real=0)),
-    ]
-    before = len(live.world.messages[LAB])
-    for asked, event in answers:
-        await live.core.delivery.post(asked, event, live.bot.get_partial_messageable(LAB).send)
-    messages = list(live.world.messages[LAB].values())[before:]
-    assert len(messages) == len(answers)
-    for message in messages:
+async def test_all_answers_show_them(live: Live, pog: discord.Emoji) -> None:
+    for message in await answers_that_say(live, f"words {pog} {GONE} end"):
         assert set(EMOJI.findall(text_of(message))) == {str(pog)}, text_of(message)
         assert GONE_SEEN in text_of(message)
 
