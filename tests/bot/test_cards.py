@@ -310,14 +310,6 @@ def test_a_text_of_several_voices_names_them_with_their_shares() -> None:
     )
 
 
-def test_generated_text_cannot_mention_or_format() -> None:
-    embed = write_embeds.generated(generate_job(), generated(text="@everyone <@123> **bold** ||spoiler||"))
-    description = (embed.description or "").removeprefix("**the sea**")
-    assert "@everyone" not in description
-    assert "\\<@123>" in description
-    assert "**bold**" not in description
-
-
 def test_durations_read_like_speech() -> None:
     assert [duration(s) for s in (0, 48, 65, 4_800)] == ["0 s", "48 s", "1 min 05 s", "1 h 20 min"]
 
