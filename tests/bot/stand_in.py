@@ -80,8 +80,7 @@ class StandIn:
 async def bens_text(live: Live, worker: StandIn, text: str = TEXT, typed: str = "!generate the sea") -> Message:
     """What a model wrote for Ben."""
     sent = live.send(typed, person="ben")
-    worker.write(await worker.asked(live), text)
-    await live.until(lambda: not worker.waiting(), "the end of the job")
+    await worker.answer(live, text)
     return await live.answered(sent)
 
 
