@@ -21,7 +21,7 @@ from shared.settings import Settings, get_settings
 from tests.factories import changed_settings
 from tests.s3 import S3Server
 
-LONG = ("e2e/test_channels", "e2e/test_training_card", "e2e/test_first_light", "faults/test_killed")
+LONG = ("e2e/test_training_card", "e2e/test_first_light", "faults/test_killed", "safety/test_system")
 """Take minutes: first of their folder's, since what is begun last should end soon, or one process waits."""
 
 MARKERS = {

@@ -15,12 +15,15 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 
+from shared import keys
 from shared.jobs import GENERATE_QUEUE
+from shared.models import ModelRecord
 from shared.queues import TRANSPORT
 from shared.settings import Settings
 from tests.driver.client import text_of
-from tests.e2e.acts import TINY, lasting, slash, training_of
+from tests.e2e.acts import TINY, answered, labels, lasting, newest, press, slash, training_of, written
 from tests.e2e.system import ANSWER_S, started
+from tests.registered import stored
 from tests.safety.system import TOKEN, GuardedSystem
 
 AGREED = ("ada", "ben", "cleo")
@@ -32,10 +35,12 @@ pytestmark = [pytest.mark.process, pytest.mark.e2e, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedSystem]:
+    """A system whose operator has turned learning from channels on; Ada allows #tavern."""
     for system in started(
         tmp_path_factory.mktemp("guarded"), GuardedSystem, CHANNEL_TRAINING="opt-in", LOG_LEVEL="DEBUG"
     ):
         assert isinstance(system, GuardedSystem)
+        assert "may now learn from" in text_of(system.ask("!allow-training #tavern"))
         yield system
 
 
@@ -46,23 +51,76 @@ def system(guarded: GuardedSystem) -> Iterator[GuardedSystem]:
     assert guarded.server.refusals() == []
 
 
+def agree(system: GuardedSystem, person: str) -> None:
+    """Read what it means, and press the button."""
+    where = {"person": person, **TAVERN}
+    before = newest(system, **where)
+    system.client.slash("optin", **where)
+    question = answered(system, before, "what it means", "It may repeat you", **where)  # a card may come first
+    system.client.click_label(question, "I agree", **where)
+    system.client.wait_for(
+        lambda: "You agreed" in text_of(system.client.message(question["id"], **where) or question), ANSWER_S
+    )
+
+
+def model_called(system: GuardedSystem, name: str) -> ModelRecord | None:
+    """One of the server's models."""
+    with system.redis as client:
+        ids = client.hvals(keys.guild_models(int(system.client.world().guild_id)))
+        records = [stored(client, model_id.decode()) for model_id in ids]
+    return next((record for record in records if record is not None and record.name == name), None)
+
+
 def test_a_channel_is_learned_and_forgotten(system: GuardedSystem) -> None:
-    assert "may now learn from" in text_of(system.ask("!allow-training #tavern"))
     for person in AGREED:
-        question = slash(system, "optin", person=person, **TAVERN)
-        system.client.click_label(question, "I agree", person=person, **TAVERN)
-        system.client.wait_for(
-            lambda asked=question, by=person: (
-                "You agreed" in text_of(system.client.message(asked["id"], person=by, **TAVERN) or asked)
-            ),
-            ANSWER_S,
-        )
+        agree(system, person)
     card = system.ask(f"!train #tavern --name inn {TINY}", **TAVERN)
-    system.wait_for_card(card, "is now this channel's model", timeout=PATIENT_S, **TAVERN)
-    assert "❌" not in text_of(system.ask("!generate the kettle --length 40", **TAVERN))
+    card = system.wait_for_card(card, "is now this channel's model", timeout=PATIENT_S, **TAVERN)
+    assert "Learn new messages" in labels(card)
+    assert written(system.ask("!generate the kettle --length 40", **TAVERN)).startswith("**the kettle**")
+    assert "❌" not in text_of(system.ask("!generate --length 40", **TAVERN))
+    record = model_called(system, "inn")
+    assert record is not None
+    assert record.source_channels == (int(system.client.world().channels["tavern"]),)
+    with system.redis as client:
+        assert client.exists(keys.reading(record.readings[0].reading_id))
+        assert not list(client.scan_iter("job:*:text")), "the text goes with its training"
     withdrawn = slash(system, "optout", person="ben", **TAVERN)
     assert "`inn`" in text_of(withdrawn)
     assert "You" in text_of(slash(system, "privacy", person="ada", **TAVERN))
+
+
+def test_ones_own_words_make_a_model_of_ones_own(system: GuardedSystem) -> None:
+    ben, world = {"person": "ben", **TAVERN}, system.client.world()
+    agree(system, "ben")
+    for number in range(40):  # what he wrote before he agreed does not count
+        system.client.send(f"the kettle of the other boat, number {number}, whistles at the harbour", **ben)
+    card = system.ask(f"!train @me #tavern {TINY}", **ben)
+    system.wait_for_card(card, "The model is ready", "one member", timeout=PATIENT_S, **TAVERN)
+    own = model_called(system, "like-me")
+    assert own is not None
+    (ref,) = own.readings
+    with system.redis as client:
+        members = client.hkeys(keys.reading_members(ref.reading_id))
+        assert [member.decode() for member in members] == [world.users["ben"]]
+        assert client.hget(keys.channel(int(world.channels["tavern"])), "model") != own.model_id.encode()
+    typed = "!generate the kettle --model like-me --length 40"
+    answer = system.ask(typed, **ben)
+    assert written(answer).startswith("**the kettle**")
+    assert "No model called `like-me`" in text_of(system.ask(typed, **TAVERN))
+    assert "can no longer be used" in text_of(press(system, answer, "Continue", "❌", **TAVERN))
+    assert "🔓" in text_of(system.ask("!model share like-me #tavern", **ben))
+    assert written(system.ask(typed, **TAVERN)).startswith("**the kettle**")
+    assert "opted out" in text_of(slash(system, "optout", **ben))
+    system.client.wait_for(lambda: model_called(system, "like-me") is None, PATIENT_S, "the model to go")
+
+
+def test_nobodys_words_are_logged(system: GuardedSystem) -> None:
+    """Of what was said, learned and withdrawn above."""
+    logs = "\n".join(path.read_text("utf-8") for path in (system.data / "logs").iterdir())
+    assert "consent_changed" in logs
+    assert "member_withdrew" in logs
+    assert "kettle" not in logs
 
 
 @pytest.mark.long
