@@ -98,7 +98,7 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
 @needs_promtool
 @pytest.mark.process
 def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> None:
-    """`tests/e2e/test_dashboard.py` asks them of a real run."""
+    """`tests/e2e/test_seeing.py` asks them of a real run."""
     recorded = [{"record": f"panel:{number}", "expr": query} for number, (_, query) in enumerate(dashboard_queries())]
     file = tmp_path / "queries.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}), "utf-8")

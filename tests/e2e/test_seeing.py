@@ -3,18 +3,22 @@
 import contextlib
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, lasting, training_of
-from tests.e2e.system import TRAIN_S, System, free_port, started
+from tests.e2e.system import ANSWER_S, TRAIN_S, System, free_port, started
+from tests.test_monitoring_doc import dashboard_queries
 
 pytestmark = pytest.mark.whole
 
@@ -184,3 +188,45 @@ def test_nobody_else_on_the_machine_can_read_what_is_kept(system: System, traine
     kept = [system.data, *(path for path in system.data.rglob("*") if not path.is_symlink())]
     assert {"redis", "models", "logs"} <= {path.name for path in kept}
     assert [str(path) for path in kept if path.stat().st_mode & 0o077] == []
+
+
+# ---------------------------------------------------------------------- the dashboard
+
+
+@pytest.fixture
+def prometheus(system: System, port: int, tmp_path: Path) -> Iterator[str]:
+    """A Prometheus that scrapes the three processes; its address."""
+    targets = [{"targets": [f"127.0.0.1:{port + place}" for place in range(len(SERVICES))]}]
+    jobs = [{"job_name": "galvanic", "static_configs": targets, "scrape_interval": "1s"}]
+    config = tmp_path / "prometheus.yml"
+    config.write_text(yaml.safe_dump({"scrape_configs": jobs}), "utf-8")
+    address = f"127.0.0.1:{free_port()}"
+    options = ("--storage.tsdb.path", str(tmp_path / "tsdb"), "--web.listen-address", address)
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(["prometheus", f"--config.file={config}", *options], stderr=log)
+        try:
+            yield f"http://{address}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def ask(prometheus: str, query: str) -> str:
+    """Ask promtool a query; a line for each series, empty while there is none or no Prometheus."""
+    command = ["promtool", "query", "instant", prometheus, query]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+@pytest.mark.skipif(
+    shutil.which("prometheus") is None or shutil.which("promtool") is None,
+    reason="Prometheus is not installed (Debian: prometheus)",
+)
+def test_every_query_of_the_dashboard_has_an_answer(system: System, trained: Message, prometheus: str) -> None:
+    system.client.wait_for(lambda: ask(prometheus, "sum(up) == 3"), ANSWER_S, "all three to be scraped")
+    system.ask("!generate the fog --length 20")
+    queries = dashboard_queries()
+    assert len(queries) > 10
+    for title, query in queries:
+        system.client.wait_for(lambda query=query: ask(prometheus, query), ANSWER_S, f"{title}: {query}")
+    assert len(ask(prometheus, "galvanic_processes == 1").splitlines()) == 3
