@@ -1,4 +1,4 @@
-"""The buttons under a text, comparisons, mixtures, surprises, a quiz and a chat, also after a restart."""
+"""The buttons under a text, comparisons and mixtures, also after a restart."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from shared import keys
 from shared.jobs import GenerateJob
-from tests.driver.client import Message, components, pictures_of, text_of
+from tests.driver.client import Message, components, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
     answered,
@@ -16,27 +16,17 @@ from tests.e2e.acts import (
     newest,
     press,
     restart_bot,
-    slash,
-    start_bot,
-    stop_bot,
     written,
 )
-from tests.e2e.system import ANSWER_S, System
+from tests.e2e.system import System
 
 pytestmark = pytest.mark.whole
-
-PNG = b"\x89PNG"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _models(system: System) -> None:
     system.add_model("tides")
-    for name, fixture in (("alice", "char"), ("wordy", "word"), ("old", "classic")):
-        system.add_model(name, fixture=fixture, current=False)
-
-
-def fields(message: Message) -> dict[str, str]:
-    return {field["name"]: field["value"] for field in message["embeds"][0].get("fields", [])}
+    system.add_model("alice", current=False)
 
 
 def menu(message: Message) -> dict[str, object]:
@@ -126,39 +116,3 @@ def test_a_mixture_goes_on_as_one(system: System) -> None:
     assert "tides 70 % + alice 30 %" in text_of(answer)
     more = press(system, answer, "Continue")
     assert "tides 70 % + alice 30 %" in text_of(more)
-
-
-def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> None:
-    answer = system.ask("!surprise the zebra sea")
-    (picture,) = pictures_of(answer)
-    assert system.client.fetch(picture).startswith(PNG)
-    assert "bits per character** over 13 characters" in text_of(answer)
-    assert "**z**" in fields(answer)["Least expected"]
-
-
-def test_a_quiz_goes_on_after_a_restart_and_is_answered_in_time(system: System) -> None:
-    message = slash(system, "quiz", {"passages": 4, "seconds": 600})
-    assert list(buttons(message)) == ["A", "B", "C", "D"]
-    for person, letter in zip(("ada", "ben", "dora", "ada"), "ABCD", strict=True):
-        said = text_of(press(system, message, letter, "You guessed", person=person))
-        assert f"You guessed **{letter}**" in said
-    stop_bot(system)
-    with system.redis as client:
-        assert client.zadd(keys.QUIZZES, {system.client.world().channels["lab"]: 1}) == 0
-    start_bot(system)
-    ended = system.wait_for_card(message, "comes from the text", "of 3 guessed right")
-    assert not buttons(ended)
-    assert ended["mentions"] == []
-    # Guesses are counted once the answer is there to see.
-    system.client.wait_for(lambda: text_of(system.ask("!quiz scores")).count(" of 1") == 3, ANSWER_S, "the scores")
-
-
-def test_a_mention_is_answered_by_the_channels_model(system: System) -> None:
-    assert "Chat is **on**" in text_of(system.ask("!chat on"))
-    answer = system.ask(f"<@{system.client.world().bot_user_id}> the tide, @everyone?", person="ben")
-    assert answer["embeds"] == []
-    assert answer["content"]
-    assert "the tide, @everyone?" not in answer["content"]
-    assert answer["mentions"] == []
-    assert not answer["mention_everyone"]
-    assert "Chat is **off**" in text_of(system.ask("!chat off"))

@@ -20,8 +20,8 @@ from shared.jobs import GENERATE_QUEUE
 from shared.models import ModelRecord
 from shared.queues import TRANSPORT
 from shared.settings import Settings
-from tests.driver.client import text_of
-from tests.e2e.acts import TINY, answered, labels, lasting, newest, press, slash, training_of, written
+from tests.driver.client import pictures_of, text_of
+from tests.e2e.acts import TINY, answered, buttons, labels, lasting, newest, press, slash, training_of, written
 from tests.e2e.system import ANSWER_S, started
 from tests.registered import stored
 from tests.safety.system import TOKEN, GuardedSystem
@@ -123,7 +123,6 @@ def test_nobodys_words_are_logged(system: GuardedSystem) -> None:
     assert "kettle" not in logs
 
 
-@pytest.mark.long
 def test_a_model_goes_out_and_comes_back_and_is_deleted(system: GuardedSystem) -> None:
     for name in ("companion", "traveller"):
         system.add_model(name)
@@ -136,18 +135,24 @@ def test_a_model_goes_out_and_comes_back_and_is_deleted(system: GuardedSystem) -
     question = system.ask("!model delete settler")
     system.client.click_label(question, "Delete it")
     system.wait_for_card(question, "was deleted")
-    for command in (
-        "compare the sea",
-        "surprise the sea",
-        "generate the sea --mix traveller:70,companion:30",
-        "models",
-        "jobs",
-        "status",
-        "settings",
-        "chat on",
-        "chat off",
+    (picture,) = pictures_of(system.ask("!surprise the sea"))
+    assert system.client.fetch(picture).startswith(b"\x89PNG")
+    quiz = system.ask("!quiz")
+    assert list(buttons(quiz)) == ["A", "B", "C"]
+    press(system, quiz, "B", "You guessed")
+    for words in (
+        "!compare the sea",
+        "!generate the sea --mix traveller:70,companion:30",
+        "!models",
+        "!jobs",
+        "!status",
+        "!settings",
+        "!quiz scores",
+        "!chat on",
+        f"<@{system.client.world().bot_user_id}> the sea",
+        "!chat off",
     ):
-        assert "❌" not in text_of(system.ask(f"!{command}")), command
+        assert "❌" not in text_of(system.ask(words)), words
 
 
 @pytest.mark.long

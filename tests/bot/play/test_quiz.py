@@ -9,7 +9,6 @@ from simcord.backend.models import Message
 
 from bot.channels.export import export
 from bot.play import quiz as service
-from bot.play.cog import Play
 from galvanic.options import STARTER
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -18,7 +17,7 @@ from shared.events import Quizzed
 from shared.jobs import QuizJob
 from tests.bot.channels import model_of
 from tests.bot.ids import ADA, BEN, DORA, LAB, LIBRARY
-from tests.bot.live import Live, cog, text_of
+from tests.bot.live import Live, text_of
 from tests.bot.rooms import heard
 from tests.bot.stand_in import StandIn
 from tests.factories import channel_corpus, record
@@ -61,10 +60,10 @@ def whispers(live: Live, person: str, channel_id: int) -> list[str]:
 
 
 async def end(live: Live, channel_id: int = LAB) -> None:
-    """Let a quiz's time be over."""
+    """Let a quiz's time be over, and the bot be ready once more, as after a restart."""
     client, key = connect(live.bot.settings), keys.quiz(channel_id)
     client.zadd(keys.QUIZZES, {str(channel_id): 1})
-    await cog(live.bot, Play).game.take_up()
+    live.bot.dispatch("ready")
     await live.until(lambda: not client.exists(key), "the end")
 
 
