@@ -5,10 +5,9 @@ import re
 import pytest
 
 from tests.driver.client import Message, pictures_of, text_of
-from tests.e2e.acts import TINY, answered, labels, lasting, press
+from tests.e2e.acts import answered, labels, lasting
 from tests.e2e.system import TRAIN_S, System, field_of
 from tests.e2e.texts import harbour
-from tests.exports import telegram
 
 pytestmark = [pytest.mark.keeps, pytest.mark.whole]
 
@@ -68,12 +67,3 @@ def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) ->
     system.wait_for_card(card, "`uploaded` is now this channel's model")
     elsewhere = system.ask("!generate the sea --model uploaded", channel="library")
     assert "No model called `uploaded` can be used in this channel" in text_of(elsewhere)
-
-
-def test_a_chat_is_shown_and_learned_once_its_person_says_so(system: System) -> None:
-    files = {"chat.json": telegram("Vera", "Paul", messages=300)}
-    preview = system.ask(f"!train --name chorus --only vera --speakers {TINY}", files=files)
-    assert "**150 messages** by 1 person" in text_of(preview)
-    card = press(system, preview, "Train", "training t-")
-    system.wait_for_card(card, "`chorus` is now this channel's model")
-    assert "card of its own" in text_of(system.client.message(preview["id"]) or preview)
