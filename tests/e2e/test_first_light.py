@@ -62,7 +62,8 @@ def test_generate_continues_the_seed_with_the_channels_model(system: System, tra
 def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) -> None:
     before = system.client.send("an upload follows")["id"]
     data = harbour(random_seed=2).encode("utf-16")
-    system.client.slash("train", {"epochs": 1, "name": "uploaded"}, files={"file": ("My Diary.txt", data)})
+    tiny = {"epochs": 1, "layers": 1, "units": 32, "batch": 8}
+    system.client.slash("train", {**tiny, "name": "uploaded"}, files={"file": ("My Diary.txt", data)})
     card = answered(system, before, "the card", "training t-")
     system.wait_for_card(card, "`uploaded` is now this channel's model")
     elsewhere = system.ask("!generate the sea --model uploaded", channel="library")
