@@ -9,7 +9,7 @@ from bot.write.generate import DOUBLE_CLICK_S
 from shared import keys, presence
 from shared.events import Failed
 from tests import lives
-from tests.driver.client import Message, NotInTimeError, components, text_of
+from tests.driver.client import Message, components, text_of
 from tests.e2e.system import ANSWER_S, System
 
 EPHEMERAL = 64
@@ -126,19 +126,9 @@ def _said(system: System, after: str, *words: str, **where: str) -> Any:
 
 
 def restart_bot(system: System) -> None:
-    """The bot ends and comes back."""
-    stop_bot(system)
-    start_bot(system)
-
-
-def stop_bot(system: System) -> None:
-    """The bot ends, and Discord has noticed."""
+    """The bot ends, Discord notices, and it comes back."""
     system.stop_part("bot")
     system.client.wait_for(lambda: not system.client.world().bot_online, 60, "the bot to go")
-
-
-def start_bot(system: System) -> None:
-    """The bot comes back."""
     system.start_part("bot")
     system.client.wait_for_bot(ANSWER_S)
 
@@ -155,13 +145,7 @@ def end_trainings(system: System) -> None:
     with system.redis as client:
         for job_id in client.hkeys(keys.ACTIVE):
             lives.end(client, job_id.decode(), Failed(problem="The test is over."))
-    system.client.wait_for(lambda: not undelivered(system), ANSWER_S, "every card to tell the end")
-
-
-def undelivered(system: System) -> set[str]:
-    """Jobs whose end the bot has yet to tell."""
-    with system.redis as client:
-        return {member.decode() for member in client.smembers(keys.OUTBOX)}
+        system.client.wait_for(lambda: not client.exists(keys.OUTBOX), ANSWER_S, "every card to tell the end")
 
 
 def forget_models(system: System) -> None:
@@ -173,29 +157,6 @@ def forget_models(system: System) -> None:
                 client.delete(keys.model(model_id.decode()))
             client.delete(keys.guild_models(int(guild.id)))
         client.delete(*(keys.channel(int(channel)) for channel in world.channels.values()))
-
-
-def left_behind(system: System) -> list[str]:
-    """Make a system that files share as the first one found it; in words, what the last one should have undone."""
-    found = []
-    world = system.client.world()
-    with system.redis as client:
-        try:
-            system.client.wait_for(lambda: not client.hlen(keys.ACTIVE), 60)
-        except NotInTimeError:
-            found.append("trainings")
-            end_trainings(system)
-        for guild in world.guilds.values():
-            if client.get(keys.guild_settings(int(guild.id))) not in (None, b"{}"):
-                found.append(f"settings of the server {guild.name}")
-                client.delete(keys.guild_settings(int(guild.id)))
-                restart_bot(system)
-        for name, channel in world.channels.items():
-            chat, temperature = client.hmget(keys.channel(int(channel)), "chat", "temperature")
-            if chat == b"1" or temperature is not None:
-                found.append(f"choices of #{name}")
-    forget_models(system)
-    return found
 
 
 def exported(system: System, name: str, **where: Any) -> bytes:
