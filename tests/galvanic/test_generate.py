@@ -12,8 +12,10 @@ from galvanic.errors import UserError
 from galvanic.generate import Mixture, TextModel, load_model
 from galvanic.request import WriteRequest
 from galvanic.results import Generation
+from galvanic.text.recipe import UNICODE_SCALARS
 from shared.settings import Settings
 from tests.worker.small import LETTERS, biased, model, network, save_model
+from tests.worker.texts import SENTENCE, Memorised
 from worker.store import ModelStore
 from worker.warm import WarmModels
 
@@ -23,6 +25,33 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def small() -> TextModel:
     return model()
+
+
+def test_continues_what_it_memorised(memorised: Memorised) -> None:
+    model = load_model(memorised[0])
+    written = model.generate("A small red", length=200, temperature=0, random_seed=1, guard=False)
+    assert ("A small red" + written.text).startswith((SENTENCE * 4).rstrip())
+    assert written.text.endswith("dawn.")
+    assert model.score(SENTENCE * 20).nats_per_char < 0.3
+
+
+def test_from_corpus_begins_with_a_window_of_it(memorised: Memorised, classic: Path) -> None:
+    written = load_model(memorised[0]).generate("", length=20, from_corpus=True)
+    assert written.seed in SENTENCE * 10
+    written = load_model(classic).generate("", length=20, from_corpus=True)
+    assert len(written.seed) == 100
+    assert written.temperature == 0
+
+
+def test_unseen_characters_are_told_and_charged(memorised: Memorised) -> None:
+    model = load_model(memorised[0])
+    written = model.generate("red § boat", length=10)
+    assert "§" in written.notes[0]
+    plain, strange = model.score(SENTENCE * 3), model.score(SENTENCE * 3 + "§")
+    added = strange.nats_per_char * strange.chars - plain.nats_per_char * plain.chars
+    assert added == pytest.approx(math.log(UNICODE_SCALARS / model.description.unseen), rel=1e-3)
+    assert strange.bits_per_char == pytest.approx(strange.nats_per_char / math.log(2))
+    assert model.score("§§").nats_per_char > 10
 
 
 def test_requests_of_a_batch_get_what_they_get_alone(small: TextModel) -> None:

@@ -1,5 +1,7 @@
 """What is drawn follows the distribution; a batch gives what single requests give; loops are broken."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -78,21 +80,25 @@ def test_the_padding_and_the_impossible_are_never_drawn() -> None:
     assert _draws(Sampling(1.0), np.zeros(1, np.float32))[0] > 0
 
 
-@pytest.mark.parametrize("units", [(24,), (16, 24, 8)])
-def test_carried_state_equals_state_computed_again(units: tuple[int, ...]) -> None:
-    config = network(40, units=units)
+@pytest.mark.parametrize(
+    "fields",
+    [{"units": (24,)}, {"units": (16, 24, 8)}, {"kind": "windows", "embedding": 0, "units": (24, 16), "window": 5}],
+    ids=["one layer", "three layers", "windows"],
+)
+def test_carried_state_equals_state_computed_again(fields: dict[str, Any]) -> None:
+    config = network(40, **fields)
     weights = random_weights(config)
     reader = predictor(config, weights)
     seed = np.array([3, 1, 4, 1, 5], np.int32)
     written = draw(reader, seed, 150, Sampling(0.0), np.random.default_rng(0))
     ids = np.concatenate([seed, written])
     logits = keras_logits(config, weights, ids[:-1])
+    places, following = np.arange(len(logits)), ids[-len(logits) :]
     # Ties and near ties may fall either way in another order of summation.
-    chosen = logits[np.arange(len(ids) - 1), ids[1:]]
-    assert (logits.max(1) - chosen < 1e-3)[len(seed) - 1 :].all()
-    expected = tf.nn.log_softmax(logits).numpy()[np.arange(len(ids) - 1), ids[1:]]
+    assert (logits.max(1) - logits[places, following] < 1e-3)[-len(written) :].all()
+    expected = tf.nn.log_softmax(logits).numpy()[places, following]
     # Hidden units are read in whole steps (`galvanic.kernels.STEPS`), which so large weights magnify.
-    np.testing.assert_allclose(reader.read(ids)[1:], expected, atol=5e-3)
+    np.testing.assert_allclose(reader.read(ids)[-len(logits) :], expected, atol=5e-3)
 
 
 def test_a_text_longer_than_a_chunk_is_read_as_one() -> None:

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 TEXT = babble(3_000)
 
 
-def small_plan(recipe: str, text: str = TEXT) -> Plan:
+def small_plan(recipe: str, text: str = TEXT, members: int = 1) -> Plan:
     prepared = prepare(text, recipe)
     plan = make_plan(recipe, len(prepared.vocabulary), prepared.learned)
     units = (32, 32) if recipe == "classic" else (32,)  # what `galvanic.recurrence` takes
-    network = plan.network.model_copy(update={"units": units, "members": 1})
+    network = plan.network.model_copy(update={"units": units, "members": members})
     return plan.model_copy(update={"network": network, "batch": min(plan.batch, 64)})
 
 

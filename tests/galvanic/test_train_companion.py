@@ -33,11 +33,11 @@ def counted(text: str, recipe: Any, path: Path) -> bool:
     return all(np.array_equal(array, companion.arrays[name]) for name, array in wanted.items() if name not in WEIGHTS)
 
 
-@pytest.mark.parametrize("recipe", ["char", "word"])
+@pytest.mark.parametrize(("recipe", "members"), [("char", 1), ("char", 2), ("word", 1)])
 def test_it_is_of_all_the_text_and_the_loss_from_before_the_held_out_part_was_counted(
-    recipe: str, tmp_path: Path
+    recipe: str, members: int, tmp_path: Path
 ) -> None:
-    result = run(recipe, tmp_path / "model")
+    result = run(recipe, tmp_path / "model", plan=small_plan(recipe, members=members))
     assert counted(TEXT, recipe, tmp_path / "model")
     description, weights, _, companion = load(tmp_path / "model")
     prepared = prepare(TEXT, recipe)
@@ -45,12 +45,14 @@ def test_it_is_of_all_the_text_and_the_loss_from_before_the_held_out_part_was_co
     before = companion.recounted(prepared.training, recipe)
     read = predictor(description.network, weights, before).read(np.asarray(prepared.ids, np.int32))
     loss = -read[prepared.learned :].mean() * prepared.heldout_density
+    alone = predictor(description.network, weights).read(np.asarray(prepared.ids, np.int32))
+    network_loss = -alone[prepared.learned :].mean() * prepared.heldout_density
     # A held-out part is judged in several streams, each of which begins a little before.
     assert result.heldout_loss == pytest.approx(loss, abs=0.05)
+    assert result.network_loss == pytest.approx(network_loss, abs=0.05)
     assert result.ngrams_loss is not None
     assert result.ngrams_loss > result.heldout_loss
-    alone = predictor(description.network, weights).read(np.asarray(prepared.ids, np.int32))
-    assert loss < -alone[prepared.learned :].mean() * prepared.heldout_density
+    assert loss < network_loss
 
 
 @pytest.mark.parametrize("recipe", ["char", "word"])
