@@ -117,10 +117,11 @@ def test_a_book_is_learned_without_its_licence_by_a_chosen_network_and_gone_on_f
         f"Left out: Project Gutenberg's header and licence, {len(book.read_text()) - len(body.strip()):,} characters."
     )
     network = ("--layers", "2", "--units", "12", "--embedding", "8", "--dropout", "0.1")
-    chosen = (*network, "--batch", "4", "--length", "32", "--lr", "0.01")
+    chosen = (*network, "--batch", "4", "--length", "4096", "--lr", "0.01")
     out = tmp_path / "a.safetensors"
     told = last_line(worker("train", book, "--out", out, "--epochs", "1", *chosen, "--json", data=tmp_path))
     assert left_out in told["notes"]
+    assert sum("too short" in note for note in told["notes"]) == 1
     assert told["parameters"] < 10_000
     assert told["copy_share"] is not None
     assert {"verdict", "next", "ngrams_loss", "known_words"} <= set(told)
@@ -129,7 +130,7 @@ def test_a_book_is_learned_without_its_licence_by_a_chosen_network_and_gone_on_f
     assert description["corpus"]["title"] == "Boats, by Nobody"
     assert description["network"]["units"] == [12, 12]
     assert description["network"]["embedding"] == 8
-    assert description["options"]["learning_rate"] == 0.01
+    assert (description["options"]["learning_rate"], description["options"]["length"]) == (0.01, 4096)
     assert left_out in last_line(worker("evaluate", out, book, "--json", data=tmp_path))["notes"]
 
     more = ("train", book, "--out", out, "--from", out, "--epochs", "1", "--json")

@@ -116,18 +116,6 @@ def test_nothing_of_the_heldout_part_is_ever_learned() -> None:
     assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
 
 
-def test_a_chosen_network_is_trained_and_kept(tmp_path: Path) -> None:
-    chosen = {"layers": 2, "units": 16, "embedding": 12, "dropout": 0.1, "batch": 4, "length": 4096}
-    result = run("char", tmp_path / "model", plan=None, epochs=8, learning_rate=0.05, **chosen)
-    description, weights, _, _ = load(tmp_path / "model")
-    assert description.network.units == (16, 16)
-    assert weights["embedding/embeddings"].shape[1] == 12
-    assert description.options is not None
-    assert description.options.length == 4096
-    assert sum("too short" in note for note in result.notes) == 1
-    assert result.curve[-1].train_loss < result.curve[0].train_loss
-
-
 @pytest.mark.parametrize(
     "recipe", ["word", *(pytest.param(one, marks=pytest.mark.long) for one in ("char", "classic"))]
 )
