@@ -26,13 +26,6 @@ COMMANDS = {"train", "generate", "evaluate", "inspect", "export", "import", "ser
 
 WRITE = """
 import sys
-
-class Refused:
-    def find_spec(self, name, *rest):
-        if name in ("tensorflow", "keras"):
-            raise ImportError(f"{name} is refused here")
-
-sys.meta_path.insert(0, Refused())
 import galvanic
 
 model = galvanic.load("boats")
