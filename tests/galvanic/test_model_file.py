@@ -1,6 +1,7 @@
 """Model files, also with coarser weights: what is saved loads, and nothing else ever does harm."""
 
 import json
+import math
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.slow
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SAVED = sorted(FIXTURES.glob("models/*.safetensors"))
 CHAR = FIXTURES / "models" / "char.safetensors"
-NETWORK = apart(CHAR.read_bytes())[0]["network"]
+DESCRIPTION = apart(CHAR.read_bytes())[0]
 MOST = 25 * 2**20
 
 
@@ -78,7 +79,10 @@ def change(path: Path, **fields: Any) -> None:
         {"weights_sha256": "0" * 64},
         {"packed": "int4"},
         {"corpus": {}},
-        *({"network": {**NETWORK, "units": units}} for units in ([10**9], [-6], [0], [6, 6], ["six"])),
+        *({"network": {**DESCRIPTION["network"], "units": units}} for units in ([10**9], [-6], [0], [6, 6], ["six"])),
+        {"training": {**DESCRIPTION["training"], "train_loss": math.nan}},
+        {"training": {**DESCRIPTION["training"], "curve": [[1, math.inf, None]]}},
+        {"training": {**DESCRIPTION["training"], "epochs": -(10**30)}},
     ],
 )
 def test_damaged_descriptions_are_refused(fields: dict[str, Any], copy: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from shared.events import Generated, Imported, Surprised
 from shared.jobs import MODEL_FILE, MixPart
 from shared.settings import Settings
 from tests.lives import expect, require_failure
-from tests.worker.hostile import model_file, tutorial, zeros
+from tests.worker.hostile import changed, model_file, tutorial, zeros
 from tests.worker.jobs import PLACE, generate_job, imported, run, surprise_job
 from tests.worker.small import LETTERS, biased, network, random_weights
 from tests.worker.texts import SENTENCE, corpus
@@ -68,6 +68,11 @@ def _huge(scale: float, part: str) -> bytes:
     return model_file(weights={n: np.full_like(w, scale) if part in n else w for n, w in weights.items()})
 
 
+def _claimed(**network: Any) -> bytes:
+    """A small model whose description claims another network."""
+    return changed(model_file(), lambda fields: fields["network"].update(network))
+
+
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
@@ -78,6 +83,8 @@ def _huge(scale: float, part: str) -> bytes:
         (_many_windows, "damaged"),
         (_slow, "multiplications"),
         (_wide_table, "network takes"),
+        (lambda: _claimed(units=[3_000]), "network takes"),
+        (lambda: _claimed(units=[1] * 16, members=16), "has 256 layers"),
         (lambda: _huge(3e38, "kernel"), "no usable probabilities"),
         (lambda: _huge(3e38, "embedding"), "no usable probabilities"),
         (lambda: _huge(-1e30, "output/bias"), "no usable probabilities"),

@@ -96,26 +96,6 @@ def test_a_page_is_of_no_messages_and_as_large_as_the_channel_takes(client: redi
     require_failure(run(client, export_job(number=4, page=True)), "people's messages")
 
 
-@pytest.mark.parametrize(
-    ("part", "changes", "problem"),
-    [
-        ("network", {"units": [100_000]}, "network takes"),
-        ("network", {"units": [1] * 16, "members": 16}, "has 256 layers"),
-        ("network", {"units": [-5]}, "damaged"),
-        ("training", {"train_loss": float("nan")}, "damaged"),
-        ("training", {"curve": [[1, float("inf"), None]]}, "damaged"),
-        ("training", {"epochs": -(10**30)}, "damaged"),
-    ],
-)
-def test_hostile_descriptions_are_refused(
-    client: redis.Redis, settings: Settings, part: str, changes: dict[str, Any], problem: str
-) -> None:
-    data = changed(exported(client), lambda fields: (fields[part] if part else fields).update(changes))
-    require_failure(imported(client, data, file_name="../évil `name`.safetensors"), problem)
-    assert not client.exists(keys.guild_models(PLACE.guild_id))
-    assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one.safetensors", "two.safetensors"}
-
-
 def test_what_is_imported_counts_against_the_servers_room(client: redis.Redis, settings: Settings) -> None:
     data = exported(client)
     first = expect(Imported, imported(client, data, 1))
