@@ -14,8 +14,8 @@ OWN = "".join(chr(0x4E00 + i) for i in range(300))
 """Characters that are in no corpus here."""
 
 
-def score(samples: list[str], corpus: str, run: int = 30) -> float:
-    return copied_share(samples, [corpus[start : start + 50] for start in range(0, len(corpus), 50)], run)
+def score(samples: list[str], corpus: str) -> float:
+    return copied_share(samples, [corpus[start : start + 50] for start in range(0, len(corpus), 50)], 30)
 
 
 def test_constructed_cases() -> None:

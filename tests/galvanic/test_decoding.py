@@ -15,12 +15,12 @@ from tests.galvanic.read.reading import zipped
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1).filter(str.strip)
 
 
-def pages(*sentences: str, length: int = 1200) -> str:
-    """Text as long as the shortest that is accepted, of the words of some sentences."""
+def pages(sentence: str) -> str:
+    """Text as long as the shortest that is accepted, of the words of a sentence."""
     rng = random.Random(7)
-    words = " ".join(sentences).split()
+    words = sentence.split()
     parts: list[str] = []
-    while sum(map(len, parts)) < length:
+    while sum(map(len, parts)) < 1_200:
         parts.append(rng.choice(words))
     return " ".join(parts)
 

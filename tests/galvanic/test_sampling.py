@@ -28,9 +28,9 @@ def _draws(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS, draws: 
     return np.bincount(np.concatenate(reader.write(rows)), minlength=len(logits))
 
 
-def _expected(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS) -> npt.NDArray[np.float64]:
+def _expected(sampling: Sampling) -> npt.NDArray[np.float64]:
     """The distribution, filtered by sorting: another way than the code's."""
-    weights = np.exp(logits.astype(np.float64) / sampling.temperature)
+    weights = np.exp(LOGITS.astype(np.float64) / sampling.temperature)
     p = weights / weights.sum()
     order = np.argsort(-p)
     if sampling.top_k:
@@ -42,7 +42,7 @@ def _expected(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS) -> n
     if sampling.min_p:
         p[p < sampling.min_p * p.max()] = 0
     if sampling.signs:
-        signs, own = list(sampling.signs), np.exp(logits[list(sampling.signs)])
+        signs, own = list(sampling.signs), np.exp(LOGITS[list(sampling.signs)])
         own[own < RARE_SIGN * own.max()] = 0
         p[signs] = p[signs].sum() * own / own.sum()
     return p / p.sum()
@@ -112,7 +112,7 @@ def test_a_text_longer_than_a_chunk_is_read_as_one() -> None:
     assert len(reader.read(ids[:0])) == 0
 
 
-def _rows(number: int, length: int = 150) -> list[Row]:
+def _rows(number: int) -> list[Row]:
     kinds = [
         Sampling(0.8),
         Sampling(0.0),
@@ -126,7 +126,7 @@ def _rows(number: int, length: int = 150) -> list[Row]:
             (np.arange(1 + 17 * index % 140) * (index + 3) % 40).astype(np.int32),
             kinds[index % len(kinds)],
             np.random.default_rng(index),
-            lambda ids, index=index: len(ids) >= length + 10 * index % 70,  # type: ignore[misc]
+            lambda ids, index=index: len(ids) >= 150 + 10 * index % 70,  # type: ignore[misc]
         )
         for index in range(number)
     ]

@@ -109,10 +109,10 @@ def test_signs_stand_in_for_others_that_a_model_lacks(
         assert scoring.side_nats.sum() > 0
 
 
-def prose(width: int, words: int = 900) -> str:
+def prose(width: int) -> str:
     rng = random.Random(5)
     lines, line = [], ""
-    for number in range(words):
+    for number in range(900):
         word = "x" * rng.randint(2, 9)
         if number % 97 == 96:
             lines += [line, ""]

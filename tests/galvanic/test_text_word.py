@@ -117,11 +117,11 @@ def test_a_seed_may_end_within_a_word() -> None:
     assert "漢" in seed.notes[0]
 
 
-def covered(recipe: str, text: str, unwrapped: bool = False) -> list[str]:
+def covered(recipe: str, text: str) -> list[str]:
     """The part of the text that each id of a scoring stands for."""
     known = sorted(set(text.lower() + text) | {" "})
     vocabulary = make_vocabulary(recipe, [*known, *([" boat"] if recipe == "word" else [])])
-    scoring = RECIPES[recipe].scoring(text, vocabulary, unwrapped=unwrapped)
+    scoring = RECIPES[recipe].scoring(text, vocabulary, unwrapped=False)
     assert len(scoring.ids) == len(scoring.starts) == len(scoring.lengths)
     assert len(scoring.side_nats) == len(text)
     assert (scoring.lengths > 0).all()

@@ -114,7 +114,8 @@ class Channel:
         return set("".join(describe(stored(self.settings, model.model_id)).symbols))
 
     def starts(self) -> list[bool]:
-        return starts(self.client)
+        """Return for each start of the training whether it resumed from a checkpoint."""
+        return [event.resumed for event in lives.told_of(Started, self.client, "t-1")]
 
 
 def channel_corpus(reading_id: str, **known: Any) -> CorpusInfo:
@@ -140,11 +141,6 @@ def train(client: redis.Redis, job: TrainJob) -> Event:
     """Run a job that was entered to its end; its last event."""
     run_train(*lives.message(client, job.job_id))
     return lives.newest(client, job.job_id)
-
-
-def starts(client: redis.Redis, job_id: str = "t-1") -> list[bool]:
-    """Return for each start of a job whether it resumed from a checkpoint."""
-    return [event.resumed for event in lives.told_of(Started, client, job_id)]
 
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:

@@ -17,9 +17,9 @@ from galvanic.plan import NetworkConfig, Weights
 from tests.worker.small import LETTERS, description_of, network, random_weights, windows
 
 
-def tutorial(units: tuple[int, ...], symbols: int = len(LETTERS)) -> NetworkConfig:
+def tutorial(units: tuple[int, ...]) -> NetworkConfig:
     """A network that reads each window anew, as `classic` has it."""
-    return network(symbols, kind="windows", embedding=0, units=units, window=100)
+    return network(len(LETTERS), kind="windows", embedding=0, units=units, window=100)
 
 
 def zeros(config: NetworkConfig) -> Weights:

@@ -45,8 +45,8 @@ def surprise_job(text: str, model_id: str = "one") -> SurpriseJob:
     return SurpriseJob(job_id="s-1", place=PLACE, model=ModelRef(model_id=model_id, name=model_id), text=text)
 
 
-def picture_job(model_id: str = "one", name: str = "one") -> PictureJob:
-    return PictureJob(job_id="p-1", place=PLACE, model=ModelRef(model_id=model_id, name=name))
+def picture_job(name: str = "one") -> PictureJob:
+    return PictureJob(job_id="p-1", place=PLACE, model=ModelRef(model_id="one", name=name))
 
 
 def export_job(model_id: str = "one", most_bytes: int = 10 * 2**20, number: int = 1, **fields: Any) -> ExportJob:

@@ -24,10 +24,10 @@ def network(symbols: int, **fields: Any) -> NetworkConfig:
     return NetworkConfig(**{"kind": "streams", "vocabulary": symbols, "embedding": 8, "units": (24,), **fields})
 
 
-def random_weights(config: NetworkConfig, seed: int = 0, scale: float = 0.6) -> Weights:
+def random_weights(config: NetworkConfig, seed: int = 0) -> Weights:
     """Weights that make the network care about what it has read."""
     random = np.random.default_rng(seed)
-    return {name: (scale * random.normal(size=shape)).astype(np.float32) for name, shape in config.shapes().items()}
+    return {name: (0.6 * random.normal(size=shape)).astype(np.float32) for name, shape in config.shapes().items()}
 
 
 def biased(config: NetworkConfig, logits: npt.ArrayLike) -> Weights:

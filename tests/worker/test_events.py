@@ -17,8 +17,8 @@ from worker import events as job_events
 from worker.events import JobEvents, Superseded
 
 
-def kinds(client: redis.Redis, job_id: str = "t-1") -> list[str]:
-    return [event.kind for event in lives.told(client, job_id)]
+def kinds(client: redis.Redis) -> list[str]:
+    return [event.kind for event in lives.told(client, "t-1")]
 
 
 def test_events_come_in_order_and_notify(client: redis.Redis) -> None:
