@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import faulthandler
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -84,37 +84,40 @@ class Heartbeat(PeriodicThread):
 
 
 RENEW_S = 10.0
-STALLED_AFTER_S = 15 * 60
-"""Seconds without headway after which a training counts as hung, and its lease lapses. Before the first step it makes
-none: the text is read, TensorFlow imported, and the network compiled."""
-
-
-class NoHeadway(Exception):
-    """The training stalls, so its lease is left to lapse."""
+STALLED_AFTER_S = 20 * 60
+"""Seconds without headway after which a training counts as hung: longer than `JobEvents` waits for Redis. Before the
+first step it makes none: the text is read, TensorFlow imported, and the network compiled."""
+_STDERR = 2
 
 
 class Lease(PeriodicThread):
     """Renews the lease every ten seconds; call `touch` at each sign of headway.
 
-    It does not renew while the training stalls; after that it keeps a lease that nobody took. `lost`: another attempt
-    has the training, or will: this one was not heard of for too long, because its machine stood still or Redis was
-    away. It must stop.
+    A process whose training stalls is ended, and writes to standard error where it hung: its worker has the next
+    attempt made, as after any death. `lost`: another attempt has the training, or will: this one was not heard of for
+    too long, because its machine stood still or Redis was away. It must stop.
     """
 
     def __init__(self, client: redis.Redis, job_events: JobEvents) -> None:
         super().__init__(self._renew, RENEW_S, "lease_not_renewed")
         self._client = client
         self._script = lifecycle.renew(job_events.job_id, job_events.holder)
-        self._touched = time.monotonic()
+        self._headway = True
         self.lost = False
 
     def touch(self) -> None:
-        self._touched = time.monotonic()
+        self._headway = True
 
     def _renew(self) -> None:
-        if time.monotonic() - self._touched > STALLED_AFTER_S:
-            raise NoHeadway
+        if self._headway:
+            self._headway = False
+            # It needs no lock of Python's, which the code that hangs may hold.
+            faulthandler.dump_traceback_later(STALLED_AFTER_S, exit=True, file=_STDERR)
         self.lost = not run_script(self._client, self._script)
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        faulthandler.cancel_dump_traceback_later()
 
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"

@@ -1,6 +1,10 @@
 """A training is leased by the attempt that is made at it, and taken over when its worker was killed."""
 
+import multiprocessing
+import re
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,7 @@ import redis
 from celery import signals
 
 from shared import keys, presence
+from shared.connect import connect
 from shared.jobs import TRAIN_QUEUE, TrainJob
 from shared.queues import ids_in_order, lists_of
 from shared.settings import Settings
@@ -40,6 +45,33 @@ def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.R
         wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
     assert client.get(keys.job_lease(job.job_id)) == log.holder.encode()
     assert not new.lost
+
+
+def sleep() -> None:
+    time.sleep(60)
+
+
+def hold_pythons_lock() -> None:
+    re.match("(a+)+$", "a" * 40 + "b")
+
+
+def hang(settings: Settings, how: Callable[[], None]) -> None:
+    threads.STALLED_AFTER_S = 1
+    client = connect(settings)
+    with threads.Lease(client, JobEvents(client, "t-1")) as lease:
+        wait_until(lambda: lease.lost)  # nobody has entered it, and so the thread has asked once
+        how()
+
+
+@pytest.mark.parametrize("how", [sleep, hold_pythons_lock])
+def test_a_process_whose_training_hangs_is_ended(settings: Settings, how: Callable[[], None]) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=hang, args=(settings, how))
+    process.start()
+    try:
+        process.join(30)
+        assert process.exitcode == 1
+    finally:
+        process.kill()
 
 
 def test_a_worker_that_starts_has_the_trainings_of_a_killed_one_of_its_host_wait_again(
