@@ -9,15 +9,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shared.lifecycle import LEASE_S
+from shared import keys
 from shared.queues import message_id
 
 BREAK_S = 10.0
 """Longer between two looks: this process or Redis stood still, and all that is missing gets its time anew."""
 GONE_S = 14.0  # a worker that is not `presence.alive` for so long besides was killed
+LAPSED_S = 30.0
+"""A training that has no lease for so long has lost its worker. A lease also lapses while its machine sleeps, and then
+its worker renews it within 25 s: at its next step (`worker.threads.RENEW_S`), or at the one after a dead connection."""
 LOST_S = 90.0
 """A training whose message is in no queue for so long has lost it. Celery puts back one that a killed worker had taken
-and not acknowledged after `LEASE_S` and up to 10 s more."""
+and not acknowledged after `lifecycle.LEASE_S` and up to 10 s more."""
 LOST_TEXT_S = 8.0  # the same of a job that somebody waits for: a generate worker begins what it takes at once
 MOST_ATTEMPTS = 3
 """A job that somebody waits for is tried so often. A training is given up by its worker (`worker.jobs.MAX_DEATHS`)."""
@@ -43,17 +46,19 @@ class SeenJob:
         """Return the message, or the worker, without which the job is lost; empty: none."""
         return message_id(self.job_id, self.attempt) if self.state == "waiting" else self.worker
 
+    @property
+    def lease(self) -> str:
+        return keys.job_lease(self.job_id)
+
 
 @dataclass(frozen=True)
 class Memory:
     """The result of earlier looks, in seconds of the same clock.
 
-    `answering_since`: when Redis last began to answer without a break. `missing_since`: when a worker or a message was
-    first missed, by its name or id.
+    `missing_since`: when a worker, a message or a lease was first missed, by its name or id.
     """
 
     looked_at: float = float("-inf")
-    answering_since: float = float("-inf")
     missing_since: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -65,23 +70,23 @@ def sweep(
     `at`: seconds, of a clock that only goes forward. `present`: names of the workers that are there, and ids of the
     messages that wait.
     """
-    unbroken = at - memory.looked_at <= BREAK_S
-    since = memory.answering_since if unbroken else at
-    before = memory.missing_since if unbroken else {}
+    before = memory.missing_since if at - memory.looked_at <= BREAK_S else {}
     missing, losses = dict[str, float](), list[tuple[SeenJob, LostReason]]()
     for job in jobs:
         if job.needs and job.needs not in present:
             missing[job.needs] = before.get(job.needs, at)
-        reason = _lost(job, at - missing.get(job.needs, at), at - since)
+        if job.training and job.state == "begun" and not job.leased:
+            missing[job.lease] = before.get(job.lease, at)
+        reason = _lost(job, at - missing.get(job.needs, at), at - missing.get(job.lease, at))
         if reason is not None:
             losses.append((job, reason))
-    return losses, Memory(at, since, missing)
+    return losses, Memory(at, missing)
 
 
-def _lost(job: SeenJob, missing_s: float, answering_s: float) -> LostReason | None:
+def _lost(job: SeenJob, missing_s: float, unleased_s: float) -> LostReason | None:
     """Return why a job counts as lost, or None: it does not.
 
-    `missing_s`: how long its worker or message has been missing. `answering_s`: how long Redis has answered.
+    `missing_s`: how long its worker or message has been missing. `unleased_s`: how long its lease has been missing.
     """
     if job.state in ("", "over"):
         return "gone" if job.training else None
@@ -89,6 +94,6 @@ def _lost(job: SeenJob, missing_s: float, answering_s: float) -> LostReason | No
         return None
     if job.state == "waiting" and missing_s >= (LOST_S if job.training else LOST_TEXT_S):
         return "lost"
-    if job.state == "begun" and job.training and not job.leased and answering_s > LEASE_S:
+    if unleased_s >= LAPSED_S:
         return "lapsed"
     return "died" if job.state == "begun" and missing_s >= GONE_S else None

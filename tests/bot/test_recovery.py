@@ -14,12 +14,11 @@ from kombu.exceptions import OperationalError
 from bot.jobs.client import JobClient
 from bot.jobs.recovery import Recovery
 from bot.jobs.snapshot import Snapshots
-from bot.jobs.sweep import BREAK_S, GONE_S, LOST_S, LOST_TEXT_S, MOST_ATTEMPTS, Memory, SeenJob, sweep
+from bot.jobs.sweep import BREAK_S, GONE_S, LAPSED_S, LOST_S, LOST_TEXT_S, MOST_ATTEMPTS, Memory, SeenJob, sweep
 from galvanic.options import TrainOptions
 from shared import keys, lifecycle
 from shared.events import Failed, Started
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.lifecycle import LEASE_S
 from shared.queues import ids_in_order, lists_of, message_id
 from shared.settings import Settings
 from tests import lives
@@ -257,7 +256,7 @@ def test_what_has_all_that_it_needs_is_left_alone() -> None:
     ("job", "workers", "how", "after_s"),
     [
         (BEGUN, ("other",), "died", GONE_S),
-        (replace(BEGUN, leased=False), ("w",), "lapsed", LEASE_S),
+        (replace(BEGUN, leased=False), ("w",), "lapsed", LAPSED_S),
         (WAITING, (), "lost", LOST_S),
         (replace(WAITING, job_id="g-1", training=False), (), "lost", LOST_TEXT_S),
         (replace(WAITING, state=""), (), "gone", 0),
@@ -269,6 +268,14 @@ def test_what_misses_something_is_lost_after_a_while(
     (first,) = watched(job, after_s + 6, workers=workers)[:1]
     assert first[1] == how
     assert after_s <= first[0] <= after_s + 4
+
+
+def test_a_lease_that_lapsed_while_a_machine_slept_may_be_renewed() -> None:
+    memory, losses = Memory(), set[str]()
+    for at, leased in [*((2.0 * look, True) for look in range(60)), (120.0, False), (128.0, False), (130.0, True)]:
+        found, memory = sweep(at, [replace(BEGUN, leased=leased)], {"w"}, memory)
+        losses.update(how for _, how in found)
+    assert not losses
 
 
 def test_time_does_not_count_while_nobody_looks() -> None:
