@@ -56,11 +56,11 @@ class Recovery(BackgroundService):
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "state", "nonce", "worker", "attempt")
-                pipe.exists(keys.job_lease(job_id))
+                pipe.pttl(keys.job_lease(job_id))
             answers = await redis_call(pipe.execute())
         jobs = []
-        for job_id, fields, leased in zip(ids, answers[::2], answers[1::2], strict=True):
+        for job_id, fields, lease_ms in zip(ids, answers[::2], answers[1::2], strict=True):
             state, nonce, worker = ((value or b"").decode(errors="replace") for value in fields[:3])
             attempt = int(number_of(fields[3]))
-            jobs.append(SeenJob(job_id, job_id in trainings, state, attempt, nonce, worker, bool(leased)))
+            jobs.append(SeenJob(job_id, job_id in trainings, state, attempt, nonce, worker, max(0.0, lease_ms / 1_000)))
         return jobs, workers.union(messages)

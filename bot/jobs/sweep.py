@@ -10,17 +10,21 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from shared import keys
+from shared.lifecycle import LEASE_S
 from shared.queues import message_id
 
 BREAK_S = 10.0
 """Longer between two looks: this process or Redis stood still, and all that is missing gets its time anew."""
 GONE_S = 14.0  # a worker that is not `presence.alive` for so long besides was killed
+RENEWED_S = 20.0
+"""A training whose lease was renewed so lately has its worker, even if that seems to be gone: hosts' clocks differ.
+A killed worker's lease is older once it has been gone for `GONE_S`."""
 LAPSED_S = 30.0
 """A training that has no lease for so long has lost its worker. A lease also lapses while its machine sleeps, and then
 its worker renews it within 25 s: at its next step (`worker.threads.RENEW_S`), or at the one after a dead connection."""
 LOST_S = 90.0
 """A training whose message is in no queue for so long has lost it. Celery puts back one that a killed worker had taken
-and not acknowledged after `lifecycle.LEASE_S` and up to 10 s more."""
+and not acknowledged after `LEASE_S` and up to 10 s more."""
 LOST_TEXT_S = 8.0  # the same of a job that somebody waits for: a generate worker begins what it takes at once
 MOST_ATTEMPTS = 3
 """A job that somebody waits for is tried so often. A training is given up by its worker (`worker.jobs.MAX_DEATHS`)."""
@@ -31,7 +35,10 @@ LostReason = Literal["gone", "died", "lapsed", "lost"]
 
 @dataclass(frozen=True)
 class SeenJob:
-    """A job that may not be over. `state` empty: its record is gone. `worker`: the one that has begun it."""
+    """A job that may not be over. `state` empty: its record is gone. `worker`: the one that has begun it.
+
+    `lease_s`: for how long it still has a lease, 0: it has none.
+    """
 
     job_id: str
     training: bool
@@ -39,7 +46,7 @@ class SeenJob:
     attempt: int
     nonce: str
     worker: str
-    leased: bool
+    lease_s: float
 
     @property
     def needs(self) -> str:
@@ -49,6 +56,10 @@ class SeenJob:
     @property
     def lease(self) -> str:
         return keys.job_lease(self.job_id)
+
+    @property
+    def renewed(self) -> bool:
+        return self.lease_s > LEASE_S - RENEWED_S
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ def sweep(
     for job in jobs:
         if job.needs and job.needs not in present:
             missing[job.needs] = before.get(job.needs, at)
-        if job.training and job.state == "begun" and not job.leased:
+        if job.training and job.state == "begun" and not job.lease_s:
             missing[job.lease] = before.get(job.lease, at)
         reason = _lost(job, at - missing.get(job.needs, at), at - missing.get(job.lease, at))
         if reason is not None:
@@ -96,4 +107,4 @@ def _lost(job: SeenJob, missing_s: float, unleased_s: float) -> LostReason | Non
         return "lost"
     if unleased_s >= LAPSED_S:
         return "lapsed"
-    return "died" if job.state == "begun" and missing_s >= GONE_S else None
+    return "died" if job.state == "begun" and missing_s >= GONE_S and not job.renewed else None

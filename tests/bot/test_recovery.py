@@ -14,11 +14,23 @@ from kombu.exceptions import OperationalError
 from bot.jobs.client import JobClient
 from bot.jobs.recovery import Recovery
 from bot.jobs.snapshot import Snapshots
-from bot.jobs.sweep import BREAK_S, GONE_S, LAPSED_S, LOST_S, LOST_TEXT_S, MOST_ATTEMPTS, Memory, SeenJob, sweep
+from bot.jobs.sweep import (
+    BREAK_S,
+    GONE_S,
+    LAPSED_S,
+    LOST_S,
+    LOST_TEXT_S,
+    MOST_ATTEMPTS,
+    RENEWED_S,
+    Memory,
+    SeenJob,
+    sweep,
+)
 from galvanic.options import TrainOptions
 from shared import keys, lifecycle
 from shared.events import Failed, Started
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.lifecycle import LEASE_S
 from shared.queues import ids_in_order, lists_of, message_id
 from shared.settings import Settings
 from tests import lives
@@ -119,6 +131,9 @@ async def test_a_training_whose_worker_was_killed_is_sent_again(
     assert state(sync, "t-1") == "begun"
     sync.zrem(keys.workers(TRAIN_QUEUE), "w")
     await look_for(recovery, 20, monkeypatch)
+    assert state(sync, "t-1") == "begun", "its lease was renewed a moment ago"
+    sync.expire(keys.job_lease("t-1"), 30)
+    await look_for(recovery, 20, monkeypatch)
     assert (state(sync, "t-1"), queued(sync)) == ("waiting", ["t-1-2"])
     assert lives.take(sync, "t-1").deaths() == 1
 
@@ -129,6 +144,7 @@ async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(
     await enter(queue, 1)
     lives.take(sync, "t-1")
     assert await queue.cancel("t-1") == "asked"
+    sync.expire(keys.job_lease("t-1"), 30)
     await look_for(recovery, 20, monkeypatch)
     assert state(sync, "t-1") == "over"
 
@@ -228,8 +244,8 @@ async def test_without_a_worker_nobody_can_say_when(
 
 # ---------------------------------------------------------------------- jobs that lost their worker or message
 
-BEGUN = SeenJob("t-1", True, "begun", 1, "n", "w", True)
-WAITING = SeenJob("t-1", True, "waiting", 1, "n", "", False)
+BEGUN = SeenJob("t-1", True, "begun", 1, "n", "w", LEASE_S - RENEWED_S)
+WAITING = SeenJob("t-1", True, "waiting", 1, "n", "", 0.0)
 
 
 def watched(
@@ -249,14 +265,14 @@ def watched(
 def test_what_has_all_that_it_needs_is_left_alone() -> None:
     assert watched(BEGUN, 600, workers=("w",)) == []
     assert watched(WAITING, 600, queued=True) == []
-    assert watched(replace(BEGUN, state="reading", leased=False), 600) == []
+    assert watched(replace(BEGUN, state="reading", lease_s=0.0), 600) == []
 
 
 @pytest.mark.parametrize(
     ("job", "workers", "how", "after_s"),
     [
         (BEGUN, ("other",), "died", GONE_S),
-        (replace(BEGUN, leased=False), ("w",), "lapsed", LAPSED_S),
+        (replace(BEGUN, lease_s=0.0), ("w",), "lapsed", LAPSED_S),
         (WAITING, (), "lost", LOST_S),
         (replace(WAITING, job_id="g-1", training=False), (), "lost", LOST_TEXT_S),
         (replace(WAITING, state=""), (), "gone", 0),
@@ -270,10 +286,14 @@ def test_what_misses_something_is_lost_after_a_while(
     assert after_s <= first[0] <= after_s + 4
 
 
+def test_a_training_whose_lease_is_renewed_has_a_worker_whatever_the_clocks_say() -> None:
+    assert watched(replace(BEGUN, lease_s=LEASE_S - RENEWED_S + 1), 600) == []
+
+
 def test_a_lease_that_lapsed_while_a_machine_slept_may_be_renewed() -> None:
     memory, losses = Memory(), set[str]()
-    for at, leased in [*((2.0 * look, True) for look in range(60)), (120.0, False), (128.0, False), (130.0, True)]:
-        found, memory = sweep(at, [replace(BEGUN, leased=leased)], {"w"}, memory)
+    for at, lease_s in [*((2.0 * look, 50.0) for look in range(60)), (120.0, 0.0), (128.0, 0.0), (130.0, 60.0)]:
+        found, memory = sweep(at, [replace(BEGUN, lease_s=lease_s)], {"w"}, memory)
         losses.update(how for _, how in found)
     assert not losses
 
@@ -284,7 +304,7 @@ def test_time_does_not_count_while_nobody_looks() -> None:
 
 
 def test_a_text_is_tried_a_few_times() -> None:
-    text = replace(BEGUN, job_id="g-1", training=False, leased=False)
+    text = replace(BEGUN, job_id="g-1", training=False, lease_s=0.0)
     assert [how for _, how in watched(text, 60)] == ["died"]
     assert watched(replace(text, attempt=MOST_ATTEMPTS), 60) == []
     assert watched(replace(text, state=""), 60) == [], "it is over"
@@ -298,7 +318,7 @@ JOBS = st.builds(
     attempt=st.integers(1, 4),
     nonce=st.just("n"),
     worker=st.sampled_from(["", "a", "b"]),
-    leased=st.booleans(),
+    lease_s=st.floats(0, LEASE_S),
 )
 LOOKS = st.lists(
     st.tuples(

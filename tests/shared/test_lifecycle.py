@@ -226,8 +226,8 @@ class Lives(RuleBasedStateMachine):
         for job_id in self.jobs:
             known = self.record(job_id)
             if known["state"] != "over":
-                held = bool(self.client.exists(keys.job_lease(job_id)))
-                fields = (known["state"], int(known["attempt"]), known["nonce"], known.get("worker", ""), held)
+                lease_s = 30.0 * bool(self.client.exists(keys.job_lease(job_id)))  # not renewed lately
+                fields = (known["state"], int(known["attempt"]), known["nonce"], known.get("worker", ""), lease_s)
                 jobs.append(SeenJob(job_id, True, *fields))
         workers = {job.worker for job in jobs} - self.dead
         return jobs, workers | {message_id(message.job_id, message.number) for message in self.queue}
