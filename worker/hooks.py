@@ -1,9 +1,10 @@
 """The hooks of the training loop: they send its events, and hear what people ask of it."""
 
-import contextlib
+import functools
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
 from galvanic import results
@@ -16,6 +17,7 @@ from worker.threads import Lease, stop_requested
 _MOST_UNTOLD = 50  # events, above all samples, that are kept while Redis is away; then the oldest are dropped
 PROGRESS_EVERY_S = 1.0
 POLL_EVERY_S = 0.5
+QUIET_S = 10.0  # after Redis was away: each try may block for seconds, and the training waits meanwhile
 
 
 class JobHooks(results.Hooks):
@@ -30,6 +32,7 @@ class JobHooks(results.Hooks):
         self._copies = copies
         self._published: dict[Doing, float] = {}
         self._polled = 0.0
+        self._quiet_until = -math.inf
         self._untold: deque[Event] = deque(maxlen=_MOST_UNTOLD)
         self._requested: Literal["cancel", "finish"] | None = None
         self._learned = False
@@ -77,15 +80,28 @@ class JobHooks(results.Hooks):
 
     def _tell(self, progress: Progress | None = None) -> None:
         """Send what was not sent yet, or keep it while Redis is away, except progress: the next one says more."""
-        with contextlib.suppress(*REDIS_DOWN):  # the lease's thread logs that
-            while self._untold:
-                self._job_events.tell_once(self._untold[0])
-                self._untold.popleft()
-            if progress is not None:
-                self._job_events.tell_once(progress)
+        self._unless_away(functools.partial(self._send, progress))
+
+    def _send(self, progress: Progress | None) -> None:
+        while self._untold:
+            self._job_events.tell_once(self._untold[0])
+            self._untold.popleft()
+        if progress is not None:
+            self._job_events.tell_once(progress)
 
     def _poll(self) -> None:
-        """Ask what is wanted. While Redis is away the training goes on, and the next poll asks again."""
+        """Ask what is wanted. While Redis is away the training goes on, and a later poll asks again."""
         self._polled = time.monotonic()
-        with contextlib.suppress(*REDIS_DOWN):
-            self._requested = self._job_events.control()
+        self._unless_away(self._ask)
+
+    def _ask(self) -> None:
+        self._requested = self._job_events.control()
+
+    def _unless_away(self, call: Callable[[], None]) -> None:
+        """Call Redis, unless it was away less than `QUIET_S` ago."""
+        if time.monotonic() < self._quiet_until:
+            return
+        try:
+            call()
+        except REDIS_DOWN:  # the lease's thread logs that
+            self._quiet_until = time.monotonic() + QUIET_S
