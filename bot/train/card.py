@@ -231,12 +231,12 @@ class LiveCard:
             if is_gone(error):
                 self._place = "nowhere"
             elif self._where is None and job.replaces is None and not self._state.over:
-                await self._jobs.cancel(job.job_id)
                 hidden = Failed(
                     problem="Discord doesn't let me show this training where you asked for it, so I ended it.",
                     remedy="Let me write there, and run the command again.",
                 )
-                self._state = self._state.after(hidden)
+                if await self._jobs.give_up(job, hidden, "failed"):
+                    self._state = self._state.after(hidden)
         if self._state.over:
             if refused or (job.is_private and self._state.finished is not None):
                 await self._tell_owner()

@@ -131,10 +131,19 @@ async def test_an_end_that_discord_refuses_goes_to_the_owner(
     assert not takes_messages or words in text_of(*messages)
 
 
-async def test_a_training_whose_first_card_is_refused_ends_and_its_owner_is_told(live: Live, worker: StandIn) -> None:
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_a_training_whose_first_card_is_refused_ends_and_its_owner_is_told(
+    live: Live, worker: StandIn, has_begun: bool
+) -> None:
     live.faults.add(Fault("POST", rf"/channels/{LAB}/messages", 403, 50_001, times=1_000))
-    await live.follow(train_job(job_id="t-77", place=lab(LAB)))
+    job = train_job(job_id="t-77", place=lab(LAB))
+    await live.core.jobs.submit_train(job, "text")
+    if has_begun:
+        worker.begin()
+    live.core.delivery.follow(job, None)
     await live.until(lambda: not worker.waiting(), "the end of the job")
+    model_id = (worker.redis.hget(keys.job("t-77"), "model_id") or b"").decode()
+    assert not worker.redis.exists(keys.ownership(model_id)), "nobody owns a model that is never made"
     assert "Discord doesn't let me show this training" in text_of(live.showing("training t-77", channel=live.dm("ada")))
     assert not await live.bot.redis.hlen(keys.ACTIVE)  # type: ignore[misc]
 
