@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast
@@ -31,6 +32,10 @@ from worker.store import ModelStore, difficulty
 from worker.threads import Lease
 
 T = TypeVar("T")
+PAUSES_S = {2: 15.0, 3: 60.0, 4: 240.0}
+"""Seconds for which an attempt waits first, by how many in a row ended in trouble: this may be over by then, as when
+another program takes the memory."""
+_ASK_EVERY_S = 0.5  # what is wanted of it, while it waits
 log = structlog.get_logger()
 
 
@@ -85,6 +90,7 @@ class Attempt:
 
     def _try(self) -> None:
         job, job_events, files = self._job, self._job_events, self._files
+        self._pause()
         self._patiently(self._copies.bring)
         model_id = job_events.model_id()
         before = read_finished(files.finished)
@@ -108,6 +114,17 @@ class Attempt:
         finished = _finished(self._job, parent, result, model_id, files.model.stat().st_size)
         self._patiently(lambda: write_text(files.finished, finished.model_dump_json()))
         self._deliver(finished)
+
+    def _pause(self) -> None:
+        """Wait if several attempts in a row ended in trouble. Raises as `Hooks.go_on`, or Superseded."""
+        deaths = self._job_events.deaths()
+        if deaths not in PAUSES_S:
+            return
+        log.warning("attempt_waits", deaths=deaths, seconds=PAUSES_S[deaths])
+        until = time.monotonic() + PAUSES_S[deaths]
+        while time.monotonic() < until:
+            self._hooks.go_on()
+            time.sleep(_ASK_EVERY_S)
 
     def _patiently(self, write: Callable[[], T]) -> T:
         """Do what needs the disk or the store, and wait while that is full or away; it can be repeated."""

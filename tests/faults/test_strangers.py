@@ -23,6 +23,7 @@ from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
 from tests.faults.moments import Training
+from worker.attempt import PAUSES_S
 from worker.jobs import MAX_DEATHS
 
 
@@ -121,13 +122,20 @@ def test_a_training_that_kills_its_worker_again_and_again_is_given_up(system: Sy
     with Training(system, "greedy", lasting(1)) as training:
         since = time.monotonic()
         for attempt in range(1, MAX_DEATHS + 1):
-            training.next_attempt(attempt - 1)
-            training.until("it to learn", lambda n=attempt: _learns(training, n))  # type: ignore[misc]
+            training.until("the attempt", lambda n=attempt: _has_begun(training, n))  # type: ignore[misc]
+            if attempt - 1 not in PAUSES_S:  # else it waits first
+                training.until("it to learn", lambda n=attempt: _learns(training, n))  # type: ignore[misc]
             harm.kill(harm.child(system))
         card = training.ended(f"This training ended in trouble {MAX_DEATHS} times in a row")
         assert "short of memory" in text_of(card)
         assert isinstance(training.ends[0], Failed)
     record("out-of-memory kill, five times", "training", "given up, with the reason", since=since)
+
+
+def _has_begun(training: Training, attempt: int) -> bool:
+    with training.system.redis as client:
+        known = client.hmget(keys.job(training.job_id), "state", "attempt")
+    return known == [b"begun", str(attempt).encode()]
 
 
 def _learns(training: Training, attempt: int) -> bool:

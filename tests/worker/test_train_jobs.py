@@ -11,7 +11,7 @@ import redis
 from galvanic.options import TrainOptions
 from galvanic.results import TrainingInterrupted
 from shared import keys, lifecycle
-from shared.events import Event, Finished
+from shared.events import Event, Finished, Started
 from shared.jobs import ModelRef
 from shared.models import ModelFacts
 from shared.settings import Settings
@@ -21,7 +21,7 @@ from tests.lives import expect, require_failure
 from tests.worker.channels import book_job, interrupt, train as run_to_its_end
 from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
-from worker import threads
+from worker import attempt as attempts, hooks, threads
 from worker.attempt import Attempt
 from worker.checkpoints import TextFiles, job_folder
 from worker.jobs import MAX_DEATHS
@@ -71,6 +71,7 @@ def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
         raise OSError(errno.EIO, "the disk has trouble")
 
     monkeypatch.setattr(galvanic.training, "train", broken)
+    monkeypatch.setattr(attempts, "PAUSES_S", {})
     for _ in range(MAX_DEATHS - 1):
         assert run_to_its_end(client, job).kind == "interrupted"
         assert TextFiles(settings, job).has_checkpoint
@@ -81,6 +82,29 @@ def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
     for last in (job, book_job(client, "t-2", options=SMALL)):
         require_failure(run_to_its_end(client, last), "Something went wrong in the worker")
         assert not job_folder(settings, last.job_id).exists()
+
+
+@pytest.mark.parametrize("end", ["cancelled", "interrupted"])
+def test_after_trouble_again_and_again_an_attempt_waits_and_can_be_ended(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    job = book_job(client, options=SMALL)
+    client.hset(keys.job(job.job_id), "deaths", "2")
+    if end == "cancelled":
+        client.set(keys.job_control(job.job_id), "cancel")
+    else:
+        monkeypatch.setattr(hooks, "stop_requested", lambda: True)
+    assert run_to_its_end(client, job).kind == end
+    assert lives.told_of(Started, client, job.job_id) == []
+
+
+def test_after_trouble_again_and_again_an_attempt_is_made_when_it_has_waited(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_S", {2: 0.01})
+    job = book_job(client, options=SMALL)
+    client.hset(keys.job(job.job_id), "deaths", "2")
+    assert run_to_its_end(client, job).kind == "finished"
 
 
 def test_a_request_to_finish_before_the_first_step_waits_for_it(client: redis.Redis) -> None:
