@@ -17,7 +17,7 @@ from galvanic.options import ReadingId
 from galvanic.read.chat import line_by
 from galvanic.read.pseudonyms import pseudonyms
 from shared import keys
-from shared.corpora.lines import Line, pack_page, unpack_page
+from shared.corpora.lines import Line, counted_bytes, pack_page, unpack_page
 from shared.jobs import AUTHOR_BYTES, Snowflake, TrainJob
 
 PAGES_TTL_S = 24 * 3600
@@ -38,7 +38,7 @@ class ReadingState(BaseModel, frozen=True, extra="ignore"):
         at: which of them is being read.
         first, cursor: the first message read there, and the last one; `first` 0: none was.
         read: messages so far, anybody's.
-        lines, bytes: of the pages; bytes in UTF-8.
+        lines, bytes: of the pages; bytes as `counted_bytes` counts them.
         left_out: lines, the oldest, that were too many.
     """
 
@@ -199,7 +199,7 @@ def with_text(job: TrainJob, text: str, **fields: object) -> TrainJob:
 
 
 def _bytes(lines: Sequence[Line]) -> int:
-    return sum(len(line.text.encode()) + 1 for line in lines)
+    return sum(counted_bytes(line.text) for line in lines)
 
 
 def _state(data: Any) -> ReadingState:

@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+LEAST_LINE_BYTES = 20  # a line takes 200 in memory, however short it is
+
 
 class Line(NamedTuple):
     """One message, cleaned. `author_id`: Discord's; of another program's chat, the number of its author there."""
@@ -12,6 +14,12 @@ class Line(NamedTuple):
     message_id: int
     author_id: int
     text: str
+
+
+def counted_bytes(text: str) -> int:
+    """Return the bytes that a line with this text adds to its corpus: those in UTF-8 with the line end, or
+    `LEAST_LINE_BYTES`, so that the limit on bytes bounds the number of lines as well."""
+    return max(LEAST_LINE_BYTES, len(text.encode()) + 1)
 
 
 def pack_page(lines: Sequence[Line]) -> bytes:

@@ -21,7 +21,7 @@ from galvanic.read.files import Files
 from galvanic.read.text import Text
 from galvanic.units import MEGABYTE
 from shared.corpora.corpus import LICENCES, checked
-from shared.corpora.lines import Line, pack_page
+from shared.corpora.lines import LEAST_LINE_BYTES, Line, counted_bytes, pack_page
 
 TEXT, PAGES = "text", "page-*"  # what is written into the folder
 MEMORY = 512 * MEGABYTE  # for what a file makes of itself; the bot's container has 768 MB by default
@@ -40,7 +40,7 @@ class ReadRequest(BaseModel, frozen=True):
         files: names, for people, and paths.
         guild_id, guild_name: the server where it was asked for.
         user_id: who asked.
-        most_bytes: of all text, in UTF-8.
+        most_bytes: of all text, in UTF-8; of a chat as `counted_bytes` counts them.
     """
 
     files: tuple[tuple[str, Path], ...]
@@ -152,9 +152,9 @@ def _pages(chat: Chat, chosen: set[int], authors: list[int], request: ReadReques
             chat.left_out[_NOT_CHOSEN] += 1
             continue
         page.append(Line(message_id, authors[number], text))
-        chars, size = chars + len(text), size + len(text.encode()) + 1
+        chars, size = chars + len(text), size + counted_bytes(text)
         if size > request.most_bytes:
-            raise _too_large(request)
+            raise _too_large(request, f" A message counts as {LEAST_LINE_BYTES} bytes at least.")
         if len(page) >= _PAGE_LINES or chars >= _PAGE_CHARS:
             yield page
             page, chars = [], 0
@@ -191,9 +191,9 @@ def _channel(chat: Chat, request: ReadRequest) -> int:
     return channel_ids.pop()
 
 
-def _too_large(request: ReadRequest) -> UserError:
+def _too_large(request: ReadRequest, how_counted: str = "") -> UserError:
     return UserError(
-        f"There is more than {request.most_bytes / MEGABYTE:g} MB of text, the most that I learn at once.",
+        f"There is more than {request.most_bytes / MEGABYTE:g} MB of text, the most that I learn at once.{how_counted}",
         f"Send a part, or choose people of a chat with `--only`. {LARGER}",
     )
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+import redis.asyncio
 
-from bot.channels.pages import PAGES_TTL_S
+from bot.channels.pages import PAGES_TTL_S, PageStore, ReadingState
 from playground.places import GUILD_ID
+from shared.corpora.lines import Line
 from shared.events import Event
 from tests.bot.channels import MESSAGES, Pages, being_read, lines_of, look, next_run, queued, talked, until
 from tests.bot.ids import ADA, BEN, CLEO, LAB
@@ -97,6 +99,14 @@ async def test_the_oldest_pages_go_while_it_is_read_if_the_text_gets_too_long(li
     assert sum(len(line) + 1 for line in lines) <= 20_000
     assert "number 898 " in lines[-1], "the newest stay"
     assert (await queued(live, sent.id)).corpus.title == "#lab (its newest part)"
+
+
+async def test_of_many_short_lines_only_as_many_are_kept_as_the_memory_can_hold(client: redis.asyncio.Redis) -> None:
+    pages, state = PageStore(client), ReadingState()
+    for _ in range(3):
+        after = state.model_copy(update={"read": state.read + 100})
+        state = await pages.append(GUILD_ID, "r" * 24, state, after, [Line(1, 2, "ok")] * 100, most_bytes=4_000)
+    assert (state.lines, state.left_out) == (200, 100)
 
 
 async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:

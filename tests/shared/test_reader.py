@@ -74,6 +74,13 @@ def test_what_comes_out_counts(read: Read) -> None:
     assert chat_of(read({"a.json": telegram("Vera", "Paul", messages=9_000)})).messages == 9_000
 
 
+def test_a_chat_of_short_messages_has_no_more_than_the_memory_can_hold(read: Read) -> None:
+    chat = "".join(f"01/02/2024, 10:00 - {name}: ok\n" for name in ("Vera", "Paul") * 30_000).encode()
+    with pytest.raises(UserError, match="A message counts as 20 bytes at least"):
+        read({"a.txt": chat})
+    assert chat_of(read({"a.txt": chat}, most_bytes=1_200_000)).messages == 60_000
+
+
 def test_the_lines_of_a_chat_are_in_pages(read: Read, tmp_path: Path) -> None:
     chat = chat_of(read({"a.json": telegram("Vera", "Paul", messages=2_500)}))
     pages = [unpack_page(path.read_bytes()) for path in sorted(tmp_path.glob(reader.PAGES))]
