@@ -40,7 +40,9 @@ def quantised(matrix: Floats) -> tuple[npt.NDArray[np.int16], Floats]:
     most = _MOST_SUM / STEPS - columns.shape[1] / 2  # rounding adds up to half a step to each weight
     step = np.maximum(np.abs(columns).max(1) / (2**15 - 1), np.abs(columns).sum(1) / most)
     step[step == 0] = 1
-    return np.rint(columns / step[:, None]).astype(np.int16), (step / STEPS).astype(np.float32)
+    columns /= step[:, None]  # in place, as the rounding: a large model's matrix takes hundreds of megabytes
+    np.rint(columns, out=columns)
+    return columns.astype(np.int16), (step / STEPS).astype(np.float32)
 
 
 def _tile(rows: int) -> Any:

@@ -24,6 +24,7 @@ from shared.jobs import MODEL_FILE, ExportJob, ImportJob
 from shared.models import ModelFacts
 from worker.events import Superseded
 from worker.jobs import JobContext
+from worker.warm import LOADING
 
 if TYPE_CHECKING:
     from galvanic.generate import TextModel
@@ -94,7 +95,8 @@ def _save(job: ImportJob, file: str, model_id: str, context: JobContext) -> Mode
         # Error messages name this file; the bot puts the uploaded file's name in its place.
         path = Path(temporary) / MODEL_FILE
         path.write_bytes(data)
-        model = TextModel(*model_file.load(path, most))
+        with LOADING:
+            model = TextModel(*model_file.load(path, most))
         description = model.description
         if description.readings:
             raise UserError(

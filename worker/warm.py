@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 T = TypeVar("T")
 PASSES = 4  # or models being loaded, at once; each keeps a core busy
+LOADING = threading.Lock()  # one model at a time: it takes several times the model's memory
 MOST_MIXED_MB = 1_000  # megabytes of the models in a mixture, which takes as much again
 MOST_TOGETHER = 16
 """Requests in a pass: as many as are written side by side (`galvanic.streams.Streams.together`). Others wait for the
@@ -60,7 +61,7 @@ class _Slot:
 
         with self._lock:
             if self._model is None:
-                with self._store.reading(self._model_id) as path:
+                with self._store.reading(self._model_id) as path, LOADING:
                     self._model = load_model(path)
             return self._model
 

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from galvanic.errors import UserError
+from shared.settings import Settings
 from tests.launcher.running import wait_until
 from worker import warm
-from worker.warm import Batcher
+from worker.warm import LOADING, Batcher, WarmModels
 
 
 class Counting:
@@ -93,3 +94,18 @@ def test_many_threads_and_passes_lose_nothing() -> None:
     doubled = [2 * number for number in range(2_000)]
     with ThreadPoolExecutor(40) as threads:
         assert list(threads.map(lambda number: ask(batcher, number), range(2_000))) == doubled
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_and_two")
+def test_models_are_loaded_one_at_a_time_while_those_in_memory_write(settings: Settings) -> None:
+    models = WarmModels(settings)
+    assert models.use(1, "one", lambda model: model.recipe) == "char"
+    with ThreadPoolExecutor(1) as threads:
+        with LOADING:
+            two = threads.submit(models.use, 1, "two", lambda model: model.recipe)
+            wait_until(lambda: "two" in models.ids())
+            assert models.use(1, "one", lambda model: model.recipe) == "char"
+            with pytest.raises(TimeoutError):
+                two.result(0.3)
+        assert two.result(30) == "char"
