@@ -36,7 +36,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 PASSES = 4  # or models being loaded, at once; each keeps a core busy
 LOADING = threading.Lock()  # one model at a time: it takes several times the model's memory
-MOST_MIXED_MB = 1_000  # megabytes of the models in a mixture, which takes as much again
+MOST_MIXED_MB = 1_000  # megabytes of the models in all mixtures that are being written, which take as much again
 MOST_TOGETHER = 16
 """Requests in a pass: as many as are written side by side (`galvanic.streams.Streams.together`). Others wait for the
 next pass, while those of this one are answered."""
@@ -93,6 +93,7 @@ class WarmModels:
         self._limit = settings.warm_models
         self._passes = Passes(PASSES)
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
+        self._mixed_bytes = 0  # of the models in mixtures that are being written
         self._lock = threading.Lock()
 
     def write_all(self, guild_id: int, model_id: str, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
@@ -123,17 +124,31 @@ class WarmModels:
         from galvanic.generate import Mixture
 
         models: list[tuple[TextModel, float]] = []
-        room = MOST_MIXED_MB * MEGABYTE
         with self._passes.turn(guild_id), contextlib.ExitStack() as used:
             for part in parts:
                 model = used.enter_context(self._slot(part.model_id)).model()
-                if (room := room - memory(model.description.network)) < 0:
-                    raise UserError("These models are too large to write together.", "Mix fewer, or smaller ones.")
+                used.enter_context(self._room_to_mix(memory(model.description.network)))
                 models.append((model, part.weight))
             (written,) = Mixture(models).generate_batch([request])
         if isinstance(written, UserError):
             raise written
         return written
+
+    @contextlib.contextmanager
+    def _room_to_mix(self, size: int) -> Iterator[None]:
+        """Reserve memory for a model in a mixture. Raises UserError: with it, all mixtures would take too much."""
+        with self._lock:
+            if self._mixed_bytes + size > MOST_MIXED_MB * MEGABYTE:
+                raise UserError(
+                    "These models are too large to write together.",
+                    "Mix fewer, or smaller ones. If others are mixing as well, try again in a minute.",
+                )
+            self._mixed_bytes += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._mixed_bytes -= size
 
     @contextlib.contextmanager
     def _slot(self, model_id: str) -> Iterator[_Slot]:

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 import redis
 
+from galvanic.errors import UserError
 from galvanic.generate import load_model
-from galvanic.model_file import save
+from galvanic.model_file import memory, save
 from galvanic.related import related
+from galvanic.request import WriteRequest
 from galvanic.text.edges import speech
+from galvanic.units import MEGABYTE
 from shared.blocklist import Blocklist
 from shared.events import Compared, Generated
 from shared.jobs import MixPart, Variant
@@ -163,3 +166,22 @@ def test_models_that_are_too_large_together_are_not_mixed(client: redis.Redis, m
     monkeypatch.setattr(warm, "MOST_MIXED_MB", 0)
     parts = tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))
     require_failure(run(client, generate_job(mix=parts)), "too large to write together")
+
+
+def test_all_mixtures_share_the_room(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = warm.WarmModels(settings)
+    parts = tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))
+    size = models.use(1, "one", lambda model: memory(model.description.network))
+    monkeypatch.setattr(warm, "MOST_MIXED_MB", 3 * size / MEGABYTE)
+    request = WriteRequest(seed="the boat", length=5)
+    refused = list[str]()
+
+    def mix_another(*_: Any) -> bool:
+        with pytest.raises(UserError, match="too large to write together") as refusal:
+            models.write_mixed(1, parts, request)
+        refused.append(refusal.value.remedy)
+        return True
+
+    models.write_mixed(1, parts, request.model_copy(update={"enough": mix_another}))
+    assert "try again in a minute" in refused[0]
+    assert models.write_mixed(1, parts, request).text
