@@ -55,12 +55,18 @@ class Admission:
         self._unwritten.pop(self._own.get(), None)
 
     def _require_slot(self, guild_id: int) -> None:
-        """Raise UserError if no slot is free. One server may take most; if several want them, each gets its share."""
-        servers = Counter(self._places.values())
+        """Raise UserError if no slot is free. One server may take most; if several want them, each gets its share.
+
+        Workers take servers in turn (`worker.passes`). So a server waits for its own texts, and for one of each other.
+        """
+        servers, unwritten = Counter(self._places.values()), Counter(self._places[slot] for slot in self._unwritten)
         waiting, own = self.waiting, servers[guild_id]
-        oldest_s = time.monotonic() - next(iter(self._unwritten.values()), time.monotonic())
+        now = time.monotonic()
+        oldest_s = now - next(iter(self._unwritten.values()), now)
+        late = {self._places[slot] for slot, since in self._unwritten.items() if now - since > self._patience_s}
+        late_texts = sum(unwritten[server] if server == guild_id else 1 for server in late)
         share = self._most // len(servers.keys() | {guild_id}) if waiting >= self._most // 2 else self._most
-        if waiting >= self._most or (len(self._unwritten) > _BUSY and oldest_s > self._patience_s):
+        if waiting >= self._most or late_texts > _BUSY:
             problem = f"More people are asking for texts than I can serve: {count(waiting, 'text')} in line."
         elif own >= min(share, self._most_of_one):
             problem = f"This server is asking for more texts than I can serve: {count(own, 'text')} in line."

@@ -126,7 +126,7 @@ async def test_another_person_is_told_as_well(live: Live) -> None:
 
 # ---------------------------------------------------------------------- how many may wait for a text at once
 
-A, B = 101, 102
+A = 101
 ONE_SERVERS = int(0.8 * Settings.model_fields["generate_jobs"].default)
 
 
@@ -185,24 +185,35 @@ def test_a_failed_request_gives_its_place_back(tmp_path: Path) -> None:
     assert admission.waiting == 0
 
 
-def test_nobody_is_let_in_while_somebody_of_a_crowd_waits_too_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("crowd", [{"a": 9}, dict.fromkeys("bcdefghij", 1), {"a": 3, **dict.fromkeys("bcdefg", 1)}])
+def test_nobody_is_let_in_behind_a_crowd_that_waits_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: dict[str, int]
 ) -> None:
     """Too long is a quarter of 60 s."""
     now = 0.0
     monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
     admission = make(tmp_path, generate_jobs=1_000)
-    with filled(admission, a=9):
+    with filled(admission, **crowd):
         now += 14
-        with filled(admission, b=1) as got:
-            assert got == {"b": 1}
+        with filled(admission, a=1) as got:
+            assert got == {"a": 1}
         now += 2
-        with pytest.raises(UserError, match="9 texts in line") as refused, admission.queue_slot(B):
+        with pytest.raises(UserError, match="9 texts in line") as refused, admission.queue_slot(ord("a")):
             pass
         assert refused.value.remedy == "Try again in 16 s."
         admission.written()
-        with filled(admission, b=1) as got:
-            assert got == {"b": 1}, "the others are too few to tell"
+        with filled(admission, a=1) as got:
+            assert got == {"a": 1}, "the others are too few to tell"
+
+
+def test_a_server_does_not_wait_for_the_crowd_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
+    admission = make(tmp_path, generate_jobs=1_000)
+    with filled(admission, a=50):
+        now += 50
+        with filled(admission, b=8) as got:
+            assert got == {"b": 8}
 
 
 @pytest.fixture
