@@ -12,6 +12,8 @@ from galvanic.units import count
 from galvanic.verdict import Verdict
 from shared.jobs import ImportJob, ModelId, ModelRef, ReadingRef, Scope, Snowflake, TrainJob
 
+MOST_MODELS = 500  # of a server: the bot reads all of their records whenever somebody types a model's name
+
 
 class ModelFacts(BaseModel):
     """A worker's facts about a model that it made; `keys.model` holds it.

@@ -16,12 +16,12 @@ from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
 from galvanic.model_file import Description
 from galvanic.options import CorpusInfo
 from galvanic.read.text import slugify
-from galvanic.units import MEGABYTE
+from galvanic.units import MEGABYTE, count
 from galvanic.verdict import verdict
 from shared import keys
 from shared.events import Exported, Imported
 from shared.jobs import MODEL_FILE, ExportJob, ImportJob
-from shared.models import ModelFacts
+from shared.models import MOST_MODELS, ModelFacts
 from worker.events import Superseded
 from worker.jobs import JobContext
 from worker.warm import LOADING
@@ -121,18 +121,20 @@ def _require_quick(model: TextModel) -> None:
 
 
 def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
-    """Check the room for a server's models. Raises UserError: with this one they would take too much."""
+    """Check the room for a server's models. Raises UserError: with this one they would be too many or too large."""
+    client, remedy = context.client, "Delete one that is no longer needed with `/model delete`, or ask a server admin."
+    ids = cast(list[bytes], client.hvals(keys.guild_models(job.place.guild_id)))
+    if len(ids) >= MOST_MODELS:
+        raise UserError(f"This server has {count(len(ids), 'model')}, and {MOST_MODELS} is the most.", remedy)
     if job.disk_bytes is None:
         return
-    client = context.client
-    ids = cast(list[bytes], client.hvals(keys.guild_models(job.place.guild_id)))
     records = cast(list[bytes | None], client.mget([keys.model(name.decode()) for name in ids])) if ids else []
     taken = sum(ModelFacts.model_validate_json(data).file_bytes for data in records if data is not None)
     if taken + size > job.disk_bytes:
         raise UserError(
             f"This model takes {size / MEGABYTE:,.1f} MB, and this server's models take "
             f"{taken / MEGABYTE:,.1f} of {job.disk_bytes / MEGABYTE:,.0f} MB already.",
-            "Delete one that is no longer needed with `/model delete`, or ask a server admin.",
+            remedy,
         )
 
 

@@ -177,6 +177,9 @@ class Registry:
         """Return all models of a guild, wherever they may be used: to count and to clean up, never to show."""
         return await self._load(await redis_call(self._redis.hvals(keys.guild_models(guild_id))))
 
+    async def count(self, guild_id: int) -> int:
+        return int(await redis_call(self._redis.hlen(keys.guild_models(guild_id))))
+
     async def stored_bytes(self, guild_id: int) -> int:
         return sum(model.file_bytes for model in await self.all(guild_id))
 

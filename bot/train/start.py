@@ -29,7 +29,7 @@ from galvanic.units import MEGABYTE, count
 from shared.corpora.corpus import Corpus
 from shared.jobs import ChannelReading, Place, TrainJob
 from shared.logging import job_context
-from shared.models import ModelRecord
+from shared.models import MOST_MODELS, ModelRecord
 from shared.queues import PUBLIC_SOURCES
 
 DEMO_MINUTES = 2.0  # of a newcomer's first training, at most
@@ -351,7 +351,7 @@ class Trainings:
             raise UserError("That model is being made again.", "The card of that training shows how far it is.")
 
     async def require_quota(self, guild_id: int, user_id: int, name: str = "You") -> None:
-        """Refuse if a quota is used up: of trainings at once, or of the models' disk space. Raises UserError.
+        """Refuse if a quota is used up: of trainings at once, of models, or of their disk space. Raises UserError.
 
         `name`: the user's, for the message.
         """
@@ -367,10 +367,14 @@ class Trainings:
         if len(owners) >= quotas.jobs_per_server:
             most = count(quotas.jobs_per_server, "training")
             raise UserError(f"This server already has {most} waiting or running, the most it may have.", later)
+        delete = (
+            f"Delete one you no longer need with `{as_typed(prefix, 'model delete', 'name', 'NAME')}`; "
+            f"`{prefix}models` lists those of this channel."
+        )
+        if (models := await self.registry.count(guild_id)) >= MOST_MODELS:
+            raise UserError(f"This server has {count(models, 'model')}, and {MOST_MODELS} is the most.", delete)
         limit_mb, taken = quotas.disk_mb, await self.registry.stored_bytes(guild_id)
         if taken >= limit_mb * MEGABYTE:
             raise UserError(
-                f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
-                f"Delete one you no longer need with `{as_typed(prefix, 'model delete', 'name', 'NAME')}`; "
-                f"`{prefix}models` lists those of this channel.",
+                f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.", delete
             )

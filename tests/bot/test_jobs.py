@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.train import start
 from playground.places import USER_IDS
 from shared import keys
 from shared.events import Exported, Failed
@@ -146,6 +147,14 @@ async def test_a_full_store_takes_no_more_models(live: Live) -> None:
     model_of(live, "bulky", file_bytes=2_000_000_000)
     refused = await live.ask("!train python-docs")
     assert "take 2,000.0 MB, and 2,000 MB is the most" in refused
+    assert "`!model delete NAME`" in refused
+
+
+async def test_a_server_has_no_more_models_than_it_may_have(live: Live) -> None:
+    live.patch.setattr(start, "MOST_MODELS", 1)
+    model_of(live, "small", file_bytes=1)
+    refused = await live.ask("!train python-docs")
+    assert "has 1 model, and 1 is the most" in refused
     assert "`!model delete NAME`" in refused
 
 

@@ -20,6 +20,7 @@ from tests.lives import expect, require_failure
 from tests.worker.hostile import changed
 from tests.worker.jobs import PLACE, export_job, exported, generate_job, import_job, imported, run
 from tests.worker.small import ids, stored
+from worker import transfer
 from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -103,6 +104,14 @@ def test_what_is_imported_counts_against_the_servers_room(client: redis.Redis, s
     require_failure(imported(client, data, 2, disk_bytes=2 * size - 1), "this server's models take")
     assert set(ids(ModelStore(settings))) == {"one", "two", first.model.model_id}
     assert isinstance(imported(client, data, 3, disk_bytes=2 * size), Imported)
+
+
+def test_a_server_imports_no_more_models_than_it_may_have(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "MOST_MODELS", 1)
+    data = exported(client)
+    assert isinstance(imported(client, data, 1), Imported)
+    refusal = require_failure(imported(client, data, 2), "has 1 model, and 1 is the most")
+    assert "/model delete" in refusal.remedy
 
 
 def test_other_files_are_refused(client: redis.Redis) -> None:
