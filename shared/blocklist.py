@@ -109,9 +109,13 @@ def _expression(entry: str) -> str:
 
 
 def _word_expression(word: str) -> str:
-    """Return the expression for a word. It tries each part only at its first place, so time grows with the text."""
+    """Return the expression for a word. It tries each part only at its first place, so time grows with the text.
+
+    A lazy `*?` would do the same, but looks for the part up to the end of the text, not of the word.
+    """
     parts: list[str] = [regex.escape(part) for part in regex.sub(r"\*+", "*", word).split("*")]
     first, *rest = parts
     if not rest:
         return first
-    return first + "".join(rf"(?>{_ALPHANUMERIC}*?{part})" for part in rest[:-1]) + rf"{_ALPHANUMERIC}*{rest[-1]}"
+    middle = "".join(rf"(?:(?!{part}){_ALPHANUMERIC})*+{part}" for part in rest[:-1])
+    return first + middle + rf"{_ALPHANUMERIC}*{rest[-1]}"

@@ -88,6 +88,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
         (("-a", "$a", "a$"), "b-a$" * 10_000),
         (("*-*-*a",), "-" * 20_000),
         (("_a_",), "_a" * 20_000),
+        (tuple(f"*ab*ba*c{number}" for number in range(200)), "a b " * 5_000),
         (("一*二*三*四",), "一" * 20_000),
         (tuple(f"一*{a}{b}" for a in _LETTERS[:10] for b in _LETTERS[:20]), "一" * 20_000),
         (("一一一一", "一二"), "一" * 20_000),
