@@ -155,7 +155,7 @@ class Personas(BackgroundService):
         if not isinstance(event, Generated) or other or (line.turn is not None and await self._is_quiet(actor)):
             return ""
         try:
-            text = chatted(masked(event, fit))
+            text = chatted(await masked(event, fit))
             posted = await self._post(actor.channel, persona, text, f"{actor.request_id}-{line.turn or 0}")
         except DISCORD_ERRORS as error:
             if not is_transient(error) and code_of(error) not in CLOSED:

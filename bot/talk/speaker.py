@@ -94,7 +94,7 @@ class Speaker(BackgroundService):
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"
         await self.registry.require_may_use(job.place, [job.model_id])
-        event = masked(event, await self.core.fit(guild_id))
+        event = await masked(event, await self.core.fit(guild_id))
         if event.masked or Blocklist(job.blocked).hits(event.text):
             return "blocklist"
         if (utcnow() - message.created_at).total_seconds() > LATE_S:

@@ -228,7 +228,7 @@ class Generating:
         The place may have been opened to others since it was asked for, above all when the answer comes late.
         """
         await self.registry.require_may_use(job.place, model_ids)
-        return changes.masked(event, await self.core.fit(job.place.guild_id))
+        return await changes.masked(event, await self.core.fit(job.place.guild_id))
 
     async def without_model(self, viewer: Viewer) -> str | None:
         """Say why the starter writes in a channel without a model, and how to get one; None: the channel has one."""

@@ -1,5 +1,8 @@
 """The server's blocklist, where the bot itself shows words."""
 
+import threading
+
+from bot.write.changes import masked
 from playground.places import GUILD_ID, ROLE_IDS
 from shared.blocklist import default_entries
 from tests.bot.ids import LAB
@@ -16,6 +19,17 @@ async def test_the_worker_is_told_what_applies(live: Live, worker: StandIn) -> N
             await live.core.servers.change(GUILD_ID, blocklist=kept)
         live.send(f"!generate the sea {number}", person=("ada", "ben", "cleo")[number])
         assert tuple((await worker.answer(live))["blocked"]) == applies
+
+
+async def test_words_are_covered_beside_the_event_loop() -> None:
+    threads = list[threading.Thread]()
+
+    def fit(text: str) -> str:
+        threads.append(threading.current_thread())
+        return text.replace("calm", "████")
+
+    assert (await masked(generated(), fit)).text == " was ████"
+    assert threading.current_thread() not in threads
 
 
 async def test_notes_are_covered_too(live: Live) -> None:
