@@ -8,6 +8,7 @@ from shared.blocklist import default_entries
 from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, answers_that_say
+from tests.factories import generated
 
 NOTE = 'The model reads your words as "damn it".'
 
