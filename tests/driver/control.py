@@ -24,7 +24,7 @@ from playground.rest import API_PREFIX
 from playground.server import Playground
 from playground.world import ChangeKind
 from tests.driver.admin import Admin
-from tests.driver.faults import OK, Faults
+from tests.driver.faults import OK, Fault, Faults
 
 Body = dict[str, Any]
 
@@ -156,7 +156,7 @@ class Driver:
 
     async def add_fault(self, body: Body) -> Any:
         """Let the next requests of a kind fail: the fields of a `Fault`."""
-        self.faults.add_json(body)
+        self.faults.add(Fault(**body))
         return {}
 
     async def clear_faults(self, _body: Body) -> Any:

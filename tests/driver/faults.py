@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from galvanic.errors import UserError
-
 OK = 200
 """HTTP status of a request that only takes its time."""
 
@@ -63,15 +61,6 @@ class Faults:
         """Let something go wrong; the fault counts down its `times`."""
         self._waiting.append(fault)
         return fault
-
-    def add_json(self, fields: dict[str, Any]) -> None:
-        """As `add`, from the control API. Raises `UserError`: it is none."""
-        try:
-            fault = Fault(**fields)
-            re.compile(fault.path)
-        except (TypeError, re.error) as error:
-            raise UserError(f"This is no fault: {error}.") from error
-        self.add(fault)
 
     def clear(self) -> None:
         """Let nothing go wrong any more."""

@@ -172,7 +172,6 @@ def test_sent_page_is_not_shown_as_a_page(server: Server) -> None:
         (lambda c: c.delete("1"), "no such message"),
         (lambda c: c.react("1", "🔥"), "no such message"),
         (lambda c: c.react(c.send("x")["id"], "🔥", person="cleo", channel="cellar"), "no such message"),
-        (lambda c: c.deny_bot("fly"), "no such permission: fly"),
     ],
 )
 def test_what_discord_would_not_do(server: Server, call: Any, problem: str) -> None:
