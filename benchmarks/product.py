@@ -185,7 +185,7 @@ class Product:
         record = ModelRecord(
             model_id=model_id,
             name=name,
-            guild_id=int(world.guilds[guild].id),
+            guild_id=int(world.guilds[guild]),
             channel_id=int(channels[0]),
             owner_id=int(world.users["ada"]),
             scope="guild",

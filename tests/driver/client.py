@@ -20,18 +20,6 @@ PATIENT_S = 60.0
 """A busy machine may take so long for what a calm one has at once."""
 
 
-class GuildInfo(NamedTuple):
-    """A server; ids as strings, members with the names of their roles."""
-
-    id: str
-    name: str
-    owner_id: str
-    channels: dict[str, str]
-    threads: dict[str, str]
-    roles: dict[str, str]
-    members: dict[str, list[str]]
-
-
 class WorldInfo(NamedTuple):
     """Who and what there is; ids as strings.
 
@@ -43,7 +31,7 @@ class WorldInfo(NamedTuple):
     """
 
     guild_id: str
-    guilds: dict[str, GuildInfo]
+    guilds: dict[str, str]
     channels: dict[str, str]
     dms: dict[str, str]
     users: dict[str, str]
@@ -110,9 +98,7 @@ class PlaygroundClient:
 
     def world(self) -> WorldInfo:
         """Who and what there is."""
-        answer = self._call("GET", "/control/world")
-        guilds = {key: GuildInfo(**guild) for key, guild in answer["guilds"].items()}
-        return WorldInfo(**{**answer, "guilds": guilds})
+        return WorldInfo(**self._call("GET", "/control/world"))
 
     def send(
         self,

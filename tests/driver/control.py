@@ -95,7 +95,7 @@ class Driver:
         commands = {command["name"] for scope in self._world.commands.values() for command in scope.values()}
         return {
             "guild_id": str(GUILD_ID),
-            "guilds": {self.admin.guild_keys[guild_id]: self._guild(guild_id) for guild_id in self._world.guilds},
+            "guilds": {key: str(guild_id) for guild_id, key in self.admin.guild_keys.items()},
             "channels": {
                 str(channel.name): str(channel.id)
                 for channel in self._world.channels.values()
@@ -138,21 +138,6 @@ class Driver:
         """Switch the privileged intents on or off, as in Discord's portal."""
         self._world.granted = discord.Intents.all() if body["privileged"] else discord.Intents.none()
         return {}
-
-    def _guild(self, guild_id: int) -> dict[str, Any]:
-        guild = self._world.guilds[guild_id]
-        return {
-            "id": str(guild_id),
-            "name": guild.name,
-            "owner_id": str(guild.owner_id),
-            "channels": {str(self._world.channels[item].name): str(item) for item in guild.channel_ids},
-            "threads": {str(self._world.channels[item].name): str(item) for item in guild.thread_ids},
-            "roles": {role.name: str(role.id) for role in guild.roles.values()},
-            "members": {
-                self._world.users[member.user_id].name: [guild.roles[role_id].name for role_id in member.role_ids]
-                for member in guild.members.values()
-            },
-        }
 
     async def add_fault(self, body: Body) -> Any:
         """Let the next requests of a kind fail: the fields of a `Fault`."""

@@ -152,10 +152,10 @@ def forget_models(system: System) -> None:
     """Leave no server a model and no channel a choice."""
     world = system.client.world()
     with system.redis as client:
-        for guild in world.guilds.values():
-            for model_id in client.hvals(keys.guild_models(int(guild.id))):
+        for guild_id in world.guilds.values():
+            for model_id in client.hvals(keys.guild_models(int(guild_id))):
                 client.delete(keys.model(model_id.decode()))
-            client.delete(keys.guild_models(int(guild.id)))
+            client.delete(keys.guild_models(int(guild_id)))
         client.delete(*(keys.channel(int(channel)) for channel in world.channels.values()))
 
 
