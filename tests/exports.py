@@ -43,11 +43,11 @@ def channel_export(
     return json.dumps({**head, "messages": entries, "messageCount": messages}, indent=1).encode()
 
 
-def package(user_id: int, *, messages: int = 100, guild_id: int = 1297000000000000001) -> bytes:
+def package(user_id: int, *, guild_id: int = 1297000000000000001) -> bytes:
     """A data package as Discord sends it."""
     said = [
         {"ID": 10**17 + number, "Timestamp": "2024-01-02 10:00:00", "Contents": f"I said: {WORDS.format(number)}"}
-        for number in range(messages)
+        for number in range(100)
     ]
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:

@@ -30,11 +30,11 @@ def rules() -> list[dict[str, Any]]:
     return found
 
 
-def dashboard_queries(interval: str = "1m") -> list[tuple[str, str]]:
-    """Return title and query of each panel of the dashboard, with `interval` where Grafana puts one in."""
+def dashboard_queries() -> list[tuple[str, str]]:
+    """Return title and query of each panel of the dashboard, with a minute where Grafana puts in an interval."""
     panels = json.loads(DASHBOARD.read_text("utf-8"))["panels"]
     return [
-        (panel["title"], target["expr"].replace("$__rate_interval", interval))
+        (panel["title"], target["expr"].replace("$__rate_interval", "1m"))
         for panel in panels
         for target in panel["targets"]
     ]

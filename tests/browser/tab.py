@@ -23,8 +23,8 @@ class Tab:
         self.problems: list[str] = []
 
     @classmethod
-    def opened(cls, browser: Browser, address: str, width: int = 1280) -> Tab:
-        page: Page = browser.new_page(viewport={"width": width, "height": 800})
+    def opened(cls, browser: Browser, address: str) -> Tab:
+        page: Page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(10_000)
         expect.set_options(timeout=10_000)
         tab = cls(page)

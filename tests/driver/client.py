@@ -57,18 +57,14 @@ def signed_in(address: str) -> tuple[str, dict[str, str]]:
 class PlaygroundClient:
     """Drives a running playground that `tests.driver.control` extends: what people and admins do and see.
 
+    Unless a call says otherwise, Ada acts in #lab. A channel is a name, an id, or `dm`: direct messages with the bot.
+
     Args:
         address: as the playground prints it, such as `http://127.0.0.1:8765/?token=...`.
-        person: who acts unless a call says otherwise.
-        channel: where, unless a call says otherwise: a name, an id, or `dm` for direct messages with the bot.
-        timeout: seconds that one request may take.
     """
 
-    def __init__(self, address: str, *, person: str = "ada", channel: str = "lab", timeout: float = PATIENT_S) -> None:
+    def __init__(self, address: str) -> None:
         self.open(address)
-        self.person = person
-        self.channel = channel
-        self._timeout = timeout
 
     def open(self, address: str) -> None:
         """Go on with this address: a playground has a new one after each start."""
@@ -76,7 +72,7 @@ class PlaygroundClient:
         self.url, self.headers = signed_in(address)
 
     def _place(self, person: str | None = None, channel: str | None = None) -> dict[str, str]:
-        return {"as": person or self.person, "channel": channel or self.channel}
+        return {"as": person or "ada", "channel": channel or "lab"}
 
     def _interact(self, kind: str, where: Mapping[str, str | None], **body: Any) -> str:
         """The interaction's id."""
@@ -87,7 +83,7 @@ class PlaygroundClient:
         headers = {**self.headers, "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout + extra_s) as response:
+            with urllib.request.urlopen(request, timeout=PATIENT_S + extra_s) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace")
@@ -171,9 +167,9 @@ class PlaygroundClient:
         choices: list[dict[str, Any]] = self._call("POST", "/control/autocomplete", body)["choices"]
         return choices
 
-    def submit_modal(self, interaction_id: str, values: Mapping[str, Any], *, person: str | None = None) -> str:
+    def submit_modal(self, interaction_id: str, values: Mapping[str, Any]) -> str:
         """Send the form that an interaction opened; menus take a list. The new interaction's id."""
-        body = {"as": person or self.person, "interaction_id": interaction_id, "values": dict(values)}
+        body = {"as": "ada", "interaction_id": interaction_id, "values": dict(values)}
         return str(self._call("POST", "/control/modal", body)["interaction_id"])
 
     def react(self, message_id: str, emoji: str, **where: str | None) -> None:
@@ -207,7 +203,7 @@ class PlaygroundClient:
 
     def fetch(self, url: str) -> bytes:
         """Bytes of an attachment or a picture."""
-        with urllib.request.urlopen(url, timeout=self._timeout) as response:
+        with urllib.request.urlopen(url, timeout=PATIENT_S) as response:
             data: bytes = response.read()
             return data
 
@@ -252,19 +248,19 @@ class PlaygroundClient:
 
         return self.wait_for(found, timeout, "a message of the bot")[0]
 
-    def transcript(self, last: int = 10) -> str:
-        """The channel's last messages in words, for an error's text."""
+    def transcript(self) -> str:
+        """The last messages in #lab in words, for an error's text."""
         lines = []
-        for message in self.messages()[-last:]:
+        for message in self.messages()[-10:]:
             edits = len(self.edit_times(message["id"]))
             lines.append(f"{message['author']['username']} ({edits} edits): {text_of(message)!r}")
         return "\n".join(lines)
 
-    def deny_bot(self, *permissions: str, channel: str | None = None) -> None:
+    def deny_bot(self, *permissions: str, channel: str = "lab") -> None:
         """Take permissions (`send_messages`, `embed_links`, ...) from the bot in a channel; none gives back all."""
-        self._call("POST", "/control/permissions", {"channel": channel or self.channel, "deny": list(permissions)})
+        self._call("POST", "/control/permissions", {"channel": channel, "deny": list(permissions)})
 
-    def create_server(self, name: str, *, channel: str, owner: str | None = None, members: Iterable[str] = ()) -> str:
+    def create_server(self, name: str, *, channel: str, owner: str, members: Iterable[str]) -> str:
         """Make a server that the bot is in; its id. It is gone after a restart of the playground.
 
         Args:
@@ -273,7 +269,7 @@ class PlaygroundClient:
             owner: whose it is.
             members: who else is in it.
         """
-        body = {"name": name, "channel": channel, "owner": owner or self.person, "members": list(members)}
+        body = {"name": name, "channel": channel, "owner": owner, "members": list(members)}
         return str(self._call("POST", "/control/servers", body)["id"])
 
     def create_channel(self, name: str, *, history: int = 0) -> str:
