@@ -2,11 +2,8 @@
 
 import functools
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,8 @@ import hypothesis
 import pytest
 import redis
 
+from benchmarks import own_redis
 from galvanic.machine import import_tensorflow
-from launcher.redis_server import find_redis_server
 from shared.settings import Settings, get_settings
 from tests.factories import changed_settings
 from tests.s3 import S3Server
@@ -154,30 +151,8 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
 def redis_server() -> Iterator[str]:
     """The URL of a Redis server on a Unix socket of its own."""
     # pytest's own folders are too deep for a socket's path.
-    folder = Path(tempfile.mkdtemp(prefix="galvanic-test-"))
-    socket = folder / "redis.sock"
-    server = subprocess.Popen(
-        [
-            *(find_redis_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder)),
-            *("--save", "", "--appendonly", "yes"),  # without it a worker waits seconds at each training's end
-        ],
-        stdout=subprocess.DEVNULL,
-    )
-    url = f"unix://{socket}"
-    client = redis.Redis.from_url(url)
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-    yield url
-    server.terminate()
-    server.wait(20)
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="galvanic-test-") as folder, own_redis.redis_server(Path(folder)) as url:
+        yield url
 
 
 @pytest.fixture
