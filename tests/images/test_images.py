@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from tests.driver.client import PlaygroundClient
 from tests.e2e.system import free_port
 from tests.images.image import Image, build
 from tests.launcher.running import wait_until
+from tests.playground.processes import serving
 
 pytestmark = [
     pytest.mark.images,
@@ -170,32 +170,11 @@ def redis_service(secrets: Path) -> Iterator[RedisService]:
 @pytest.fixture(scope="module")
 def discord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The settings that lead the bot to a local Discord."""
-    port = free_port()
-    environment = (
-        os.environ
-        | ENVIRONMENT
-        | {
-            "DATA_DIR": str(tmp_path_factory.mktemp("playground")),
-            "DISCORD_TOKEN": BOT_TOKEN,
-        }
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "playground", "--port", str(port)],
-        env=environment,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert "playground: " in process.stdout.readline()
+    with serving(tmp_path_factory.mktemp("playground")) as server:
         yield {
-            "DISCORD_API_URL": f"http://127.0.0.1:{port}/api/v10",
-            "DISCORD_GATEWAY_URL": f"ws://127.0.0.1:{port}/gateway",
+            "DISCORD_API_URL": f"{server.url}/api/v10",
+            "DISCORD_GATEWAY_URL": f"{server.url.replace('http', 'ws')}/gateway",
         }
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def serves(config: dict[str, Any], image: Image, redis: RedisService, secrets: Path, **variables: str) -> None:
