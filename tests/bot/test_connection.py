@@ -26,7 +26,7 @@ from tests.bot.live import Live
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
 from tests.driver.faults import Fault
-from tests.launcher.running import wait_until
+from tests.processes import wait_until
 from tests.s3 import free_port
 
 pytestmark = pytest.mark.process

@@ -17,10 +17,11 @@ import redis
 
 from shared import keys
 from shared.events import TERMINAL, Event, Progress, Started, parse_event
-from tests.driver.client import Message, NotInTimeError, text_of
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import lasting, training_of
 from tests.e2e.system import TRAIN_S, System
 from tests.faults import harm
+from tests.processes import wait_until
 
 CHECKPOINT_S = 2
 """Between two checkpoints of the trainings in these tests."""
@@ -129,7 +130,8 @@ class Training:
 
         A busy machine may let this process wait while that moment passes.
         """
-        _look_hard(lambda: bool(list(self.files.glob("*/model.safetensors"))) or bool(self.ends))
+        # The moment is over in milliseconds, so there is no pause between two looks.
+        wait_until(lambda: self.ends or list(self.files.glob("*/model.safetensors")), 120, look_every_s=0)
         if not self.ends:
             child.suspend()
             time.sleep(2 * _POLL_S)
@@ -207,11 +209,3 @@ def caught_saving(system: System, name: str) -> Iterator[Training]:
 
 def _position(event: Progress) -> float:
     return (event.epoch - 1) * event.steps + event.step
-
-
-def _look_hard(predicate: Callable[[], bool]) -> None:
-    """Wait for what is over in milliseconds."""
-    until = time.monotonic() + 120
-    while not predicate():
-        if time.monotonic() > until:
-            raise NotInTimeError("the moment did not come")

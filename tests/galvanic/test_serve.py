@@ -20,8 +20,7 @@ import pytest
 from galvanic.cli import main
 from galvanic.generate import load_model
 from galvanic.model_file import STARTER_FILE
-from tests.launcher.running import wait_until
-from tests.processes import as_from_a_terminal
+from tests.processes import as_from_a_terminal, wait_until
 
 pytestmark = pytest.mark.process
 

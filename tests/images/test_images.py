@@ -21,8 +21,8 @@ from tests.driver import BOT_TOKEN, ENVIRONMENT
 from tests.driver.client import PlaygroundClient
 from tests.e2e.system import free_port
 from tests.images.image import Image, build
-from tests.launcher.running import wait_until
 from tests.playground.processes import serving
+from tests.processes import wait_until
 
 pytestmark = [
     pytest.mark.images,

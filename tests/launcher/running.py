@@ -6,28 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from tests.processes import as_from_a_terminal, living
+from tests.processes import as_from_a_terminal, living, wait_until
 
 ROOT = Path(__file__).parents[2]
 PART = Path(__file__).with_name("part_program.py")
 _MARK = "GALVANIC_TEST_MARK"
-PATIENCE_S = 60.0
-
-
-def wait_until(what: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-    """Wait for a condition; fails the test when it does not come."""
-    deadline = time.monotonic() + patience_s
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 class Run:

@@ -16,7 +16,8 @@ from galvanic.errors import UserError
 from launcher.backup import backup, restore
 from launcher.redis_server import redis_command
 from tests.factories import changed_settings
-from tests.launcher.running import ROOT, wait_until
+from tests.launcher.running import ROOT
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.process
 

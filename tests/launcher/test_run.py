@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launcher.running import PATIENCE_S, Run, all_up, wait_until
+from tests.launcher.running import Run, all_up
+from tests.processes import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.process
 

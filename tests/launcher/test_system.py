@@ -18,7 +18,8 @@ from launcher.system import find_since, shares, system_plan, with_metrics_ports
 from playground.__main__ import PAGE_TOKEN
 from shared import keys
 from shared.settings import Settings
-from tests.launcher.running import PATIENCE_S, Run, wait_until
+from tests.launcher.running import Run
+from tests.processes import PATIENCE_S, wait_until
 from tests.worker.machines import gpu_machine
 
 

@@ -21,7 +21,7 @@ from shared.queues import TRANSPORT, send
 from shared.settings import Settings, read_settings
 from shared.version import DATA_VERSION
 from tests import factories, lives
-from tests.launcher.running import wait_until
+from tests.processes import wait_until
 from tests.safety.server import Server
 
 pytestmark = pytest.mark.process

@@ -14,7 +14,7 @@ import redis
 from shared import keys, lifecycle
 from shared.events import Cancelled
 from tests.factories import train_job
-from tests.launcher.running import wait_until
+from tests.processes import wait_until
 from tests.safety.server import FOLDER, START, USERS, Server
 
 pytestmark = pytest.mark.process

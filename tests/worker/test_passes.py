@@ -13,7 +13,7 @@ from shared import keys
 from shared.events import Surprised
 from shared.jobs import MODEL_FILE, Place, SurpriseJob
 from tests import lives
-from tests.launcher.running import wait_until
+from tests.processes import wait_until
 from tests.worker.jobs import exported, generate_job, import_job, surprise_job
 from worker.handlers import AT_ONCE, HANDLERS, _slots
 from worker.jobs import JobContext

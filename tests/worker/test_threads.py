@@ -18,7 +18,7 @@ from shared.queues import ids_in_order, lists_of
 from shared.settings import Settings
 from tests import lives
 from tests.factories import train_job
-from tests.launcher.running import wait_until
+from tests.processes import wait_until
 from worker import serve, threads
 from worker.events import JobEvents
 

@@ -8,7 +8,7 @@ import pytest
 
 from galvanic.errors import UserError
 from shared.settings import Settings
-from tests.launcher.running import wait_until
+from tests.processes import wait_until
 from worker import warm
 from worker.warm import LOADING, Batcher, WarmModels
 
