@@ -1,5 +1,7 @@
 """The core that every feature is built on: jobs and answers, servers' settings and rights, buttons, messages."""
 
+from collections.abc import Awaitable, Callable
+
 import redis.asyncio
 from discord.ext import commands
 
@@ -14,6 +16,7 @@ from bot.requests import Requests
 from bot.responder import Responder, Typing
 from bot.routing import Routing
 from bot.servers.access import Access
+from bot.servers.joined import JoinedServers
 from bot.servers.settings import GuildSettingsStore
 from bot.words import Fit, server_emoji
 from shared.settings import Settings
@@ -29,6 +32,7 @@ class Core:
         can_read = bot.intents.message_content
         self.servers = GuildSettingsStore(settings=settings, connection=connection, can_read_messages=can_read)
         self.access = Access(settings=settings, servers=self.servers)
+        self.joined = JoinedServers(client=bot, connection=connection)
         self.responder = Responder(bot=bot, settings=settings, servers=self.servers, access=self.access)
         self.components = Components(responder=self.responder, access=self.access)
         self.jobs = JobClient(settings=settings, connection=connection)
@@ -42,6 +46,8 @@ class Core:
         self.requests = Requests(access=self.access, admission=self.admission, delivery=self.delivery)
         self.routing = Routing(bot=bot)
         self.chores = Chores("chores")
+        # What features have to forget a server that the bot has left; one may be called again after a failure.
+        self.forgetters: list[Callable[[int], Awaitable[None]]] = []
         # Started in this order once Discord is ready, and stopped in the reverse order.
         self.services: list[BackgroundService] = [self.chores, self.delivery]
 

@@ -114,9 +114,6 @@ reading_pages = _Key("bot:reading:{reading_id}:pages")
 # String: how far the reading is (JSON, `bot.channels.pages.ReadingState`). It goes with the pages.
 reading_state = _Key("bot:reading:{reading_id}:state")
 
-# Pattern of all keys of guilds.
-ALL_GUILDS = "guild:*"
-
 # Hash: id of a member -> what they said about learning from their messages (JSON, `bot.channels.consent`).
 consent = _Key("guild:{guild_id}:consent")
 
@@ -181,6 +178,9 @@ greeted = _Key("bot:greeted:{guild_id}")
 
 # String: id of the job whose answer a message shows that has no controls to tell it, as in a chat; expires with it.
 shown = _Key("bot:shown:{message_id}")
+
+# Set: ids of the guilds that a Discord application is in. One that it left goes once all of it is forgotten.
+joined = _Key("bot:{application_id}:guilds")
 
 # String: hash of the slash commands that were last sent to Discord.
 synced_commands = _Key("bot:{application_id}:commands")

@@ -18,8 +18,6 @@ from bot.core import Core
 from bot.models.registry import Registry
 from bot.models.removal import Removal, existing_channels
 from bot.servers.access import member_in, was_deleted
-from bot.servers.settings import guilds_with
-from shared import keys
 
 EVERY_S = 86_400.0  # seconds between two looks for members and servers
 PAUSE_S = 0.05  # seconds between two requests to Discord: people's commands and readings need its limits, too
@@ -65,14 +63,14 @@ class Watch(commands.Cog):
             self.core.chores.add(self.withdrawals.leave, guild_id, user_id)
 
     @commands.Cog.listener()
-    async def on_guild_remove(self, guild: discord.Guild) -> None:
-        """Have every feature forget a server. discord.py does not call this in an outage."""
-        log.info("server_left", guild_id=guild.id)
-        self.core.bot.dispatch("server_left", guild.id)
+    async def on_guild_join(self, _guild: discord.Guild) -> None:
+        self.core.chores.add(self.core.joined.note)
 
     @commands.Cog.listener()
-    async def on_server_left(self, guild_id: int) -> None:
-        self.core.chores.add(self.forget_server, guild_id)
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Forget a server. discord.py does not call this in an outage."""
+        log.info("server_left", guild_id=guild.id)
+        self.core.chores.add(self.forget_server, guild.id)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
@@ -91,14 +89,17 @@ class Watch(commands.Cog):
         await self.removal.forget_channel(guild_id, channel_id)
 
     async def forget_server(self, guild_id: int) -> None:
-        """Drop what was learned from a server that the bot has left: trainings, models, reading notes, consent.
+        """Drop what must not be kept of a server that the bot has left: its settings, noes and models of books stay.
 
-        In this order: after a crash in between, the server is found by what is left.
+        Until all is gone, `look` finds the server again.
         """
         await self.removal.forget_words(guild_id)
         for reading_id in await self.registry.notes.ids(guild_id):
             await self.registry.notes.forget(reading_id)
         await self.consents.forget_guild(guild_id)
+        for forget in self.core.forgetters:
+            await forget(guild_id)
+        await self.core.joined.forget(guild_id)
 
     # ------------------------------------------------------------------ looking for what no event told
 
@@ -108,11 +109,9 @@ class Watch(commands.Cog):
         for look in (self.look_for_channels, self._look_for_members):  # a server's members may take many minutes
             for guild in self.core.bot.guilds:
                 self.looks.add(look, guild.id)
-        stored = await guilds_with(self.core.redis, keys.ALL_GUILDS)
-        noted = (await self.registry.notes.ids()).values()
-        for guild_id in {*stored, *noted}:
-            if self.core.bot.get_guild(guild_id) is None:  # settings, noes and models of books stay
-                self.core.bot.dispatch("server_left", guild_id)
+        for guild_id in await self.core.joined.left():
+            self.core.chores.add(self.forget_server, guild_id)
+        await self.core.joined.note()
 
     async def look_for_channels(self, guild_id: int) -> None:
         """Find channels that were deleted or disallowed unheard. Only what Discord says is gone counts as gone.

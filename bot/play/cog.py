@@ -95,10 +95,5 @@ class Play(commands.Cog):
             await self.favourites.count(payload.guild_id, f"{payload.message_id}:{payload.channel_id}", by)
 
     @commands.Cog.listener()
-    async def on_server_left(self, guild_id: int) -> None:
-        self.core.chores.add(self.game.forget_guild, guild_id)
-        self.core.chores.add(self.favourites.forget_guild, guild_id)
-
-    @commands.Cog.listener()
     async def on_ready(self) -> None:
         self.core.chores.add(self.game.take_up)

@@ -15,5 +15,6 @@ async def setup(core: Core, *, models: Models, channels: Channels, generating: G
     play = Play(core=core, registry=models.registry, game=quiz, favourites=best)
     quiz.register(core.components, core.delivery)
     channels.member_data.sections["your_guesses_in_quizzes"] = quiz
+    core.forgetters += [quiz.forget_guild, best.forget_guild]
     await core.add_cogs(play)
     core.add_services(quiz.ends)

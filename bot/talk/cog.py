@@ -302,10 +302,6 @@ class SpeakCommands(commands.Cog):
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.speaker.rooms.forget(channel.id)
 
-    @commands.Cog.listener()
-    async def on_server_left(self, guild_id: int) -> None:
-        self.core.chores.add(self.personas.store.forget_guild, guild_id)
-
 
 def _until(typed: str, prefix: str) -> int:
     """Seconds since the epoch; 0: no longer."""

@@ -18,5 +18,6 @@ async def setup(core: Core, *, registry: Registry, write: Write, panel: Settings
     speaks = SpeakCommands(core=core, panel=panel, speaker=speaker, personas=personas, chat=write.chat)
     registry.replaced.append(store.replace_model)
     speaks.register()
+    core.forgetters.append(store.forget_guild)
     await core.add_cogs(speaks)
     core.add_services(speaker, personas)
