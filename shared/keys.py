@@ -44,7 +44,7 @@ ACTIVE = "jobs:active"
 DELETING = "models:deleting"
 
 # Hash: id of a channel whose model learns on by itself -> when (JSON, `bot.train.cog_learn.Schedule`). Dropped when it
-# is turned off, and soon after the channel or its server is gone.
+# is turned off, soon after the channel was deleted, and when the bot leaves its server.
 LEARNING = "models:learning"
 
 # String: written to see whether Redis takes anything.

@@ -87,9 +87,9 @@ class Learning(BackgroundService, commands.Cog):
     async def _look_at(self, channel_id: int, heard: Counter[int]) -> None:
         schedule = await self._load(channel_id)
         guild = self.core.bot.get_guild(schedule.guild_id) if schedule is not None else None
-        if schedule is None or (guild is not None and guild.unavailable):
+        if schedule is None or guild is None or guild.unavailable:
             return
-        if guild is None or guild.get_channel(channel_id) is None:
+        if guild.get_channel(channel_id) is None:
             await redis_call(self.core.redis.hdel(keys.LEARNING, str(channel_id)))
             return
         now = time.time()
@@ -104,6 +104,14 @@ class Learning(BackgroundService, commands.Cog):
             log.debug("model_learns_on_later", channel_id=channel_id, error=type(error).__name__)
         if changed != schedule:
             await redis_call(self.core.redis.hset(keys.LEARNING, str(channel_id), changed.model_dump_json()))
+
+    async def forget_guild(self, guild_id: int) -> None:
+        """Forget the schedules of a server that the bot has left."""
+        for name in await redis_call(self.core.redis.hkeys(keys.LEARNING)):
+            async with self._changing:
+                schedule = await self._load(int(name))
+                if schedule is not None and schedule.guild_id == guild_id:
+                    await redis_call(self.core.redis.hdel(keys.LEARNING, name))
 
     async def _model(self, guild: discord.Guild, channel_id: int, source_id: int) -> ModelRecord:
         """Return the channel's model. Raises UserError: it has none of that source."""

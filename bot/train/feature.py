@@ -43,5 +43,6 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> None:
     previews.register(core.components)
     control.register(core.components)
     core.delivery.present_trainings(cards.keep)
+    core.forgetters.append(learning.forget_guild)
     await core.add_cogs(training, control, learning, remaking)
     core.add_services(remaking, learning)

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from bot.channels.watch import Watch
 from bot.train.cog_learn import Schedule
 from playground.places import GUILD_ID
 from shared import keys
 from shared.models import ModelRecord
 from tests.bot.channels import look, model_of, talked, text_of as words_of
 from tests.bot.ids import ADA, BEN, LAB
-from tests.bot.live import Live, text_of
+from tests.bot.live import Live, cog, text_of
 from tests.bot.test_remake import queued
 from tests.readings import noted
 
@@ -176,6 +177,8 @@ async def test_it_is_forgotten_with_its_channel_and_with_its_server(live: Live) 
     elsewhere = Schedule(guild_id=5, source_id=6, every=0, at=time.time())
     await live.bot.redis.hset(keys.LEARNING, "7", elsewhere.model_dump_json())
     await live.learning.look()
+    assert len(await live.bot.redis.hkeys(keys.LEARNING)) == 2, "another application may be in that server"
+    await cog(live.bot, Watch).forget_server(5)
     assert await live.bot.redis.hkeys(keys.LEARNING) == [str(LAB).encode()]
     live.remove_channel(LAB)
     await live.until(lambda: live.guild.get_channel(LAB) is None, "the end of the channel")
