@@ -41,7 +41,12 @@ class Core:
         self.admission = Admission(settings)
         self.typing = Typing(bot)
         self.delivery = Delivery(
-            client=bot, jobs=self.jobs, settings=settings, typing=self.typing.shown, written=self.admission.written
+            client=bot,
+            jobs=self.jobs,
+            joined=self.joined,
+            settings=settings,
+            typing=self.typing.shown,
+            written=self.admission.written,
         )
         self.requests = Requests(access=self.access, admission=self.admission, delivery=self.delivery)
         self.routing = Routing(bot=bot)

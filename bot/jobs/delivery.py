@@ -22,6 +22,7 @@ from bot.background import BackgroundService, backoff, is_transient, reserve, re
 from bot.errors import AlreadyReported, code_of, post_error
 from bot.jobs.client import JobClient
 from bot.responder import addressed
+from bot.servers.joined import JoinedServers
 from bot.types import Send
 from galvanic.errors import UserError
 from shared.events import TERMINAL, Event, Failed, answer_of
@@ -55,6 +56,7 @@ class Delivery(BackgroundService):
 
     client: discord.Client
     jobs: JobClient
+    joined: JoinedServers
     settings: Settings
     typing: Callable[[int], AbstractAsyncContextManager[None]]
     written: Callable[[], None]
@@ -301,10 +303,15 @@ class Delivery(BackgroundService):
         self._seen = undelivered
 
     async def take_up(self, job_id: str) -> None:
-        """Deliver a job of an earlier run, unless this one does already. Raises redis.RedisError."""
+        """Deliver a job of an earlier run, unless this one does already, or only another application could.
+
+        Raises redis.RedisError.
+        """
         if self._is_ours(job_id):
             return
         stored = await self.jobs.load(job_id)
+        if stored is not None and await self.joined.is_foreign(stored.job.place.guild_id):
+            return  # its application may be started again
         if job_id not in await self.jobs.undelivered() or self._is_ours(job_id):
             return  # it was answered meanwhile by whoever asked
         if stored is None or job_id.startswith(f"{UNASKED}-"):

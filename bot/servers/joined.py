@@ -34,6 +34,12 @@ class JoinedServers:
         noted = map(int, await redis_call(self.connection.smembers(self._key)))
         return [guild_id for guild_id in noted if self.client.get_guild(guild_id) is None]
 
+    async def is_foreign(self, guild_id: int) -> bool:
+        """Return whether the bot neither is in a server nor has just left it: it can tell nothing about it."""
+        if self.client.get_guild(guild_id) is not None:
+            return False
+        return not await redis_call(self.connection.sismember(self._key, str(guild_id)))
+
     async def forget(self, guild_id: int) -> None:
         """Forget a server of which nothing is kept any more, unless the bot is in it again."""
         if self.client.get_guild(guild_id) is None:

@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from bot.jobs import sweep
-from playground.places import GUILD_ID
+from playground.places import BOT_ID, GUILD_ID
 from shared import keys
 from shared.events import Failed, Generated, Imported, Pictured
 from shared.jobs import GENERATE_QUEUE, Job
@@ -15,7 +15,7 @@ from tests import lives
 from tests.bot.ids import LAB
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
-from tests.factories import generate_job, record
+from tests.factories import generate_job, record, train_job
 from worker.events import Superseded
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -62,6 +62,20 @@ async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(liv
     assert not live.core.delivery.tasks
     assert not live.core.delivery.in_background
     assert await live.core.jobs.undelivered() == {job.job_id}
+
+
+async def test_jobs_of_another_applications_servers_are_left_to_it(live: Live) -> None:
+    """As of Discord's, when the playground is started with the same Redis."""
+    theirs = lab().model_copy(update={"guild_id": 7, "channel_id": 8})
+    await live.core.jobs.submit(generate_job(job_id="g-7", place=theirs))
+    await live.core.jobs.submit_train(train_job(job_id="t-7", place=theirs), "text")
+    for job_id in ("g-7", "t-7"):
+        await live.core.delivery.take_up(job_id)
+    assert not live.core.delivery.in_background
+    assert await live.core.jobs.undelivered() == {"g-7", "t-7"}
+    await live.bot.redis.sadd(keys.joined(BOT_ID), 7)
+    await live.core.delivery.take_up("g-7")
+    await live.until(lambda: "g-7" in live.core.delivery.in_background, "an answer in a server that it just left")
 
 
 async def test_a_job_that_nothing_could_show_is_not_sent(live: Live, worker: StandIn) -> None:
