@@ -130,5 +130,7 @@ class Galvanic(commands.Bot):
 
 
 async def _prefixes(bot: Galvanic, message: discord.Message) -> list[str]:
+    assert bot.user is not None
     guild_id = message.guild.id if message.guild is not None else None
-    return [*commands.when_mentioned(bot, message), await bot.core.servers.prefix(guild_id)]
+    mentions = [f"{mention} " for mention in decoding.mentions_of_bot(message.guild, bot.user.id)]
+    return [*mentions, await bot.core.servers.prefix(guild_id)]

@@ -15,6 +15,7 @@ from bot.channels.pages import PageStore, ReadingState
 from bot.channels.sources import Room
 from bot.core import Core
 from bot.errors import is_gone
+from bot.options.decoding import mentions_of_bot
 from galvanic.read.cleaning import clean, is_command
 from shared.corpora.corpus import size_limit
 from shared.corpora.lines import Line
@@ -108,7 +109,7 @@ class Reader:
 async def prefixes_of(core: Core, guild_id: int) -> list[str]:
     """Return the prefixes of commands to this bot in a server, as they are in a message's raw content."""
     assert core.bot.user is not None
-    return [await core.servers.prefix(guild_id), f"<@{core.bot.user.id}>"]
+    return [await core.servers.prefix(guild_id), *mentions_of_bot(core.bot.get_guild(guild_id), core.bot.user.id)]
 
 
 def is_speech(message: discord.Message, prefixes: Sequence[str]) -> bool:

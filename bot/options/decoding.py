@@ -37,9 +37,15 @@ class PlainWords(StringView):
             return self.get_word()
 
 
+def mentions_of_bot(guild: discord.Guild | None, bot_id: int) -> list[str]:
+    """Return all mentions of the bot: of itself, and of its role, which Discord offers beside it as people type."""
+    role = guild.self_role if guild is not None else None
+    return [f"<@{bot_id}>", f"<@!{bot_id}>", *([role.mention] if role is not None else [])]
+
+
 def to_bot(message: discord.Message, bot_id: int) -> str | None:
     """Return a message's words to the bot; None: it neither mentions it nor replies, with a mention, to its words."""
-    mention = re.compile(rf"<@!?{bot_id}>")
+    mention = re.compile("|".join(map(re.escape, mentions_of_bot(message.guild, bot_id))))
     if mention.search(message.content):
         return without_ids(" ".join(mention.sub(" ", message.content).split()), message)
     above = message.reference.resolved if message.reference is not None else None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import discord
 import pytest
 from simcord.backend import serializers
 from simcord.backend.models import Message
@@ -274,7 +275,8 @@ async def test_each_persons_words_are_held_as_theirs(live: Live, worker: StandIn
 
 
 def message_of(content: str, mentions: tuple[int, ...] = ()) -> Any:
-    return SimpleNamespace(content=content, mentions=[SimpleNamespace(id=one) for one in mentions], reference=None)
+    mentioned = [SimpleNamespace(id=one) for one in mentions]
+    return SimpleNamespace(content=content, mentions=mentioned, reference=None, guild=None)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +291,15 @@ def message_of(content: str, mentions: tuple[int, ...] = ()) -> Any:
 )
 def test_words_to_the_bot(content: str, words: str | None) -> None:
     assert decoding.to_bot(message_of(content), 77) == words
+
+
+async def test_the_bots_role_is_a_mention_of_it(live: Live, worker: StandIn) -> None:
+    """Discord offers it beside the bot as people type."""
+    role = next(role for role in live.guild.roles if role.name == "Galvanic")
+    role.tags = discord.RoleTags({"bot_id": str(BOT_ID)})
+    job, _ = await say(live, worker, f"{role.mention} do you like tea?")
+    assert "do you like tea?" in job.seed
+    assert "!help COMMAND" in await live.ask(f"{role.mention} help")
 
 
 def test_a_mention_without_its_words_is_to_the_bot_only_in_a_chat() -> None:
