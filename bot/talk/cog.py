@@ -192,8 +192,8 @@ class SpeakCommands(commands.Cog):
         answer = f"**{plain(title)}**{MARK} speaks here with `{record.name}`: write `@{call} hello`."
         if await self.personas.hook(ctx.channel) is None:
             answer += (
-                "\nIt speaks under my own name: I lack Manage Webhooks here, or the channel has 15 webhooks, Discord's "
-                "limit."
+                "\nIt speaks under my own name: Discord gives me no webhook here. I need Manage Webhooks, a channel "
+                "takes 15 webhooks, and if this server requires two-factor authentication, my owner must use it."
             )
         return answer
 

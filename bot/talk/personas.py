@@ -41,7 +41,6 @@ _RESERVED = ("everyone", "here", "systemmessage", "stop")
 _MOST_CHARS = 32  # of a name, as on Discord: behind a longer one `MARK` could be out of sight
 _MOST_MEMBERS = 1_000  # in an answer of Discord's
 _ALIKE = ("li1", "o0")
-_TOO_MANY_WEBHOOKS = 30_007
 log = structlog.get_logger()
 
 
@@ -92,18 +91,23 @@ class Personas(BackgroundService):
         return (spoke[1], message.content.strip()) if spoke is not None and spoke[1] in personas else None
 
     async def hook(self, channel: Any) -> discord.Webhook | None:
-        """Return a channel's own webhook, made if need be; None: it can have none, so personas use the bot's name."""
+        """Return the bot's webhook in a channel, made if need be; None: personas use the bot's name there.
+
+        Discord may refuse one although the bot has the permission: there are too many, or the server requires
+        two-factor authentication, which the bot's owner doesn't use. Raises its errors that pass.
+        """
         room = channel.parent if isinstance(channel, discord.Thread) else channel
         if room is None or not room.permissions_for(room.guild.me).manage_webhooks:
             return None
-        for webhook in await room.webhooks():
-            if webhook.user == self.core.bot.user and webhook.token:
-                return webhook
         try:
+            for webhook in await room.webhooks():
+                if webhook.user == self.core.bot.user and webhook.token:
+                    return webhook
             return await room.create_webhook(name="Galvanic personas")
         except discord.HTTPException as error:
-            if error.code != _TOO_MANY_WEBHOOKS:
+            if is_transient(error):
                 raise
+            log.info("no_webhook", channel_id=room.id, code=error.code)
             return None
 
     async def _post(self, channel: Any, persona: Persona, text: str, nonce: str) -> Any:
@@ -217,8 +221,11 @@ class Personas(BackgroundService):
                     if not text:
                         break
                     texts.append(text)
-            except UserError as problem:
-                await self.rooms.give_back(*place)  # nothing was posted
+            except (UserError, discord.HTTPException) as problem:
+                if not is_transient(problem):
+                    await self.rooms.give_back(*place)  # nothing was posted
+                if not isinstance(problem, UserError):
+                    raise
                 await post_error(send, problem, nonce=f"t-{actor.request_id}")
         except (*DISCORD_ERRORS, RedisError) as error:
             log.warning("talk_ended", channel_id=actor.here[0], error=type(error).__name__)

@@ -229,7 +229,7 @@ async def test_nothing_but_people_calls_one(live: Live, worker: StandIn) -> None
 @pytest.mark.usefixtures("worker")
 async def test_without_the_right_it_speaks_under_the_bots_name(live: Live, worker: StandIn) -> None:
     await live.deny("manage_webhooks")
-    assert "It speaks under my own name: I lack Manage Webhooks" in await live.ask(ADD)
+    assert "It speaks under my own name: Discord gives me no webhook here" in await live.ask(ADD)
     await call(live, worker)
     (posted,) = live.shown(TEXT)
     assert posted.content.startswith("-# **Mary Shelley** · model\n")
@@ -237,6 +237,16 @@ async def test_without_the_right_it_speaks_under_the_bots_name(live: Live, worke
     assert job["job_id"].startswith("u-p-"), "a reply to it is a call, too"
     assert TEXT in job["seed"]
     assert "Mary" not in job["seed"]
+
+
+@pytest.mark.parametrize(("method", "code"), [("GET", 60_003), ("POST", 60_003), ("POST", 30_058)])
+async def test_without_a_webhook_it_speaks_under_the_bots_name(
+    live: Live, worker: StandIn, method: str, code: int
+) -> None:
+    live.faults.add(Fault(method, rf"/channels/{LAB}/webhooks", 403, code=code, times=9))
+    assert "two-factor" in await live.ask(ADD)
+    await call(live, worker)
+    assert live.showing("-# **Mary Shelley** · model")
 
 
 async def test_fifteen_webhooks_are_told_and_one_deleted_by_hand_is_made_again(live: Live, worker: StandIn) -> None:
