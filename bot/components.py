@@ -14,7 +14,7 @@ import discord
 from discord.ext import commands
 
 from bot.responder import Interaction, Responder, acknowledge, channel_of
-from bot.servers.access import Access, Actor, require_all, require_writer
+from bot.servers.access import Access, Actor, require_all, require_joined, require_writer
 from bot.types import Send
 from bot.words import MOST, NOBODY, label
 from galvanic.errors import UserError
@@ -187,6 +187,7 @@ class Components:
         interaction = press.interaction
         await acknowledge(interaction)
         require_all(interaction.app_permissions, interaction.channel)
+        require_joined(interaction.app_permissions, interaction.channel)
         options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
         if interaction.message is not None:
             options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)

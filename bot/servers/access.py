@@ -326,12 +326,16 @@ def require_edits(ctx: Context) -> None:
     """
     have = ctx.bot_permissions if ctx.interaction is None else ctx.interaction.app_permissions
     require_all(have, ctx.channel)
-    thread = ctx.channel
+    require_joined(have, ctx.channel)
+
+
+def require_joined(have: discord.Permissions, channel: AnyChannel) -> None:
+    """Refuse in a private thread that the bot is not in: there it can only answer interactions. Raises UserError."""
     if (
-        isinstance(thread, discord.Thread)
-        and thread.is_private()
+        isinstance(channel, discord.Thread)
+        and channel.is_private()
         and not have.manage_threads
-        and thread.guild.get_thread(thread.id) is None
+        and channel.guild.get_thread(channel.id) is None
     ):
         raise UserError("I'm not in this private thread.", "Mention me here once: Discord adds me then.")
 

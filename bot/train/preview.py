@@ -19,7 +19,7 @@ from bot.channels.sources import Sources
 from bot.components import USER, Components, Press, button, menu, view
 from bot.core import Core
 from bot.jobs.client import TRAINING, keep_newest
-from bot.servers.access import Actor, member_in, require_all
+from bot.servers.access import Actor, member_in, require_all, require_joined
 from bot.train.start import Trainings, TrainRequest
 from bot.train.uploads import ReadChat
 from bot.types import Send
@@ -155,6 +155,7 @@ class Previews:
     async def _train(self, press: Press) -> None:
         """Begin a training on what is shown. Pressed twice, it is the same training."""
         require_all(press.interaction.app_permissions, press.interaction.channel)
+        require_joined(press.interaction.app_permissions, press.interaction.channel)
         with reserve(self._beginning, press["preview"]) as is_first:
             if not is_first:
                 return

@@ -16,7 +16,7 @@ from bot.errors import UNKNOWN_WEBHOOK
 from bot.models.registry import Registry
 from bot.options.decoding import message_text
 from bot.responder import Interaction, acknowledge
-from bot.servers.access import Actor, moderates, require_admin
+from bot.servers.access import Actor, moderates, require_admin, require_joined
 from bot.servers.settings import MOST_TYPED
 from bot.types import Context
 from bot.words import code
@@ -73,15 +73,16 @@ class Menus(commands.Cog):
 
     async def delete(self, interaction: Interaction, message: discord.Message) -> None:
         await acknowledge(interaction, ephemeral=True)
-        await self._delete(Actor.of_interaction(interaction), message)
+        await self._delete(interaction, message)
         await interaction.followup.send("I deleted this text.", ephemeral=True)
 
     async def _pressed(self, press: Press) -> None:
         assert press.interaction.message is not None
-        await self._delete(press.actor, press.interaction.message)
+        await self._delete(press.interaction, press.interaction.message)
 
-    async def _delete(self, actor: Actor, message: discord.Message) -> None:
+    async def _delete(self, interaction: Interaction, message: discord.Message) -> None:
         """Delete a text. Raises UserError if it is none of the bot's, or not this person's to delete."""
+        actor = Actor.of_interaction(interaction)
         job_id, job = await self._text_in(
             message,
             "Whoever wrote a message can delete it in Discord's own menu, and so can members with Manage Messages.",
@@ -92,6 +93,7 @@ class Menus(commands.Cog):
                 "You didn't ask for this text, or I no longer know that you did.",
                 "Whoever asked for it and members with Manage Messages can delete it.",
             )
+        require_joined(interaction.app_permissions, interaction.channel)
         await self._remove(actor, message, job_id)
 
     @app_commands.default_permissions(manage_guild=True)
@@ -153,16 +155,18 @@ class Menus(commands.Cog):
 
     async def _remove(self, actor: Actor, message: discord.Message, job_id: str) -> None:
         """Delete a message, unless somebody has, and what is kept of its text. Raises UserError: Discord refuses."""
+        # An interaction's answer has the application's id in place of a webhook's.
+        webhook_id = message.webhook_id if message.webhook_id != self.core.bot.application_id else None
         try:
             try:
                 await message.delete()
             except discord.Forbidden as error:
-                if is_transient(error) or message.webhook_id is None:
+                if is_transient(error) or webhook_id is None:
                     raise
                 thread = message.channel if isinstance(message.channel, discord.Thread) else discord.utils.MISSING
-                await (await self.core.bot.fetch_webhook(message.webhook_id)).delete_message(message.id, thread=thread)
+                await (await self.core.bot.fetch_webhook(webhook_id)).delete_message(message.id, thread=thread)
         except (discord.NotFound, discord.Forbidden) as error:
-            if is_transient(error) or (error.status == 403 and message.webhook_id is None):
+            if is_transient(error) or (error.status == 403 and webhook_id is None):
                 raise
             if error.status == 403 or error.code == UNKNOWN_WEBHOOK:
                 raise UserError(

@@ -18,6 +18,7 @@ from shared.jobs import SURPRISE_LIMIT, GenerateJob, SurpriseJob
 from tests.bot.ids import ADA, BEN, LAB
 from tests.bot.live import Live, cog, custom_id, text_of
 from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
+from tests.driver.faults import Fault
 from tests.factories import comparison, generate_job, generated, train_job
 
 CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
@@ -151,6 +152,33 @@ async def test_who_asked_and_moderators_delete_a_text(live: Live, worker: StandI
     (line,) = [line for line in logs if line["event"] == "text_deleted"]
     ids = {"message_id": text.id, "channel_id": LAB, "guild_id": GUILD_ID, "user_id": USER_IDS[person]}
     assert line == {"event": "text_deleted", "log_level": "info", **ids, "job_id": job_id}
+
+
+async def test_a_private_thread_that_the_bot_is_not_in_lets_it_answer_slash_commands_alone(
+    live: Live, worker: StandIn
+) -> None:
+    thread = live.world.create_thread(LAB, "aside", BEN, type=12)
+    await live.until(lambda: live.guild.get_thread(thread.id), "the thread")
+    live.guild._threads.clear()
+    live.slash("ben", "generate", thread.id)
+    await worker.answer(live)
+    text = await live.until(lambda: live.showing(TEXT, channel=thread.id), "the text")
+    for label in ("Continue", "Delete"):
+        live.press("ben", text, label)
+        assert "Mention me here once" in text_of(
+            await live.until(lambda: live.whispered("ben", "not in this private thread", channel=thread.id), label)
+        )
+        live.world.messages[thread.id] = {text.id: text}
+    assert not worker.waiting()
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_answer_to_an_interaction_is_deleted_by_no_webhook(live: Live) -> None:
+    answer = live.world.create_message(LAB, BOT_ID, "the gulls", webhook_id=BOT_ID)
+    await live.core.jobs.note_shown(answer.id, "g-7")
+    live.faults.add(Fault("DELETE", rf"/channels/{LAB}/messages/\d+", 403, code=50_001))
+    call(live, "dora", answer, DELETE)
+    await told(live, "dora", "A server admin can check my permissions")
 
 
 async def test_an_answer_of_a_chat_is_known_for_a_month(live: Live, worker: StandIn) -> None:
