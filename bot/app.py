@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import discord
 import structlog
+from discord import app_commands
 from discord.backoff import ExponentialBackoff
 from discord.ext import commands
 from redis.exceptions import RedisError
@@ -38,6 +39,8 @@ class Galvanic(commands.Bot):
             intents=intents.wanted(settings, lacks),
             allowed_mentions=discord.AllowedMentions.none(),
             help_command=None,
+            # Installed for a person alone, commands would be offered in servers that the bot is not in.
+            allowed_installs=app_commands.AppInstallationType(guild=True),
             case_insensitive=True,
             strip_after_prefix=True,
             # No member cache is needed, whatever the intents would let the bot know.

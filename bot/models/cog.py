@@ -279,7 +279,7 @@ class ModelCommands(commands.Cog):
         """
         require_permissions(ctx)
         actor, model = await self._named(ctx, name)
-        shared, to = await sharing.share(self.registry, guild_of(self.core.bot, actor), actor, model, where)
+        shared, to = await sharing.share(self.registry, guild_of(self.core.bot, actor.guild_id), actor, model, where)
         prefix = await self.core.servers.prefix(actor.guild_id)
         place = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         back = as_typed(prefix, "model unshare", "name", shared.name)

@@ -73,7 +73,7 @@ class Transfer:
     def _export_job(self, actor: Actor, model: ModelRecord, *, page: bool = False) -> ExportJob:
         """Return the export job. Everyone who reads the channel can take the file, so `require_export` comes first."""
         require_export(model, actor)
-        most = guild_of(self.core.bot, actor).filesize_limit
+        most = guild_of(self.core.bot, actor.guild_id).filesize_limit
         return ExportJob(**actor.asks(ExportJob), model=model.ref, most_bytes=most, page=page)
 
     async def post_export(self, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:

@@ -113,11 +113,11 @@ class Actor:
         return Viewer(self.guild_id, self.here, self.user.id)
 
 
-def guild_of(client: discord.Client, actor: Actor) -> discord.Guild:
-    """Return the server. Raises UserError if the bot is no member of it, or is only just connecting."""
-    guild = client.get_guild(actor.guild_id)
+def guild_of(client: discord.Client, guild_id: int) -> discord.Guild:
+    """Return a server. Raises UserError if the bot is no member of it, or is only just connecting."""
+    guild = client.get_guild(guild_id)
     if guild is None:
-        raise UserError("I don't see this server yet.", "Try again in a moment; I must be a member of it.")
+        raise UserError("I'm not a member of this server.", "Ask an admin to invite me, or try again in a moment.")
     return guild
 
 
@@ -195,8 +195,10 @@ class Access:
         try:
             if ctx.guild is None and not extras.get("direct"):
                 raise servers_only()
-            if ctx.guild is not None and not extras.get("anywhere"):
-                await self.require_place(ctx.author, ctx.channel)
+            if ctx.guild is not None:
+                guild_of(ctx.bot, ctx.guild.id)
+                if not extras.get("anywhere"):
+                    await self.require_place(ctx.author, ctx.channel)
         except Exception as error:
             raise commands.CommandInvokeError(error) from error  # discord.py handles no other errors
         return True

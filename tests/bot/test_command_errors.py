@@ -3,8 +3,9 @@
 import pytest
 
 from bot.words import code
+from playground.places import ANNEX_ID
 from tests.bot.channels import Away, model_of
-from tests.bot.ids import ADA, LIBRARY
+from tests.bot.ids import ADA, ATRIUM, LIBRARY
 from tests.bot.live import Live
 
 
@@ -88,6 +89,14 @@ async def test_errors_of_slash_commands_are_for_the_person_alone(live: Live) -> 
         live.slash("ben", command, **options)
         await live.until(lambda words=words: live.whispered("ben", words), words)  # type: ignore[misc]
     assert live.showing("❌") is None
+
+
+async def test_in_a_server_without_the_bot_slash_commands_say_so(live: Live) -> None:
+    tree = live.bot.tree
+    assert all(command.to_dict(tree)["integration_types"] == [0] for command in tree.get_commands()), "of servers alone"
+    live.bot._connection._guilds.pop(ANNEX_ID)
+    live.slash("ada", "generate", ATRIUM)
+    await live.until(lambda: live.whispered("ada", "not a member of this server", channel=ATRIUM), "the reason")
 
 
 async def test_a_thread_is_a_channel(live: Live) -> None:
