@@ -20,6 +20,7 @@ from bot.models.removal import Removal, existing_channels
 from bot.servers.access import member_in, was_deleted
 
 EVERY_S = 86_400.0  # seconds between two looks for members and servers
+UNAVAILABLE_S = 120.0  # before another look at a server that was loaded late or is in an outage
 PAUSE_S = 0.05  # seconds between two requests to Discord: people's commands and readings need its limits, too
 
 log = structlog.get_logger()
@@ -139,7 +140,10 @@ class Watch(commands.Cog):
         Raises discord.HTTPException: Discord is in trouble, or the bot is not in the server.
         """
         guild = self.core.bot.get_guild(guild_id)
-        if guild is None or guild.unavailable:
+        if guild is None:
+            return
+        if guild.unavailable:
+            self.looks.add(self._look_for_members, guild_id, after_s=UNAVAILABLE_S)
             return
         people = set((await self.consents.of(guild_id)).agreed)
         for reading_id in await self.registry.notes.ids(guild_id):

@@ -7,8 +7,9 @@ import discord
 import pytest
 
 from bot.app import Galvanic
+from bot.channels import watch
 from bot.channels.watch import Watch
-from playground.places import ANNEX_ID, BOT_ID, GUILD_ID
+from playground.places import ANNEX_ID, BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.jobs import TrainJob
 from shared.settings import Settings
@@ -222,6 +223,18 @@ async def test_an_outage_of_a_server_is_no_removal(live: Live) -> None:
     await looked(live)
     assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
     assert await names(live) == ["sea"]
+
+
+async def test_leavers_of_a_server_that_is_loaded_late_are_found(live: Live) -> None:
+    gone = USER_IDS["dora"]
+    live.world.get_guild(GUILD_ID).members.pop(gone)
+    await live.consents.agree(GUILD_ID, gone)
+    live.guild.unavailable = True
+    live.patch.setattr(watch, "UNAVAILABLE_S", 0.1)
+    await cog(live.bot, Watch)._look_for_members(GUILD_ID)
+    assert (await live.consents.of(GUILD_ID)).agreed == {gone}
+    live.guild.unavailable = False
+    await until(lambda: nothing_of(live, GUILD_ID))
 
 
 async def no_models(live: Live) -> bool:
