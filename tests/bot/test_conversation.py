@@ -139,6 +139,13 @@ async def test_nobody_elses_talk_is_used(live: Live, worker: StandIn) -> None:
     assert job.seed == "and now?\n"
 
 
+async def test_the_bots_sentences_are_no_words_in_a_chat(live: Live, worker: StandIn) -> None:
+    sentence = await live.answered(live.send(MENTION))
+    sentence.content, sentence.embeds = "`sea` is now this channel's model.", []
+    job, _ = await say(live, worker, f"{MENTION} and now?", reply_to=sentence)
+    assert job.seed == "and now?\n"
+
+
 async def test_what_was_deleted_ends_it(live: Live, worker: StandIn) -> None:
     _, first = await say(live, worker, f"{MENTION} one", "two")
     _, second = await say(live, worker, "three", "four", reply_to=first)
