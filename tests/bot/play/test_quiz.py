@@ -8,10 +8,9 @@ import pytest
 from simcord.backend.models import Message
 
 from bot.channels.export import export
-from bot.channels.watch import Watch
 from bot.play import quiz as service
 from galvanic.options import STARTER
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.events import Quizzed
