@@ -228,9 +228,12 @@ class TextGenerator(ABC):
         guard = self.recipe != "classic" if request.guard is None else request.guard
         # With a single symbol, nothing could come in place of a forbidden one.
         guard = guard and len(self.vocabulary) > 1
-        filtered = request.top_k is not None or request.top_p is not None or request.min_p not in (None, usual.min_p)
+        # Filters that leave out no symbol must not change the text.
+        top_k = request.top_k if request.top_k is not None and request.top_k < len(self.vocabulary) else None
+        top_p = request.top_p if request.top_p is not None and request.top_p < 1 else None
+        filtered = top_k is not None or top_p is not None or (min_p or 0) != (usual.min_p or 0)
         signs = self.vocabulary.signs if self.recipe == "char" and not filtered else ()
-        return Sampling(temperature, request.top_k, request.top_p, min_p, guard, signs)
+        return Sampling(temperature, top_k, top_p, min_p, guard, signs)
 
     def _finish(self, writing: _Writing, started: float) -> Generation | UserError:
         """Decode a text, and cut it at its length."""

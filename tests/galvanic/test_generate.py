@@ -76,6 +76,12 @@ def test_requests_of_a_batch_get_what_they_get_alone(small: TextModel) -> None:
     assert 200 / 4 < len(together[2].text) <= 200  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("options", [{"top_p": 1.0}, {"top_k": len(LETTERS)}, {"top_k": 1_000}])
+def test_a_filter_that_leaves_out_nothing_changes_no_text(options: dict[str, float], small: TextModel) -> None:
+    plain, filtered = (small.generate("a", 300, random_seed=1, **chosen) for chosen in ({}, options))
+    assert filtered.text == plain.text
+
+
 def test_words_are_written_until_there_are_enough_characters() -> None:
     symbols = (*LETTERS, " red", " boat", " harbour", " sings")
     words = model(symbols, recipe="word")
