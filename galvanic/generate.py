@@ -163,6 +163,11 @@ class TextGenerator(ABC):
         random_seed = secrets.randbelow(2**32) if request.random_seed is None else request.random_seed
         random = np.random.default_rng(random_seed)
         try:
+            if request.from_corpus and request.seed.strip():
+                raise UserError(
+                    "`--from-corpus` starts from a random place in the text, so it can't use a seed.",
+                    "Leave out the seed, or `--from-corpus`.",
+                )
             sampling = self._sampling(request)
             if request.from_corpus or request.from_line:
                 read, seed = self._draw_seed(request, random)

@@ -86,10 +86,10 @@ class Model:
                 probability together; from those with this share of the likeliest one's probability.
             guard: break out of loops; None: yes, except with `classic`.
             stop: "sentence" or "line": end at the last end of one.
-            from_corpus: begin with a random piece of the text that the model learned from.
+            from_corpus: begin with a random piece of the text that the model learned from, not with a seed.
 
         Raises:
-            UserError: nothing of the seed can be used, or a number is out of range.
+            UserError: nothing of the seed can be used, it comes with `from_corpus`, or a number is out of range.
         """
         options = {name: value for name, value in locals().items() if name in WriteRequest.model_fields}
         written = self._model.generate(**options, from_line=not seed and not from_corpus)

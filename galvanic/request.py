@@ -17,7 +17,7 @@ between_blocks: ContextVar[Callable[[], None]] = ContextVar("between_blocks", de
 class WriteRequest(GenerateOptions):
     """A request to continue a seed."""
 
-    seed: str = ""  # ignored with `from_corpus` and `from_line`
+    seed: str = ""  # ignored with `from_line`, refused with `from_corpus`
     from_line: bool = False  # take the beginning of a random line or sentence of the corpus as the seed
     until: float = math.inf  # the deadline (`time.monotonic`), after which nobody waits any more
     enough: Callable[[Any, Any, int], bool] | None = Field(None, exclude=True, repr=False)

@@ -25,11 +25,6 @@ from galvanic.verdict import verdict
 def generate(options: argparse.Namespace, cli: Cli) -> int:
     from galvanic.generate import load_model
 
-    if options.seed.strip() and options.from_corpus:
-        raise UserError(
-            "--from-corpus starts from a random place in the text, so it can't use a seed.",
-            "Leave out the seed, or --from-corpus.",
-        )
     model, seed = load_model(path_of(options.model)), options.seed
     chosen = {"length": cli.length(), **typed_options(GenerateOptions, options)}
     written = model.generate(seed, from_line=not seed.strip() and not options.from_corpus, **chosen)

@@ -61,7 +61,7 @@ def test_requests_of_a_batch_get_what_they_get_alone(small: TextModel) -> None:
         WriteRequest(seed="a", length=200, temperature=0, random_seed=3),
         WriteRequest(seed="wind and wind", length=30, temperature=1.4, random_seed=4, top_k=4, stop="line"),
         WriteRequest(seed="漢", length=10, random_seed=5),
-        WriteRequest(seed="a", length=100, random_seed=6, from_corpus=True, top_p=0.5, guard=False),
+        WriteRequest(length=100, random_seed=6, from_corpus=True, top_p=0.5, guard=False),
     ]
     together = small.generate_batch(requests)
     for request, result in zip(requests, together, strict=True):

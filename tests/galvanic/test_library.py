@@ -74,6 +74,7 @@ def test_a_prediction_is_what_the_model_writes_by(name: str) -> None:
         (lambda: galvanic.train(SENTENCE * 99 + "\n", only=["Ada"]), "`--only` is for chats"),
         (lambda: galvanic.train(SENTENCE * 99 + "\n", units=1), "`units`: must be greater"),
         (lambda: galvanic.load("no-such-model"), "no model"),
+        (lambda: galvanic.load(FIXTURE).generate("the tide", from_corpus=True), "can't use a seed"),
     ],
 )
 def test_what_cannot_be_is_said(call: object, problem: str) -> None:

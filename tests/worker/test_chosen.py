@@ -75,7 +75,7 @@ def test_what_cannot_be_drawn_otherwise_is_covered(coin: redis.Redis) -> None:
     answers = [
         _write(coin, 1, length=60, blocked=always),
         _write(coin, 2, length=60, blocked=always, from_line=True),
-        _write(coin, 3, length=60, blocked=always, from_corpus=True),
+        _write(coin, 3, length=60, blocked=always, seed="", from_corpus=True),
         _write(coin, 4, length=60, blocked=always, temperature=0, seed="aaa"),
     ]
     for answer in answers:

@@ -198,7 +198,7 @@ def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
         {"min_p": 0.9},
         {"temperature": 0, "guard": False},
         {"stop": "sentence"},  # the last one ends before the last line
-        {"from_corpus": True},
+        {"from_corpus": True, "seed": ""},
         {"random_seed": 77},
         {"mix": tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))},
     ]
