@@ -6,6 +6,7 @@ TensorFlow is imported only by the commands that need it.
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = 
 def run(cli: Cli, arguments: list[str] | None) -> int:
     """Run a command, and print what is wrong as one line; return the exit status."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # characters that the terminal's encoding lacks
     try:
         return cli.run(arguments)
     except BrokenPipeError:

@@ -263,6 +263,17 @@ def test_an_interrupted_command_leaves_no_traceback() -> None:
     assert main(["wait"], plugins=[lambda cli: cli.add("wait", "Wait.", wait)]) == 130
 
 
+def test_a_terminal_that_lacks_a_character_is_shown_its_number() -> None:
+    def say(options: object) -> int:
+        print("naïve", flush=True)
+        return 0
+
+    output = io.BytesIO()
+    with redirect_stdout(io.TextIOWrapper(output, "ascii")):
+        assert main(["say"], plugins=[lambda cli: cli.add("say", "Say.", say)]) == 0
+        assert output.getvalue() == b"na\\xefve\n"
+
+
 @pytest.mark.process
 def test_doctor_tells_a_machine_that_can_work(tmp_path: Path) -> None:
     environment = _environment(tmp_path) | {"REDIS_URL": ""}
