@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic.errors import UserError
-from galvanic.model_file import Ancestor, Description, load
+from galvanic.model_file import SUFFIX, Ancestor, Description, load
 from galvanic.options import STARTER, CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan, Weights
 from galvanic.units import count
@@ -67,7 +67,9 @@ def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
     ask for another recipe or network than its own.
     """
     description, weights, _, _ = load(path)
-    name = name or path.stem
+    if name is None:
+        # A lineage knows the starter that comes with Galvanic by its name, so no other model may have that.
+        name = f"{STARTER}{SUFFIX}" if path.stem == STARTER else path.stem
     if options.recipe != description.recipe:
         raise UserError(
             f"{name} is a model of the recipe `{description.recipe}`, not of `{options.recipe}`.",

@@ -61,6 +61,12 @@ def test_a_text_that_it_foresees_is_learned_from_it(starter: Path, tmp_path: Pat
         np.testing.assert_array_equal(weight, weights[name])
 
 
+def test_a_file_of_its_name_is_another_model(starter: Path, tmp_path: Path) -> None:
+    result = train(ALIKE, TrainOptions(epochs=1), corpus(ALIKE), out=tmp_path / "child", parent=starter)
+    assert result.parent == starter.name == "starter.safetensors"
+    assert [ancestor.name for ancestor in load(tmp_path / "child")[0].lineage] == ["starter.safetensors"]
+
+
 def test_its_own_loss_is_of_all_that_is_held_out(starter: Path, tmp_path: Path) -> None:
     text, (description, weights, *_) = babble(40_000, seed=9), load(starter)
     result = begin(tmp_path / "alike", starter, text)
