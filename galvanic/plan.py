@@ -134,6 +134,16 @@ class Plan(BaseModel, frozen=True):
         kept = network.members * (_ACTIVATIONS * steps * sum(network.units) + _LOGITS * logits + writing)
         return 4 * (_COPIES * network.parameters() + kept)
 
+    def check_memory(self) -> None:
+        """Refuse a training that is too large for this machine. Raises UserError."""
+        needed, memory = self.memory(), memory_bytes()
+        if memory is not None and needed > _MOST_SHARE * memory:
+            raise UserError(
+                f"A network of {self.network.parameters():,} parameters, {self.batch:,} texts at a time, needs about "
+                f"{needed / 2**30:,.1f} GB of memory to learn; this machine has {memory / 2**30:,.1f}.",
+                "Choose fewer layers or units, or a smaller batch or length.",
+            )
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -224,7 +234,7 @@ def make_plan(
         for network in networks
         for streams in _halved(batch)
     ]
-    # If not even the smallest fits into the memory, `apply_options` refuses it.
+    # If not even the smallest fits into the memory, `Plan.check_memory` refuses it.
     return next((plan for plan in plans if budget.memory is None or plan.memory() <= budget.memory), plans[-1])
 
 
@@ -344,7 +354,7 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
 
     `units` holds for every layer; `layers` beyond the plan's are as wide as its last. With either option there is one
     network, whatever ensemble there was time for. With a `dropout` of 0 nothing at all is dropped. Raises UserError if
-    options contradict the recipe, or the network is too large for this machine.
+    options contradict the recipe.
     """
     units = plan.network.units
     if options.units is not None:
@@ -364,15 +374,7 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
         network["dropout"] = options.dropout
         if not options.dropout:
             network.update(input_dropout=0.0, recurrent_weight_dropout=0.0)
-    chosen = plan.model_copy(update={**update, "network": plan.network.model_copy(update=network)})
-    needed, memory = chosen.memory(), memory_bytes()
-    if memory is not None and needed > _MOST_SHARE * memory:
-        raise UserError(
-            f"A network of {chosen.network.parameters():,} parameters, {chosen.batch:,} texts at a time, needs about "
-            f"{needed / 2**30:,.1f} GB of memory to learn; this machine has {memory / 2**30:,.1f}.",
-            "Choose fewer layers or units, or a smaller batch or length.",
-        )
-    return chosen
+    return plan.model_copy(update={**update, "network": plan.network.model_copy(update=network)})
 
 
 def fit_to_text(plan: Plan, symbols: int) -> tuple[Plan, tuple[str, ...]]:

@@ -289,7 +289,9 @@ class _Training:
         if parent:
             plan = child_plan(plan, parent, symbols)
         plan.network.check_pace()
-        return fit_to_text(plan, self.prepared.learned)
+        plan, notes = fit_to_text(plan, self.prepared.learned)
+        plan.check_memory()
+        return plan, notes
 
     def _result(
         self,

@@ -108,14 +108,14 @@ def test_choices_take_the_place_of_the_defaults() -> None:
 
 def test_a_network_too_large_for_the_memory_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "memory_bytes", lambda: 8 * 2**30)
-    choose(units=1024, layers=2)
-    large = {"units": 4096, "layers": 8}
+    choose(units=1024, layers=2).check_memory()
+    large, wide = choose(units=4096, layers=8), choose(batch=4096, length=4096)
     with pytest.raises(UserError, match=r"1,\d\d\d,\d\d\d,\d\d\d parameters"):
-        choose(**large)
+        large.check_memory()
     with pytest.raises(UserError, match="memory"):
-        choose(batch=4096, length=4096)
+        wide.check_memory()
     monkeypatch.setattr(plans, "memory_bytes", lambda: None)
-    assert choose(**large).network.units == (4096,) * 8
+    large.check_memory()
 
 
 @pytest.mark.parametrize("symbols", [50, 180, 1_000, 4_224])
