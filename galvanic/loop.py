@@ -1,8 +1,9 @@
 """The training loop: epochs, best weights, the learning rate's course, checkpoints, and what the hooks ask for.
 
 Each epoch: steps (`Learner.step`), then the held-out loss, then a sample, then a checkpoint if one is due. Among the
-steps the hooks are asked whether to stop. If a loss or a weight is no number any more, the training ends with the best
-epoch so far. Losses in here are in nats per character.
+steps the hooks are asked whether to stop. A long epoch is measured midway, too, and its sample shown: that decides
+nothing. If a loss or a weight is no number any more, the training ends with the best epoch so far. Losses in here are
+in nats per character.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
+MIDWAY_SAMPLE_S = 120.0  # in a long epoch, after so many seconds without a sample
 CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # at most one checkpoint in so many seconds, however short the epochs
 _GAIN_NATS = 0.001  # an epoch that lowers the loss by less counts as without gain
 _PATIENT_STEPS = 20  # the rate is lowered after epochs of so many steps in all without gain: of a short text, several
@@ -90,6 +92,7 @@ class Loop:
         self.best: Weights = {}
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
+        self._latest = self.record.curve[-1] if self.record.curve else None  # losses, perhaps of a part of an epoch
         self._saved = time.monotonic()  # or tried to save
         self._unsaved = False  # a checkpoint could not be written, because the disk is full
 
@@ -107,15 +110,17 @@ class Loop:
         epoch had been judged before.
         """
         self._saved = time.monotonic()
+        self._sampled = time.monotonic() - SAMPLE_EVERY_S  # the first epoch's sample is due
         self.pace.start()
         at = self.record.at
         self.tell("learning")
         if at.total_steps == 0:
             self.learner.begin_epoch(at.epoch)
             if start is not None and not self.record.curve:
-                self.record.curve = [CurvePoint(0, start, self._heldout())]
+                self._latest = CurvePoint(0, start, self._heldout())
+                self.record.curve = [self._latest]
                 self.best = self.learner.weights()
-                self._report(self.record.curve[0])
+                self._report(self._latest)
         while True:
             try:
                 self._run_epoch()
@@ -146,6 +151,9 @@ class Loop:
             at.step, at.total_steps = at.step + 1, at.total_steps + 1
             at.loss_sum, at.loss_count = at.loss_sum + loss * count, at.loss_count + count
             self.pace.time_step(time.monotonic() - begun)
+            if time.monotonic() - self._sampled >= MIDWAY_SAMPLE_S and at.step < self.learner.steps:
+                self._show_sample(*self._measure())
+                self.tell("learning")
             if time.monotonic() - self._told >= PROGRESS_EVERY_S:
                 self.tell("learning")
             if time.monotonic() - self._saved >= self.checkpoint_s:
@@ -155,33 +163,45 @@ class Loop:
         loss = self.heldout(self._poll)
         return None if loss is None else per_char(loss, self.learner.prepared.heldout_density)
 
-    def _train_loss(self) -> float | None:
+    def _train_loss(self) -> float:
+        """Return the mean loss of the epoch's steps so far, at least one."""
         at = self.record.at
-        return per_char(at.loss_sum / at.loss_count, self.learner.prepared.density) if at.loss_count else None
+        return per_char(at.loss_sum / at.loss_count, self.learner.prepared.density)
+
+    def _measure(self) -> tuple[Weights, CurvePoint]:
+        """Return copies of the weights, and their losses; at least one step of the epoch is done."""
+        self.tell("measuring")
+        point = CurvePoint(self.record.at.epoch, self._train_loss(), self._heldout())
+        weights = self.learner.weights()
+        if not math.isfinite(point.watched) or not _finite(weights):
+            raise _Astray
+        self._latest = point
+        return weights, point
+
+    def _show_sample(self, weights: Weights, point: CurvePoint) -> None:
+        """Write a sample with these weights, and pass it to the hooks."""
+        self.tell("sampling")
+        event = self.sample(weights, point)
+        if self.record.at.step < self.learner.steps:
+            event = event.model_copy(update={"midway": True})
+        with self.pace.clock_stopped():
+            self.hooks.sample(event)
+        self._sampled = time.monotonic()
 
     def _judge(self) -> None:
         """Judge an epoch, or the part of one that there was time for: its losses, the best weights, and a sample."""
         at = self.record.at
-        train_loss = self._train_loss()
-        if train_loss is None:
+        if not at.loss_count:
             self.best = self.best or self.learner.weights()
             return
-        self.tell("measuring")
-        point = CurvePoint(at.epoch, train_loss, self._heldout())
-        weights = self.learner.weights()
-        if not math.isfinite(point.watched) or not _finite(weights):
-            raise _Astray
+        weights, point = self._measure()
         # This epoch may have a point already, if its judgement was interrupted and is repeated.
         self.record.curve = [*(old for old in self.record.curve if old.epoch < at.epoch), point]
         if best_point(self.record.curve) is point:
             self.best = weights
         self._report(point)
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
-            self.tell("sampling")
-            event = self.sample(weights, point)
-            with self.pace.clock_stopped():
-                self.hooks.sample(event)
-            self._sampled = time.monotonic()
+            self._show_sample(weights, point)
         self.tell("learning")
         self.pace.tick()
 
@@ -267,8 +287,8 @@ class Loop:
             epochs=self.pace.epochs,
             step=at.step,
             steps=self.learner.steps,
-            train_loss=self._train_loss(),
-            heldout_loss=self.record.curve[-1].heldout_loss if self.record.curve else None,
+            train_loss=self._train_loss() if at.loss_count else None,
+            heldout_loss=self._latest.heldout_loss if self._latest else None,
             eta_s=0.0 if over else self.pace.remaining(),
             chars_per_s=self._speed(),
         )

@@ -47,7 +47,7 @@ class Bar(Hooks):
         self._bar.refresh()
 
     def sample(self, event: Sample) -> None:
-        when = written(event.epoch, event.by, "the model it starts from")
+        when = written(event, "the model it starts from")
         self._bar.write(f"\n--- {when} ---\n{event.text}\n", file=sys.stderr)
 
     def trouble(self, what: Difficulty | None) -> None:

@@ -44,6 +44,7 @@ class Sample(BaseModel, frozen=True):
     """Lines written after an epoch (0: before training), with the losses at that time in nats per character."""
 
     epoch: int
+    midway: bool = False  # the epoch was not over
     text: str
     train_loss: float | None = None
     heldout_loss: float | None = None

@@ -2,7 +2,7 @@
 
 import math
 
-from galvanic.results import Writer
+from galvanic.results import Sample
 
 MEGABYTE = 1_000_000  # bytes, as disks and downloads are sold, and as every setting and message counts them
 _MOST_NATS = 20.0  # limit for a loss from a foreign file, which may be anything
@@ -47,14 +47,14 @@ def choosing(nats: float) -> str:
     return f"as if choosing among {number} equally likely characters"
 
 
-def written(epoch: int, by: Writer | None, start: str) -> str:
+def written(sample: Sample, start: str) -> str:
     """Say when a sample was written, and by what. `start`: the model that the training began with."""
-    if epoch:
-        return f"after epoch {epoch}"
+    if sample.epoch:
+        return f"{'in' if sample.midway else 'after'} epoch {sample.epoch}"
     writers = {
         "table": ", from letter counts alone",
         "network": f", by {start}",
         "both": f", by {start} and letter counts",
         None: "",
     }
-    return f"before training{writers[by]}"
+    return f"before training{writers[sample.by]}"

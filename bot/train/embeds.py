@@ -303,7 +303,7 @@ def spread(items: Sequence[Sample], most: int) -> list[Sample]:
 
 
 def _when(sample: Sample, job: TrainJob) -> str:
-    return written(sample.epoch, sample.by, job.parent.name if job.parent is not None else "the starter")
+    return written(sample, job.parent.name if job.parent is not None else "the starter")
 
 
 def _sample(sample: Sample, job: TrainJob, fit: Fit) -> str:

@@ -105,6 +105,7 @@ def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, 
             "Sample before training, by the starter and letter counts",
             "> soon",
         ),
+        ([Sample(epoch=1, text="half", midway=True)], {}, "Sample in epoch 1", "> half"),
         ([Sample(epoch=3, text="mixed", by="both")], {}, "Sample after epoch 3", "> mixed"),
     ],
 )

@@ -104,6 +104,22 @@ def test_it_learns_to_its_end_and_keeps_the_best() -> None:
     assert [sample.text for sample in hooks.samples] == ["text 1"]  # the others come within seconds
 
 
+def test_a_long_epoch_is_shown_midway_and_learned_as_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, hooks = made(Numbers()), Recorder()
+    plain.run()
+    monkeypatch.setattr("galvanic.loop.MIDWAY_SAMPLE_S", 0.0)
+    one = made(Numbers(), hooks)
+    one.run()
+    assert one.record.curve == plain.record.curve
+    np.testing.assert_array_equal(one.best["number"], plain.best["number"])
+    shown = [(sample.epoch, sample.midway) for sample in hooks.samples]
+    assert shown[: STEPS + 1] == [(1, True)] * (STEPS - 1) + [(2, True)] * 2, "an epoch's end comes within seconds"
+    losses = [sample.heldout_loss for sample in hooks.samples]
+    assert losses == sorted(losses, reverse=True)
+    progress = next(event for event in hooks.progressed if event.doing == "sampling")
+    assert (progress.epoch, progress.step, progress.heldout_loss) == (1, 1, losses[0])
+
+
 def test_it_ends_when_it_is_told_to() -> None:
     with pytest.raises(TrainingCancelled):
         made(Numbers(), asked("cancel", 3)).run()
