@@ -91,7 +91,8 @@ class Loop:
     def __post_init__(self) -> None:
         self.best: Weights = {}
         self._finish: Stopped | None = None
-        self._told = self._sampled = -math.inf
+        self._told = -math.inf
+        self._sampled = time.monotonic() - SAMPLE_EVERY_S  # the first epoch's sample is due
         self._latest = self.record.curve[-1] if self.record.curve else None  # losses, perhaps of a part of an epoch
         self._saved = time.monotonic()  # or tried to save
         self._unsaved = False  # a checkpoint could not be written, because the disk is full
@@ -109,8 +110,6 @@ class Loop:
         TrainingCancelled; TrainingInterrupted, with the checkpoint saved; UserError if the loss is no number and no
         epoch had been judged before.
         """
-        self._saved = time.monotonic()
-        self._sampled = time.monotonic() - SAMPLE_EVERY_S  # the first epoch's sample is due
         self.pace.start()
         at = self.record.at
         self.tell("learning")
@@ -141,7 +140,6 @@ class Loop:
         at = self.record.at
         while at.step < self.learner.steps:
             self._poll()
-            self.pace.tick()
             if self._finish or self.pace.out_of_time():
                 return
             begun = time.monotonic()
@@ -203,7 +201,6 @@ class Loop:
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
             self._show_sample(weights, point)
         self.tell("learning")
-        self.pace.tick()
 
     def _end_astray(self) -> None:
         """Note why the training ends before its time, with the best epoch. Raises UserError if there is none."""
@@ -270,7 +267,6 @@ class Loop:
         if request == "cancel":
             raise TrainingCancelled
         if request == "interrupt":
-            self.pace.tick()
             self._save()
             raise TrainingInterrupted
         if request == "finish":
