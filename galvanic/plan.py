@@ -132,7 +132,8 @@ class Plan(BaseModel, frozen=True):
         logits = network.vocabulary * (self.batch if network.window else steps)
         writing = 8 * network.vocabulary * network.units[0]  # the table of the first layer's inputs, twice
         kept = network.members * (_ACTIVATIONS * steps * sum(network.units) + _LOGITS * logits + writing)
-        return 4 * (_COPIES * network.parameters() + kept)
+        learning = _COPIES_LEARNING * network.parameters() + kept
+        return 4 * max(learning, _COPIES_SAVING * network.parameters())
 
     def check_memory(self) -> None:
         """Refuse a training that is too large for this machine. Raises UserError."""
@@ -165,7 +166,9 @@ class Budget:
 
 
 _MOST_SHARE = 0.8  # of the machine's memory, for a training
-_COPIES = 8  # of the weights, while a checkpoint is written: themselves, two moments, the best, and all these in it
+_COPIES_LEARNING, _COPIES_SAVING = 9, 20
+"""Copies of the weights while a step is made (measured), and while a checkpoint is written: 12, and two by
+`safetensors.numpy.save` of the weights, two moments and the best weights."""
 _ACTIVATIONS = 12  # numbers kept for each unit and step: four gates, cell, output, and the gradients of these
 _LOGITS = 4  # numbers kept for each symbol and step: logits, probabilities, and their gradients
 _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (

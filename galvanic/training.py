@@ -207,6 +207,7 @@ class _Training:
         if saved:
             try:
                 loop.restore(arrays)
+                arrays.clear()  # the learner has copies
             except (KeyError, ValueError, TypeError) as error:
                 raise _other_checkpoint(folder) from error
         elif initial:

@@ -117,7 +117,7 @@ def test_a_book_is_learned_without_its_licence_by_a_chosen_network_and_gone_on_f
         f"Left out: Project Gutenberg's header and licence, {len(book.read_text()) - len(body.strip()):,} characters."
     )
     network = ("--layers", "2", "--units", "12", "--embedding", "8", "--dropout", "0.1")
-    chosen = (*network, "--batch", "4", "--length", "4096", "--lr", "0.01")
+    chosen = (*network, "--batch", "4096", "--length", "4096", "--lr", "0.01")
     out = tmp_path / "a.safetensors"
     told = last_line(worker("train", book, "--out", out, "--epochs", "1", *chosen, "--json", data=tmp_path))
     assert left_out in told["notes"]
