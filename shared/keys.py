@@ -179,8 +179,8 @@ greeted = _Key("bot:greeted:{guild_id}")
 # String: id of the job whose answer a message shows that has no controls to tell it, as in a chat; expires with it.
 shown = _Key("bot:shown:{message_id}")
 
-# Set: ids of the guilds that a Discord application is in. One that it left goes once all of it is forgotten.
-joined = _Key("bot:{application_id}:guilds")
+# Hash: guild_id -> id of the Discord application that is in it. One that it left goes once all of it is forgotten.
+APPLICATIONS = "bot:applications"
 
 # String: hash of the slash commands that were last sent to Discord.
 synced_commands = _Key("bot:{application_id}:commands")

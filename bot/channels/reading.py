@@ -74,9 +74,10 @@ class ChannelReadings(BackgroundService):
     # ------------------------------------------------------------------ the tasks of readings
 
     async def _look(self) -> None:
-        """Go on with readings that no task works on."""
+        """Go on with readings that no task works on, except those of another application's servers."""
         for job in await self.core.snapshots.trainings():
-            if job.is_unread and job.job_id not in self._running:
+            foreign = job.is_unread and await self.core.joined.is_foreign(job.place.guild_id)
+            if job.is_unread and not foreign and job.job_id not in self._running:
                 self._begin(job)
 
     def _begin(self, job: TrainJob) -> None:

@@ -310,19 +310,20 @@ class Delivery(BackgroundService):
         if self._is_ours(job_id):
             return
         stored = await self.jobs.load(job_id)
-        if stored is not None and await self.joined.is_foreign(stored.job.place.guild_id):
-            return  # its application may be started again
+        foreign = stored is not None and await self.joined.is_foreign(stored.job.place.guild_id)
         if job_id not in await self.jobs.undelivered() or self._is_ours(job_id):
             return  # it was answered meanwhile by whoever asked
         if stored is None or job_id.startswith(f"{UNASKED}-"):
             self.delivered(job_id)
-        elif isinstance(stored.job, TrainJob):
-            self.follow(stored.job, stored.card)
-        elif time.time() - stored.entered_at < LATE_ANSWER_S:
-            self.deliver_later(stored.job)
-        else:
+        elif not isinstance(stored.job, TrainJob) and time.time() - stored.entered_at >= LATE_ANSWER_S:
             log.warning("answer_too_late", job_id=job_id)
             self.delivered(job_id)
+        elif foreign:
+            return  # its application may be started again
+        elif isinstance(stored.job, TrainJob):
+            self.follow(stored.job, stored.card)
+        else:
+            self.deliver_later(stored.job)
 
     def _is_ours(self, job_id: str) -> bool:
         """Return whether this run delivers or has delivered a job, or somebody is asking for it now."""

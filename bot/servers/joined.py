@@ -1,4 +1,4 @@
-"""The servers that this Discord application is in, also as they were before it left them unheard."""
+"""The servers that this Discord application is in, and those that it left while the bot was off."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from shared import keys
 
 @dataclass(frozen=True)
 class JoinedServers:
-    """Notes servers in Redis, by application.
+    """Notes in Redis which Discord application is in a server.
 
     One Redis may have data of another application's servers, as after a start with another token or in the playground:
     that these are missing here does not mean that the bot left them.
@@ -20,27 +20,29 @@ class JoinedServers:
     client: discord.Client
     connection: redis.asyncio.Redis
 
-    @property
-    def _key(self) -> str:
-        return keys.joined(self.client.application_id)
-
     async def note(self) -> None:
         """Note the servers of now. One in an outage is among them."""
-        if guild_ids := [guild.id for guild in self.client.guilds]:
-            await redis_call(self.connection.sadd(self._key, *guild_ids))
+        own = str(self.client.application_id)
+        if here := self.client.guilds:
+            await redis_call(self.connection.hset(keys.APPLICATIONS, mapping={str(guild.id): own for guild in here}))
 
     async def left(self) -> list[int]:
-        """Return the noted servers that the bot is no longer in."""
-        noted = map(int, await redis_call(self.connection.smembers(self._key)))
-        return [guild_id for guild_id in noted if self.client.get_guild(guild_id) is None]
+        """Return the servers that this application was in and no longer is."""
+        noted = await redis_call(self.connection.hgetall(keys.APPLICATIONS))
+        ours = (int(guild_id) for guild_id, application in noted.items() if self._is_own(application))
+        return [guild_id for guild_id in ours if self.client.get_guild(guild_id) is None]
 
     async def is_foreign(self, guild_id: int) -> bool:
-        """Return whether the bot neither is in a server nor has just left it: it can tell nothing about it."""
+        """Return whether another application is or was in a server, and this one is not: it can tell nothing of it."""
         if self.client.get_guild(guild_id) is not None:
             return False
-        return not await redis_call(self.connection.sismember(self._key, str(guild_id)))
+        noted = await redis_call(self.connection.hget(keys.APPLICATIONS, str(guild_id)))
+        return noted is not None and not self._is_own(noted)
 
     async def forget(self, guild_id: int) -> None:
         """Forget a server of which nothing is kept any more, unless the bot is in it again."""
         if self.client.get_guild(guild_id) is None:
-            await redis_call(self.connection.srem(self._key, str(guild_id)))
+            await redis_call(self.connection.hdel(keys.APPLICATIONS, str(guild_id)))
+
+    def _is_own(self, application: bytes) -> bool:
+        return application == str(self.client.application_id).encode()

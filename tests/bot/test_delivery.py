@@ -67,13 +67,14 @@ async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(liv
 async def test_jobs_of_another_applications_servers_are_left_to_it(live: Live) -> None:
     """As of Discord's, when the playground is started with the same Redis."""
     theirs = lab().model_copy(update={"guild_id": 7, "channel_id": 8})
+    await live.bot.redis.hset(keys.APPLICATIONS, "7", str(BOT_ID + 1))
     await live.core.jobs.submit(generate_job(job_id="g-7", place=theirs))
     await live.core.jobs.submit_train(train_job(job_id="t-7", place=theirs), "text")
     for job_id in ("g-7", "t-7"):
         await live.core.delivery.take_up(job_id)
     assert not live.core.delivery.in_background
     assert await live.core.jobs.undelivered() == {"g-7", "t-7"}
-    await live.bot.redis.sadd(keys.joined(BOT_ID), 7)
+    await live.bot.redis.hset(keys.APPLICATIONS, "7", str(BOT_ID))
     await live.core.delivery.take_up("g-7")
     await live.until(lambda: "g-7" in live.core.delivery.in_background, "an answer in a server that it just left")
 

@@ -93,7 +93,7 @@ async def test_personas_and_what_was_played_go_with_their_server(live: Live) -> 
         await live.bot.redis.hset(keys.personas(guild_id), "mary", "{}")
         await live.bot.redis.hset(keys.quiz_scores(guild_id), str(BEN), "3:4")
         await live.bot.redis.zadd(keys.best(guild_id), {"1:2": 3})
-    await live.bot.redis.sadd(keys.joined(BOT_ID), unheard)
+    await live.bot.redis.hset(keys.APPLICATIONS, str(unheard), str(BOT_ID))
     live.world.remove_guild(ANNEX_ID)
     await live.until(lambda: live.bot.get_guild(ANNEX_ID) is None, "the removal")
     await looked(live)
@@ -105,7 +105,8 @@ async def test_personas_and_what_was_played_go_with_their_server(live: Live) -> 
 async def test_removed_while_the_bot_was_off(live: Live) -> None:
     """A damaged record keeps no other server's words."""
     damaged, gone = 1_297_000_000_000_000_098, 1_297_000_000_000_000_099
-    await live.bot.redis.sadd(keys.joined(BOT_ID), damaged, damaged + 5, gone)
+    for guild_id in (damaged, damaged + 5, gone):
+        await live.bot.redis.hset(keys.APPLICATIONS, str(guild_id), str(BOT_ID))
     await live.bot.redis.set(keys.guild_models(damaged), "of another type")
     await live.bot.redis.hset(keys.consent(damaged + 5), "no number", "in")
     await live.consents.allow(gone, 5, ADA)
@@ -120,7 +121,7 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
 async def test_servers_of_another_application_keep_their_data(live: Live) -> None:
     """As of Discord's, when the playground is started with the same Redis."""
     theirs = 1_297_000_000_000_000_099
-    await live.bot.redis.sadd(keys.joined(BOT_ID + 1), theirs)
+    await live.bot.redis.hset(keys.APPLICATIONS, str(theirs), str(BOT_ID + 1))
     await live.consents.agree(theirs, ADA)
     await looked(live)
     assert (await live.consents.of(theirs)).agreed == {ADA}
@@ -131,15 +132,15 @@ async def test_a_server_that_the_bot_joins_while_it_looks_keeps_its_data(live: L
     assert annex is not None
     connection._remove_guild(annex)
     await live.consents.agree(ANNEX_ID, ADA)
-    smembers = live.bot.redis.smembers
+    hgetall = live.bot.redis.hgetall
 
     async def join_meanwhile(key: str) -> Any:
-        noted = await smembers(key)  # type: ignore[misc]
-        if key == keys.joined(BOT_ID):
+        noted = await hgetall(key)  # type: ignore[misc]
+        if key == keys.APPLICATIONS:
             connection._add_guild(annex)
         return noted
 
-    live.patch.setattr(live.bot.redis, "smembers", join_meanwhile)
+    live.patch.setattr(live.bot.redis, "hgetall", join_meanwhile)
     await looked(live)
     assert (await live.consents.of(ANNEX_ID)).agreed == {ADA}
 
@@ -199,7 +200,7 @@ async def test_the_bot_hears_of_nothing_more_where_it_does_not_learn(redis_url: 
 async def test_a_server_that_is_half_forgotten_is_found_again(live: Live) -> None:
     gone = 1_297_000_000_000_000_099
     await looked(live)  # the first look would come in between
-    await live.bot.redis.sadd(keys.joined(BOT_ID), gone)
+    await live.bot.redis.hset(keys.APPLICATIONS, str(gone), str(BOT_ID))
     note = await noted(live.models.registry.notes, BEN, guild_id=gone, channel_id=5)
     model_of(live, "theirs", note, guild_id=gone)
     remove = live.models.registry.remove
