@@ -78,9 +78,26 @@ class Remaking(BackgroundService, commands.Cog):
             with failure_logged("upkeep_failed"):
                 await cancel_trainings(self.core.snapshots, self.core.jobs, None, lambda ref: ref.channel_id > 0)
         guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.core.bot.guilds]
-        for chore in (*self.before, *guilds, self.forget_unused):
+        for chore in (*self.before, *guilds, self.delete_unseen, self.forget_unused):
             with failure_logged("upkeep_failed"):
                 await chore()
+
+    async def delete_unseen(self) -> None:
+        """Delete models whose time is over in servers that the bot is not in, as in another application's.
+
+        Nothing is noted there: that application may be started again, and make them again in time.
+        """
+        here = {guild.id for guild in self.core.bot.guilds}
+        for guild_id in set((await self.registry.notes.ids()).values()) - here:
+            models = [model for model in await self.registry.all(guild_id) if model.readings]
+            notes = await self.registry.notes.of(ref for model in models for ref in model.readings)
+            for model in models:
+                known = all(ref.reading_id in notes for ref in model.readings)
+                withdrawn_own = bool(model.authors) and is_withdrawn(model.readings, notes)
+                old_at = await self.registry.renewed_by(model) or math.inf
+                gone_by = await self.registry.gone_by(model) or old_at + self.registry.forget_within_s
+                if not known or withdrawn_own or time.time() >= gone_by:
+                    await self.registry.remove(model)
 
     async def look(self, guild: discord.Guild) -> None:
         """Do what is due to a server's models. Raises `redis.RedisError`."""

@@ -186,6 +186,22 @@ async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
     )
 
 
+async def test_it_is_deleted_at_the_deadline_in_a_server_that_the_bot_does_not_see(live: Live) -> None:
+    """As in one of another application, whose data lie in the same Redis."""
+    theirs, registry = 7, live.models.registry
+    note = await noted(registry.notes, ADA, guild_id=theirs, channel_id=8)
+    old = await noted(registry.notes, ADA, guild_id=theirs, channel_id=8, read_at=time.time() - 30.5 * DAY_S)
+    older = await noted(registry.notes, ADA, guild_id=theirs, channel_id=8, read_at=time.time() - 31.5 * DAY_S)
+    for name, reading in (("sea", note), ("shore", old), ("cliff", older)):
+        model_of(live, name, reading, guild_id=theirs)
+    await live.remaking.delete_unseen()
+    assert {model.name for model in await registry.all(theirs)} == {"sea", "shore"}
+    assert [await registry.gone_by(model) for model in await registry.all(theirs)] == [None, None], "nothing is noted"
+    await withdrawn(live, note, WITHIN_S + 1)
+    await live.remaking.delete_unseen()
+    assert {model.name for model in await registry.all(theirs)} == {"shore"}
+
+
 @pytest.mark.parametrize("learned", ["two channels", "a file", "a book besides"])
 async def test_what_cannot_be_made_again_is_deleted_at_once(live: Live, learned: str) -> None:
     await agreed(live, "ada")
