@@ -55,8 +55,8 @@ def to_bot(message: discord.Message, bot_id: int) -> str | None:
 
 
 def is_said(message: discord.Message, bot_id: int) -> bool:
-    """Return whether a message is a model's words in a chat: they alone are sent without previews of links."""
-    return message.author.id == bot_id and message.flags.suppress_embeds
+    """Return whether a message is a model's words in a chat: of the bot's words, they alone hide links' previews."""
+    return message.author.id == bot_id and bool(message.content) and message.flags.suppress_embeds
 
 
 def is_written(message: discord.Message, bot_id: int) -> bool:

@@ -336,6 +336,7 @@ def require_joined(have: discord.Permissions, channel: AnyChannel) -> None:
     if (
         isinstance(channel, discord.Thread)
         and channel.is_private()
+        and not channel.archived  # discord.py knows no archived thread
         and not have.manage_threads
         and channel.guild.get_thread(channel.id) is None
     ):

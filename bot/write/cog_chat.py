@@ -12,6 +12,7 @@ from discord.ext import commands
 from bot.background import unless_refused
 from bot.core import Core
 from bot.models.registry import Registry
+from bot.options.decoding import mentions_of_bot
 from bot.responder import replying
 from bot.servers.access import Actor, TooSoon, Viewer, channel_ids, require_permissions
 from bot.types import Context, hybrid_command
@@ -98,7 +99,8 @@ class Chat(commands.Cog):
         actor = Actor.of(ctx)
         on = (await self.core.servers.channel(actor.here)).chat
         me, above = self.core.bot.user, ctx.message.reference.resolved if ctx.message.reference is not None else None
-        if not on and me and me.id not in ctx.message.raw_mentions and getattr(above, "embeds", None):
+        mentions = mentions_of_bot(ctx.guild, me.id) if me else []
+        if not (on or any(mention in ctx.message.content for mention in mentions)) and getattr(above, "embeds", None):
             return  # what people say of a text is answered only where they want a chat
         require_permissions(ctx)
         await self.core.access.require_place(ctx.author, ctx.channel)

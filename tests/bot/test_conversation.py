@@ -142,8 +142,11 @@ async def test_nobody_elses_talk_is_used(live: Live, worker: StandIn) -> None:
 async def test_the_bots_sentences_are_no_words_in_a_chat(live: Live, worker: StandIn) -> None:
     sentence = await live.answered(live.send(MENTION))
     sentence.content, sentence.embeds = "`sea` is now this channel's model.", []
-    job, _ = await say(live, worker, f"{MENTION} and now?", reply_to=sentence)
-    assert job.seed == "and now?\n"
+    card = await live.answered(live.send(MENTION))
+    card.embeds, card.flags = [], discord.MessageFlags(suppress_embeds=True).value  # as a moderator removes them
+    for number, above in enumerate((sentence, card)):
+        job, _ = await say(live, worker, f"{MENTION} and now {number}?", reply_to=above)
+        assert job.seed == f"and now {number}?\n"
 
 
 async def test_what_was_deleted_ends_it(live: Live, worker: StandIn) -> None:
