@@ -207,7 +207,7 @@ class Learning(BackgroundService, commands.Cog):
         try:
             model = await self._model(guild, channel_id, schedule.source_id)
             await self.remaking.request(guild, model)
-            await self.remaking.trainings.require_quota(guild.id, model.owner_id, f"<@{model.owner_id}>")
+            await self.remaking.trainings.require_quota(guild.id, model.owner_id, f"<@{model.owner_id}>", replaces=True)
         except UserError as error:
             text += f"\n⚠️ That isn't possible at the moment: {error.problem} {error.remedy}"
         return text

@@ -335,7 +335,7 @@ class Trainings:
                 if not ours or await self.core.jobs.load(job.job_id) is not None:
                     return False  # Discord delivered this request twice
                 if limited:
-                    await self.require_quota(job.place.guild_id, job.place.user_id)
+                    await self.require_quota(job.place.guild_id, job.place.user_id, replaces=job.replaces is not None)
                 if job.replaces is not None:
                     await self._require_single(job.replaces)
                 entered = await self.core.jobs.submit_train(job, text)
@@ -350,10 +350,10 @@ class Trainings:
         if any(job.replaces == model_id for job in await self.core.snapshots.trainings()):
             raise UserError("That model is being made again.", "The card of that training shows how far it is.")
 
-    async def require_quota(self, guild_id: int, user_id: int, name: str = "You") -> None:
+    async def require_quota(self, guild_id: int, user_id: int, name: str = "You", *, replaces: bool = False) -> None:
         """Refuse if a quota is used up: of trainings at once, of models, or of their disk space. Raises UserError.
 
-        `name`: the user's, for the message.
+        `name`: the user's, for the message. `replaces`: the new model takes another one's place.
         """
         places = [job.place for job in await self.core.snapshots.trainings()]
         owners = [place.user_id for place in places if place.guild_id == guild_id]
@@ -371,7 +371,7 @@ class Trainings:
             f"Delete one you no longer need with `{as_typed(prefix, 'model delete', 'name', 'NAME')}`; "
             f"`{prefix}models` lists those of this channel."
         )
-        if (models := await self.registry.count(guild_id)) >= MOST_MODELS:
+        if (models := await self.registry.count(guild_id)) >= MOST_MODELS and not replaces:
             raise UserError(f"This server has {count(models, 'model')}, and {MOST_MODELS} is the most.", delete)
         limit_mb, taken = quotas.disk_mb, await self.registry.stored_bytes(guild_id)
         if taken >= limit_mb * MEGABYTE:

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.train import start
-from playground.places import USER_IDS
+from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Exported, Failed
 from shared.jobs import MODEL_FILE, ExportJob
@@ -155,6 +155,9 @@ async def test_a_server_has_no_more_models_than_it_may_have(live: Live) -> None:
     model_of(live, "small", file_bytes=1)
     refused = await live.ask("!train python-docs")
     assert "has 1 model, and 1 is the most" in refused
+    await live.remaking.trainings.require_quota(
+        GUILD_ID, USER_IDS["ada"], replaces=True
+    )  # it takes another one's place
     assert "`!model delete NAME`" in refused
 
 
