@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from galvanic.generate import TextModel
 
 FILE_TTL_S = 10 * 60  # of a model's file in Redis: the bot fetches it at once
-_checking = threading.Lock()  # one at a time: checking takes several times the memory of a file
+_ONE_FILE = threading.Lock()  # one is checked or exported at a time: either takes several times its memory
 MOST_S_A_SYMBOL = 0.015
 """Processor time that an imported model may take for a symbol: then a text of 4,000, the longest by default, is done in
 `Settings.generate_timeout_s`. The tutorial's network takes 0.0025 on a core of 2023."""
@@ -46,12 +46,13 @@ def export(job: ExportJob, context: JobContext) -> Exported:
     Raises UserError when the store has no such model, its file is too large to be sent, or it may be no page.
     """
     with tempfile.TemporaryDirectory() as temporary, context.models.store.reading(job.model.model_id) as path:
-        if job.page:
-            data = make_page(path, job.model.name, min(job.most_bytes, MOST_BYTES))
-        else:
-            target = Path(temporary) / MODEL_FILE
-            model_file.export(path, target, job.most_bytes)
-            data = target.read_bytes()
+        target = Path(temporary) / MODEL_FILE
+        with _ONE_FILE:
+            if job.page:
+                data = make_page(path, job.model.name, min(job.most_bytes, MOST_BYTES))
+            else:
+                model_file.export(path, target, job.most_bytes)
+                data = target.read_bytes()
     context.job_events.attach(MODEL_FILE, data, FILE_TTL_S)
     return Exported(size=len(data))
 
@@ -91,7 +92,7 @@ def _save(job: ImportJob, file: str, model_id: str, context: JobContext) -> Mode
     data = cast(bytes | None, context.client.get(file))
     if data is None:
         raise UserError("The file has expired: it waited too long for a worker.", "Run the command again.")
-    with _checking, tempfile.TemporaryDirectory() as temporary:
+    with _ONE_FILE, tempfile.TemporaryDirectory() as temporary:
         # Error messages name this file; the bot puts the uploaded file's name in its place.
         path = Path(temporary) / MODEL_FILE
         path.write_bytes(data)

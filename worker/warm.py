@@ -124,11 +124,15 @@ class WarmModels:
         from galvanic.generate import Mixture
 
         models: list[tuple[TextModel, float]] = []
+        own = 0.0
         with self._passes.turn(guild_id), contextlib.ExitStack() as used:
             for part in parts:
                 model = used.enter_context(self._slot(part.model_id)).model()
-                used.enter_context(self._room_to_mix(memory(model.description.network)))
                 models.append((model, part.weight))
+                size = memory(model.description.network)
+                if (own := own + size) > MOST_MIXED_MB * MEGABYTE:
+                    raise UserError("These models are too large to write together.", "Mix fewer, or smaller ones.")
+                used.enter_context(self._room_to_mix(size))
             (written,) = Mixture(models).generate_batch([request])
         if isinstance(written, UserError):
             raise written
@@ -139,10 +143,7 @@ class WarmModels:
         """Reserve memory for a model in a mixture. Raises UserError: with it, all mixtures would take too much."""
         with self._lock:
             if self._mixed_bytes + size > MOST_MIXED_MB * MEGABYTE:
-                raise UserError(
-                    "These models are too large to write together.",
-                    "Mix fewer, or smaller ones. If others are mixing as well, try again in a minute.",
-                )
+                raise UserError("Other mixtures take the memory now.", "Try again in a minute.")
             self._mixed_bytes += size
         try:
             yield

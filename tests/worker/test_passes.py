@@ -18,7 +18,7 @@ from tests.worker.jobs import exported, generate_job, import_job, surprise_job
 from worker.handlers import AT_ONCE, HANDLERS, _slots
 from worker.jobs import JobContext
 from worker.passes import Passes
-from worker.transfer import _checking
+from worker.transfer import _ONE_FILE
 from worker.warm import PASSES
 
 GREEDY, OTHER = 1, 2
@@ -129,7 +129,7 @@ def test_imports_of_several_servers_do_not_wait_for_each_other(client: redis.Red
         threading.Thread(target=HANDLERS["import"].run, args=lives.message(client, job.job_id), daemon=True)
         for job in jobs
     ]
-    with _checking:
+    with _ONE_FILE:
         for thread in threads:
             thread.start()
         wait_until(lambda: len(_slots._waiting) == len(jobs) - AT_ONCE)
