@@ -74,6 +74,8 @@ class JobHooks(results.Hooks):
 
     def require_wanted(self) -> None:
         """Check that nobody has cancelled the training, as far as Redis can be asked. Raises TrainingCancelled."""
+        self._quiet_until = -math.inf  # the last samples, which were kept, must not wait any longer
+        self._tell()
         self._poll()
         if self._requested == "cancel":
             raise TrainingCancelled

@@ -47,3 +47,9 @@ def test_a_redis_that_hung_is_left_alone_for_a_while(
     monkeypatch.setattr(time, "monotonic", lambda: now + 600)
     assert asked.control() == "cancel"
     assert [sample.text for sample in lives.told_of(Sample, client, job.job_id)] == ["x"]
+    client.client_pause(2_000)
+    asked.sample(results.Sample(epoch=2, text="y"))
+    client.ping()  # until Redis is back
+    with pytest.raises(results.TrainingCancelled):
+        asked.require_wanted()
+    assert [sample.text for sample in lives.told_of(Sample, client, job.job_id)] == ["x", "y"], "the last may not wait"
