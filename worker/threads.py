@@ -93,9 +93,9 @@ _STDERR = 2
 class Lease(PeriodicThread):
     """Renews the lease every ten seconds; call `touch` at each sign of headway.
 
-    A process whose training stalls is ended, and writes to standard error where it hung: its worker has the next
-    attempt made, as after any death. `lost`: another attempt has the training, or will: this one was not heard of for
-    too long, because its machine stood still or Redis was away. It must stop.
+    A process whose training stalls, or that stood still for so long, is ended, and writes to standard error where it
+    hung: its worker has the next attempt made, as after any death. `lost`: another attempt has the training, or will:
+    this one was not heard of for too long, because its machine stood still or Redis was away. It must stop.
     """
 
     def __init__(self, client: redis.Redis, job_events: JobEvents) -> None:

@@ -47,29 +47,37 @@ def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.R
     assert not new.lost
 
 
-def sleep() -> None:
+def sleep(_: threads.Lease) -> None:
     time.sleep(60)
 
 
-def hold_pythons_lock() -> None:
+def hold_pythons_lock(_: threads.Lease) -> None:
     re.match("(a+)+$", "a" * 40 + "b")
 
 
-def hang(settings: Settings, how: Callable[[], None]) -> None:
-    threads.STALLED_AFTER_S = 1
+def make_headway(lease: threads.Lease) -> None:
+    for _ in range(80):
+        lease.touch()
+        time.sleep(0.1)
+
+
+def train(settings: Settings, do: Callable[[threads.Lease], object]) -> None:
+    threads.STALLED_AFTER_S, threads.RENEW_S = 2, 0.1
     client = connect(settings)
     with threads.Lease(client, JobEvents(client, "t-1")) as lease:
         wait_until(lambda: lease.lost)  # nobody has entered it, and so the thread has asked once
-        how()
+        do(lease)
 
 
-@pytest.mark.parametrize("how", [sleep, hold_pythons_lock])
-def test_a_process_whose_training_hangs_is_ended(settings: Settings, how: Callable[[], None]) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=hang, args=(settings, how))
+@pytest.mark.parametrize(("do", "exit_code"), [(sleep, 1), (hold_pythons_lock, 1), (make_headway, 0)])
+def test_a_process_whose_training_hangs_is_ended(
+    settings: Settings, do: Callable[[threads.Lease], object], exit_code: int
+) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=train, args=(settings, do))
     process.start()
     try:
         process.join(30)
-        assert process.exitcode == 1
+        assert process.exitcode == exit_code
     finally:
         process.kill()
 
