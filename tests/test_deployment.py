@@ -102,10 +102,11 @@ def test_every_service_is_contained_limited_watched_and_restarted(file: str) -> 
 def test_as_many_workers_run_as_are_set() -> None:
     for file in ("docker-compose.yml", "deploy/worker.compose.yml"):
         assert [services_of(file)[name]["deploy"]["replicas"] for name in WORKERS] == [1, 1, 1]
-        numbers = {"TRAIN_WORKERS": "4", "GENERATE_WORKERS": "0", "COMPOSE_PROFILES": EVERY_PROFILE}
+        numbers = {"TRAIN_WORKERS": "0", "GENERATE_WORKERS": "4", "COMPOSE_PROFILES": EVERY_PROFILE}
         done = compose.run(file, "config", "--format", "json", **FILES[file], **numbers)
         services = json.loads(done.stdout)["services"]
-        assert [services[name]["deploy"]["replicas"] for name in WORKERS] == [4, 4, 0]
+        assert [services[name]["deploy"]["replicas"] for name in WORKERS] == [0, 0, 4]
+        assert {services[name]["environment"]["TRAIN_WORKERS"] for name in WORKERS} == {""}
 
 
 @resolves
