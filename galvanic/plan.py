@@ -132,8 +132,7 @@ class Plan(BaseModel, frozen=True):
         logits = network.vocabulary * (self.batch if network.window else steps)
         writing = 8 * network.vocabulary * network.units[0]  # the table of the first layer's inputs, twice
         kept = network.members * (_ACTIVATIONS * steps * sum(network.units) + _LOGITS * logits + writing)
-        learning = _COPIES_LEARNING * network.parameters() + kept
-        return 4 * max(learning, _COPIES_SAVING * network.parameters())
+        return 4 * max(_COPIES_LEARNING * network.parameters() + kept, _COPIES_SAVING * network.parameters())
 
     def check_memory(self) -> None:
         """Refuse a training that is too large for this machine. Raises UserError."""
@@ -141,8 +140,8 @@ class Plan(BaseModel, frozen=True):
         if memory is not None and needed > _MOST_SHARE * memory:
             raise UserError(
                 f"A network of {self.network.parameters():,} parameters, {self.batch:,} texts at a time, needs about "
-                f"{needed / 2**30:,.1f} GB of memory to learn; this machine has {memory / 2**30:,.1f}.",
-                "Choose fewer layers or units, or a smaller batch or length.",
+                f"{needed / 2**30:,.1f} GB of memory to learn and be saved; this machine has {memory / 2**30:,.1f}.",
+                "Choose fewer layers or units. A smaller batch or length may help, too.",
             )
 
 
