@@ -61,6 +61,10 @@ def test_half_a_character_of_the_page_becomes_a_whole_one(server: Server) -> Non
     assert said["content"] == '"\ufffd" and "\ufffd\ufffd" or \N{GRINNING FACE}'
 
 
+def test_blanks_around_a_message_are_taken_off(server: Server) -> None:
+    assert server.client.send("\n hello \n")["content"] == "hello"
+
+
 async def test_the_printed_address_is_kept_as_a_cookie(server: Server) -> None:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         async with session.get(f"{server.client.address}&as=ben", allow_redirects=False) as answer:

@@ -1,22 +1,26 @@
-"""What Discord refuses, asked of the REST interface itself."""
+"""What Discord refuses, asked of the REST interface itself, and what people find in messages that it took."""
 
+import io
 import json
 import urllib.error
 import urllib.request
 from collections import Counter
 from typing import Any
 
+import aiohttp
 import pytest
 
+from galvanic.errors import UserError
 from shared.corpora.corpus import LEAST_CHARS
 from tests.driver import BOT_TOKEN
 from tests.playground.processes import Server
 
+AS_BOT = {"Authorization": f"Bot {BOT_TOKEN}"}
 TEXT = {"type": 2, "style": 1, "custom_id": "x"}
 
 
 def call(server: Server, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    headers = {"Authorization": f"Bot {BOT_TOKEN}", "Content-Type": "application/json"}
+    headers = {**AS_BOT, "Content-Type": "application/json"}
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(f"{server.url}/api/v10{path}", data, headers, method=method)
     try:
@@ -103,7 +107,67 @@ def test_tavern_has_enough_to_learn_from_of_each_person_alone(server: Server) ->
     assert min(chars.values()) > 1.2 * LEAST_CHARS
 
 
-def test_files_have_a_limit(server: Server) -> None:
+async def test_files_have_a_limit(server: Server) -> None:
     big = {"big.bin": bytes(11 * 2**20)}
     with pytest.raises(Exception, match=r"larger than 10 MiB, .* Discord takes here.*CORPORA_DIR"):
         server.client.send(files=big)
+    lab = server.client.world().channels["lab"]
+    url = f"{server.url}/api/v10/channels/{lab}/messages"
+    data = {"files[0]": io.BytesIO(big["big.bin"])}
+    async with aiohttp.ClientSession() as session, session.post(url, headers=AS_BOT, data=data) as answer:
+        assert (await answer.json())["code"] == 40005
+
+
+def test_nobody_is_pinged_against_allowed_mentions(server: Server) -> None:
+    client, world = server.client, server.client.world()
+    body = {"content": f"<@{world.users['ada']}> @everyone", "allowed_mentions": {"parse": []}}
+    answer = client.message(call(server, "POST", f"/channels/{world.channels['lab']}/messages", body)[1]["id"])
+    assert answer is not None
+    assert answer["mention_everyone"] is False
+    assert answer["mentions"] == answer["mention_roles"] == []
+    said = client.send(f"<@{world.users['ben']}>, @everyone")
+    assert [user["username"] for user in said["mentions"]] == ["ben"]
+    assert said["mention_everyone"] is True, "Ada may call everyone"
+    assert client.send("@everyone", person="ben")["mention_everyone"] is False
+
+
+# ---------------------------------------------------------------------- menus of roles and channels
+
+
+@pytest.fixture
+def menus(server: Server) -> str:
+    """The id of a message with a menu of roles and one of text channels."""
+    roles = {"type": 6, "custom_id": "roles", "min_values": 0, "max_values": 3}
+    channels = {"type": 8, "custom_id": "channels", "channel_types": [0], "max_values": 2}
+    body = {"components": [{"type": 1, "components": [menu]} for menu in (roles, channels)], "content": "menus"}
+    lab = server.client.world().channels["lab"]
+    return str(call(server, "POST", f"/channels/{lab}/messages", body)[1]["id"])
+
+
+@pytest.mark.parametrize(
+    ("menu", "values", "problem"),
+    [
+        ("roles", ["Readers", "Writers", "Moderators", "Stewards"], "not choices"),
+        ("roles", ["Writers", "Writers"], "not choices"),
+        ("channels", [], "not choices"),
+        ("roles", ["Guests"], "no role 'Guests'"),
+        ("channels", ["atrium"], "no channel 'atrium'"),
+        ("channels", ["dm"], "no channel 'dm'"),
+        ("nothing", ["lab"], "no such control"),
+    ],
+)
+def test_what_a_menu_does_not_offer(server: Server, menus: str, menu: str, values: list[str], problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        server.client.select(menus, menu, values)
+
+
+def test_channel_that_one_does_not_see_cannot_be_chosen(server: Server, menus: str) -> None:
+    with pytest.raises(UserError, match="no channel 'cellar'"):
+        server.client.select(menus, "channels", ["cellar"], person="cleo")
+
+
+def test_thread_is_no_text_channel(server: Server, menus: str) -> None:
+    server.client.create_thread("a corner")
+    with pytest.raises(UserError, match="not the kind of channel"):
+        server.client.select(menus, "channels", ["a corner"])
+    server.client.delete_channel("a corner")

@@ -17,22 +17,6 @@ def say(client: PlaygroundClient, text: str, **where: str) -> str:
     return str(ask(client, text, **where)["content"])
 
 
-def test_nobody_is_pinged_against_allowed_mentions(bot: PlaygroundClient) -> None:
-    answer = ask(bot, "!who")
-    assert "@everyone in lab" in answer["content"]
-    assert bot.world().users["ada"] in answer["content"]
-    assert answer["mention_everyone"] is False
-    assert answer["mentions"] == answer["mention_roles"] == []
-    said = bot.send(f"<@{bot.world().users['ben']}>, @everyone")
-    assert [user["username"] for user in said["mentions"]] == ["ben"]
-    assert said["mention_everyone"] is True, "Ada may call everyone"
-    assert bot.send("@everyone", person="ben")["mention_everyone"] is False
-
-
-def test_blanks_around_a_message_are_taken_off(bot: PlaygroundClient) -> None:
-    assert bot.send("\n hello \n")["content"] == "hello"
-
-
 @pytest.mark.parametrize("permission", ["embed_links", "attach_files"])
 def test_bot_lacks_a_permission(bot: PlaygroundClient, permission: str) -> None:
     bot.deny_bot(permission)
@@ -50,10 +34,6 @@ def test_bot_hears_nothing_from_a_channel_it_may_not_see(bot: PlaygroundClient) 
     seen = bot.send("!ping", channel="library")
     answer = bot.wait_for_message(after=said["id"], channel="library")
     assert answer["message_reference"]["message_id"] == seen["id"]
-
-
-def test_file_over_the_limit_is_refused(bot: PlaygroundClient) -> None:
-    assert ask(bot, "!big")["content"] == "error 40005"
 
 
 @pytest.mark.parametrize(
@@ -99,45 +79,6 @@ def test_what_is_not_offered(bot: PlaygroundClient) -> None:
     bot.delete(said["id"])
     with pytest.raises(UserError, match="no such message"):
         bot.on_message(said["id"], COMMAND)
-
-
-# ---------------------------------------------------------------------- menus of people, roles and channels
-
-
-@pytest.fixture
-def menus(bot: PlaygroundClient) -> Message:
-    return ask(bot, "!menus")
-
-
-@pytest.mark.parametrize(
-    ("menu", "values", "problem"),
-    [
-        ("roles", ["Readers", "Writers", "Moderators", "Stewards"], "not choices"),
-        ("roles", ["Writers", "Writers"], "not choices"),
-        ("channels", [], "not choices"),
-        ("roles", ["Guests"], "no role 'Guests'"),
-        ("channels", ["atrium"], "no channel 'atrium'"),
-        ("channels", ["dm"], "no channel 'dm'"),
-        ("nothing", ["lab"], "no such control"),
-    ],
-)
-def test_what_a_menu_does_not_offer(
-    bot: PlaygroundClient, menus: Message, menu: str, values: list[str], problem: str
-) -> None:
-    with pytest.raises(UserError, match=problem):
-        bot.select(menus["id"], menu, values)
-
-
-def test_channel_that_one_does_not_see_cannot_be_chosen(bot: PlaygroundClient, menus: Message) -> None:
-    with pytest.raises(UserError, match="no channel 'cellar'"):
-        bot.select(menus["id"], "channels", ["cellar"], person="cleo")
-
-
-def test_thread_is_no_text_channel(bot: PlaygroundClient, menus: Message) -> None:
-    bot.create_thread("a corner")
-    with pytest.raises(UserError, match="not the kind of channel"):
-        bot.select(menus["id"], "channels", ["a corner"])
-    bot.delete_channel("a corner")
 
 
 # ---------------------------------------------------------------------- servers: the channel decides what is what

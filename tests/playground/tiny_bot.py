@@ -51,33 +51,9 @@ class Form(discord.ui.Modal, title="A form"):
         await interaction.response.send_message(f"wrote {self.word.value}")
 
 
-def _told(chosen: list[discord.abc.Snowflake]) -> str:
-    return " ".join(sorted(f"{type(item).__name__}:{getattr(item, 'name', '?')}" for item in chosen)) or "nothing"
-
-
-class Menus(discord.ui.View):
-    """A menu of each kind; each tells what discord.py makes of the choice."""
-
-    def __init__(self) -> None:
-        super().__init__(timeout=None)
-        role = discord.ui.RoleSelect(custom_id="roles", placeholder="Which roles?", min_values=0, max_values=3)
-        kinds = [discord.ChannelType.text]
-        place = discord.ui.ChannelSelect(custom_id="channels", placeholder="Where?", channel_types=kinds, max_values=2)
-        for menu in (role, place):
-            menu.callback = self._answer(menu)  # type: ignore[method-assign]
-            self.add_item(menu)
-
-    def _answer(self, menu: discord.ui.Select) -> object:
-        async def answer(interaction: discord.Interaction) -> None:
-            await interaction.response.send_message(_told(menu.values), ephemeral=True)
-
-        return answer
-
-
 class TinyBot(commands.Bot):
     async def setup_hook(self) -> None:
         self.add_view(Panel())
-        self.add_view(Menus())
         await self.tree.sync()
 
     async def on_ready(self) -> None:
@@ -110,11 +86,6 @@ async def ping(ctx: commands.Context) -> None:
 
 
 @bot.command()
-async def who(ctx: commands.Context) -> None:
-    await ctx.send(f"{ctx.author.mention} @everyone in {ctx.channel.name} of {ctx.guild.name}")
-
-
-@bot.command()
 async def card(ctx: commands.Context) -> None:
     embed = discord.Embed(title="Training", description="epoch 1 of 3")
     embed.set_image(url="attachment://loss.png")
@@ -123,11 +94,6 @@ async def card(ctx: commands.Context) -> None:
     embed.description = "epoch 2 of 3"
     await message.edit(embed=embed, attachments=[discord.File(io.BytesIO(PIXEL + b"2"), "loss.png")])
     await message.edit(content="edited")
-
-
-@bot.command()
-async def menus(ctx: commands.Context) -> None:
-    await ctx.send("menus", view=Menus())
 
 
 @bot.command()
@@ -190,11 +156,6 @@ async def where(ctx: commands.Context) -> None:
 async def tell(ctx: commands.Context, *, words: str) -> None:
     await ctx.author.send(words)
     await ctx.send("told")
-
-
-@bot.command()
-async def big(ctx: commands.Context) -> None:
-    await ctx.send(file=discord.File(io.BytesIO(bytes(11 * 2**20)), "big.bin"))
 
 
 @bot.tree.command()
