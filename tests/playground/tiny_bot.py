@@ -2,12 +2,15 @@
 
 import io
 import sys
+from typing import Any
 
 import discord
 import yarl
 from discord import app_commands
 from discord.ext import commands
 from PIL import Image, ImageDraw
+
+Context = commands.Context[Any]
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
@@ -30,22 +33,22 @@ class Panel(discord.ui.View):
         super().__init__(timeout=None)
 
     @discord.ui.button(label="Press", custom_id="press")
-    async def press(self, interaction: discord.Interaction, button: discord.ui.Button) -> None:
+    async def press(self, interaction: discord.Interaction, button: discord.ui.Button[Any]) -> None:
         await interaction.response.edit_message(content=f"pressed by {interaction.user.display_name}")
 
     @discord.ui.button(label="Form", custom_id="form")
-    async def form(self, interaction: discord.Interaction, button: discord.ui.Button) -> None:
+    async def form(self, interaction: discord.Interaction, button: discord.ui.Button[Any]) -> None:
         await interaction.response.send_modal(Form())
 
     @discord.ui.select(
         custom_id="menu", options=[discord.SelectOption(label="Red"), discord.SelectOption(label="Blue")]
     )
-    async def menu(self, interaction: discord.Interaction, select: discord.ui.Select) -> None:
+    async def menu(self, interaction: discord.Interaction, select: discord.ui.Select[Any]) -> None:
         await interaction.response.send_message(f"chose {select.values[0]}", ephemeral=True)
 
 
 class Form(discord.ui.Modal, title="A form"):
-    word: discord.ui.TextInput = discord.ui.TextInput(label="A word", custom_id="word")
+    word: discord.ui.TextInput[Any] = discord.ui.TextInput(label="A word", custom_id="word")
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
         await interaction.response.send_message(f"wrote {self.word.value}")
@@ -59,7 +62,7 @@ class TinyBot(commands.Bot):
     async def on_ready(self) -> None:
         print("ready", flush=True)
 
-    async def on_command_error(self, ctx: commands.Context, error: commands.CommandError) -> None:
+    async def on_command_error(self, ctx: Context, error: commands.CommandError) -> None:
         cause = getattr(error, "original", error)
         code = getattr(cause, "code", "-")
         print(f"error {code} {cause}", file=sys.stderr, flush=True)
@@ -81,12 +84,12 @@ async def letters(interaction: discord.Interaction, message: discord.Message) ->
 
 
 @bot.command()
-async def ping(ctx: commands.Context) -> None:
+async def ping(ctx: Context) -> None:
     await ctx.reply("pong")
 
 
 @bot.command()
-async def card(ctx: commands.Context) -> None:
+async def card(ctx: Context) -> None:
     embed = discord.Embed(title="Training", description="epoch 1 of 3")
     embed.set_image(url="attachment://loss.png")
     file = discord.File(io.BytesIO(PIXEL), "loss.png", description="the loss")
@@ -97,7 +100,7 @@ async def card(ctx: commands.Context) -> None:
 
 
 @bot.command()
-async def gallery(ctx: commands.Context) -> None:
+async def gallery(ctx: Context) -> None:
     """A message with something of everything."""
     embed = discord.Embed(
         title="A **training** card", description="`epoch 3` of 9, *held out* 1.62\n- one\n- two", colour=0x5865F2
@@ -141,11 +144,12 @@ async def gallery(ctx: commands.Context) -> None:
 
 
 @bot.command()
-async def where(ctx: commands.Context) -> None:
+async def where(ctx: Context) -> None:
     """What the bot knows of the place and of whoever asks."""
     if ctx.guild is None:
         await ctx.send(f"in private with {ctx.author.name}")
         return
+    assert isinstance(ctx.author, discord.Member)
     names = sorted(channel.name for channel in ctx.guild.text_channels)
     roles = [role.name for role in ctx.author.roles[1:]]
     manages = ctx.author.guild_permissions.manage_guild
@@ -153,7 +157,7 @@ async def where(ctx: commands.Context) -> None:
 
 
 @bot.command()
-async def tell(ctx: commands.Context, *, words: str) -> None:
+async def tell(ctx: Context, *, words: str) -> None:
     await ctx.author.send(words)
     await ctx.send("told")
 
