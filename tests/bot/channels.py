@@ -206,7 +206,7 @@ class Away:
         self.gone = False
         self.refused = 0
         pool = live.bot.redis.connection_pool
-        connect = pool.get_connection
+        connect: Any = pool.get_connection
 
         async def get_connection(*args: Any, **options: Any) -> Any:
             if self.gone:

@@ -97,7 +97,7 @@ class Live:
     ) -> Message:
         """Write a message, with files by name."""
         channel_id = _id_of(channel)
-        to = reply_to and {"channel_id": str(channel_id), "message_id": str(reply_to.id)}
+        to = None if reply_to is None else {"channel_id": str(channel_id), "message_id": str(reply_to.id)}
         attached = self.world.store_attachments(channel_id, [*(files or {}).items()])
         return self.world.create_message(channel_id, USER_IDS[person], content, attachments=attached, reference=to)
 
@@ -247,12 +247,12 @@ def _id_of(channel: str | int) -> int:
 def custom_id(message: Message, label: str) -> str:
     """Of the button with this label."""
     items = (item for row in message.components for item in row["components"])
-    return next(item["custom_id"] for item in items if item.get("label") == label)
+    return str(next(item["custom_id"] for item in items if item.get("label") == label))
 
 
 def text_of(message: Message) -> str:
     """All words of a message."""
-    parts = [message.content]
+    parts: list[str | None] = [message.content]
     for embed in message.embeds:
         parts += [embed.get("title"), embed.get("description")]
         parts += [word for field in embed.get("fields", []) for word in (field["name"], field["value"])]

@@ -32,7 +32,7 @@ def model_of(live: Live, note: ReadingNote, name: str = "chatter", channel_id: i
 async def answer_of(live: Live, who: int, guild_id: int = GUILD_ID) -> str | None:
     """Whether somebody said yes or no to being learned from, if anything."""
     answer = await live.consents.answer(guild_id, who)
-    return answer and answer.state
+    return None if answer is None else answer.state
 
 
 async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
@@ -40,7 +40,7 @@ async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
     place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=who)
     job = factories.generate_job(job_id=job_id, place=place, seed=seed, blocked=("blocklisted",))
     assert await live.core.jobs.run(enter(job, "n")) == b"entered"
-    await live.bot.redis.srem(keys.OUTBOX, job_id)  # type: ignore[misc]
+    await live.bot.redis.srem(keys.OUTBOX, job_id)
 
 
 async def ben_and_dora(live: Live) -> ReadingNote:

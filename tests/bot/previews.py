@@ -30,12 +30,14 @@ async def shown(live: Live, *people: str, typed: str = "!train", **options: Any)
 
 async def jobs(live: Live) -> list[str]:
     """The ids of trainings that are not over."""
-    return [job_id.decode() for job_id in await live.bot.redis.hkeys(keys.ACTIVE)]
+    job_ids: Any = await live.bot.redis.hkeys(keys.ACTIVE)
+    return [job_id.decode() for job_id in job_ids]
 
 
 async def text(live: Live, job_id: str) -> str:
     """The text that a training learns."""
-    return unpack(await live.bot.redis.get(keys.job_text(job_id)))
+    packed: Any = await live.bot.redis.get(keys.job_text(job_id))
+    return unpack(packed)
 
 
 async def pressed(live: Live, preview: Message, person: str = "ada") -> str:

@@ -11,7 +11,7 @@ from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.events import Compared, Event, Generated, Quizzed, Surprised
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Place
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Place, TrainJob
 from shared.settings import Settings
 from tests import lives
 from tests.bot.ids import ADA, LAB
@@ -42,7 +42,8 @@ class StandIn:
 
     def waiting(self) -> set[str]:
         """Jobs whose end has not been shown."""
-        return {member.decode() for member in self.redis.smembers(keys.OUTBOX)}
+        members: Any = self.redis.smembers(keys.OUTBOX)
+        return {member.decode() for member in members}
 
     async def asked(self, live: Live) -> str:
         """Id of a job that is waiting, once there is one."""
@@ -74,7 +75,8 @@ class StandIn:
 
     def begin(self) -> JobEvents:
         """Begin the training that was entered first."""
-        return lives.take(self.redis, min(self.redis.hkeys(keys.ACTIVE)).decode())
+        job_ids: Any = self.redis.hkeys(keys.ACTIVE)
+        return lives.take(self.redis, min(job_ids).decode())
 
 
 async def bens_text(live: Live, worker: StandIn, text: str = TEXT, typed: str = "!generate the sea") -> Message:
@@ -93,6 +95,7 @@ async def answers_that_say(live: Live, text: str) -> list[Message]:
     before = len(live.world.messages[LAB])
     answers = [(job, end) for job, end in examples(lab(), text=text) if isinstance(end, SHOWING_WORDS)]
     for job, end in answers:
+        assert not isinstance(job, TrainJob)
         await live.core.delivery.post(job, end, channel.send)
     messages = list(live.world.messages[LAB].values())[before:]
     assert len(messages) == len(answers)

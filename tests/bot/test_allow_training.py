@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("opted_in")
 async def test_an_admin_allows_a_channel_and_its_members_are_told_there(live: Live) -> None:
     assert "I told its members there" in await live.ask("!allow-training #tavern")
     assert (await live.consents.allowed(GUILD_ID)).keys() == {TAVERN}
-    assert "from members who said yes. Nobody has agreed yet: ask" in text_of(live.showing("I told its members there"))
+    assert "from members who said yes. Nobody has agreed yet: ask" in text_of(live.shown("I told its members there")[0])
     notice = text_of(await live.until(lambda: live.showing("may learn from this channel", channel="tavern"), "it"))
     for words in ("!optin", "!optout", "!privacy", "only from members who say yes"):
         assert words in notice

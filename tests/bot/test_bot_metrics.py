@@ -52,7 +52,7 @@ def test_a_user_of_redis_who_may_not_ask_for_its_memory_sees_the_rest(settings: 
     client = connect(settings)
     client.execute_command("ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-info")
     path = client.connection_pool.connection_kwargs["path"]
-    limited = Settings(redis_url=f"unix://limited:secret@{path}")  # type: ignore[arg-type]
+    limited = Settings(redis_url=f"unix://limited:secret@{path}")
     try:
         read = figures(limited)
     finally:
@@ -72,7 +72,7 @@ def test_a_redis_that_does_not_tell_its_machines_memory_shows_the_rest(
 
 
 def test_while_redis_is_away_that_is_all_that_is_shown() -> None:
-    assert figures(Settings(redis_url="unix:///nowhere/redis.sock")) == {("galvanic_redis_up",): 0}  # type: ignore[arg-type]
+    assert figures(Settings(redis_url="unix:///nowhere/redis.sock")) == {("galvanic_redis_up",): 0}
 
 
 async def test_the_bot_says_whether_discord_is_there(live: Live) -> None:

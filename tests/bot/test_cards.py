@@ -50,7 +50,7 @@ def fields(embed: discord.Embed) -> dict[str | None, str | None]:
 
 
 def test_a_queued_card_tells_the_place_in_the_queue() -> None:
-    def said(**around: object) -> str:
+    def said(**around: Any) -> str:
         return card(TrainingState(), **around).description or ""
 
     assert said() == "🕓 **Queued**…"
@@ -85,7 +85,7 @@ STARTED, AGAIN = Started(worker="w"), Started(worker="w", resumed=True)
         ([Failed(problem="Too short.", remedy="Send more.")], {}, "Too short.\nSend more."),
     ],
 )
-def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, object], said: str) -> None:
+def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, Any], said: str) -> None:
     assert said in (card(view_of(*events), **around).description or "")
 
 

@@ -79,7 +79,8 @@ async def test_a_training_that_was_cancelled_meanwhile_gets_no_text(queue: JobCl
 
 async def test_workers_are_told_nothing_of_a_reading_but_its_id(queue: JobClient, client: redis.asyncio.Redis) -> None:
     job = await handed_over(queue)
-    data = json.loads(await client.hget(keys.job(job.job_id), "job"))
+    job_json: Any = await client.hget(keys.job(job.job_id), "job")
+    data = json.loads(job_json)
     assert data["corpus"]["reading"] == job.corpus.reading
     assert (data["reading"], data["parent_readings"]) == (None, [])
     stored = await queue.load(job.job_id)

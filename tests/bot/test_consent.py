@@ -18,7 +18,7 @@ def settings(redis_url: str) -> Settings:
 
 
 def _settings(mode: str) -> Settings:
-    return Settings(channel_training=mode, channel_training_without_asking=True)  # type: ignore[arg-type]
+    return Settings(channel_training=mode, channel_training_without_asking=True)
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ async def test_it_survives_a_restart_and_stays_in_its_server(
 
 
 async def test_what_cannot_be_read_is_a_no(store: ConsentStore, client: redis.asyncio.Redis) -> None:
-    await client.hset(keys.consent(GUILD), str(ADA), '{"state": "in", "at": "then"}')  # type: ignore[misc]
-    await client.hset(keys.allowed_channels(GUILD), "5", '{"by": 1}')  # type: ignore[misc]
+    await client.hset(keys.consent(GUILD), str(ADA), '{"state": "in", "at": "then"}')
+    await client.hset(keys.allowed_channels(GUILD), "5", '{"by": 1}')
     assert not (await store.of(GUILD)).includes(ADA, 100)
     assert await store.allowed(GUILD) == {}
     # Since when was in it, too: it may have been a withdrawal.

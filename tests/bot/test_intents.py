@@ -72,10 +72,9 @@ def commands_shown() -> Iterator[tuple[str, set[str]]]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "as_typed":
                 command, *fields = node.args[1:]
-                named = isinstance(command, ast.Constant) and not any(isinstance(one, ast.Starred) for one in fields)
-                if named:
-                    names = {one.value.removeprefix("--") for one in fields[::2] if isinstance(one, ast.Constant)}
-                    yield command.value, names
+                if isinstance(command, ast.Constant) and not any(isinstance(one, ast.Starred) for one in fields):
+                    names = (one.value for one in fields[::2] if isinstance(one, ast.Constant))
+                    yield str(command.value), {str(name).removeprefix("--") for name in names}
 
 
 async def test_slash_commands_have_the_fields_that_messages_show(live: Live) -> None:

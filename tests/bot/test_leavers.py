@@ -135,7 +135,7 @@ async def test_a_server_that_the_bot_joins_while_it_looks_keeps_its_data(live: L
     hgetall = live.bot.redis.hgetall
 
     async def join_meanwhile(key: str) -> Any:
-        noted = await hgetall(key)  # type: ignore[misc]
+        noted = await hgetall(key)
         if key == keys.APPLICATIONS:
             connection._add_guild(annex)
         return noted
@@ -293,12 +293,13 @@ GONE = 1_297_999_999_999_999_999
 
 
 async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> None:
-    for name, fields in {
+    models: dict[str, dict[str, Any]] = {
         "lost": {"channel_id": GONE},
         "lent": {"channel_id": GONE, "shared_with": (LIBRARY,)},
         "public": {"channel_id": GONE, "scope": "guild"},
         "here": {"channel_id": LAB},
-    }.items():
+    }
+    for name, fields in models.items():
         model_of(live, name, **{"scope": "channel", **fields})
     archived = live.world.create_channel(GUILD_ID, "archived").id
     live.guild._channels.pop(archived, None)  # as an archived thread

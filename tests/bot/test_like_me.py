@@ -31,8 +31,7 @@ HERE = Viewer(GUILD_ID, [LAB])
 
 async def bens(live: Live, name: str = "bens-own", *, channel_id: int = LAB, **fields: Any) -> ModelRecord:
     """A model of Ben's words of #lab, which he had made there; he is no admin, Ada is."""
-    where = {"guild_id": GUILD_ID, "channel_id": channel_id}
-    note = await noted(live.models.registry.notes, BEN, author_id=BEN, **where)
+    note = await noted(live.models.registry.notes, BEN, author_id=BEN, guild_id=GUILD_ID, channel_id=channel_id)
     await agreed(live, "ada", "ben", "cleo", channel_id=channel_id)
     text = factories.channel_corpus(note.reading_id)
     return model_of(live, name, note, **{"owner_id": BEN, "corpus": text, **fields})
@@ -192,7 +191,7 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     assert await live.cards.samples_stand(job)
     await live.core.jobs.run(enter(job, "n"))
     await live.core.jobs.cancel("t-1")
-    await live.bot.redis.srem(keys.OUTBOX, "t-1")  # type: ignore[misc]
+    await live.bot.redis.srem(keys.OUTBOX, "t-1")
     await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="optout")
     assert not await live.cards.samples_stand(job)
     assert await live.channels.member_data.forget_requests(ADA, [GUILD_ID]) == 0
@@ -258,7 +257,9 @@ async def test_its_name_is_free_to_others(live: Live) -> None:
     await live.ask("!model rename waves-2 spray", person="ben")
     await live.ask("!model rename foam spray")
     assert "`spray-2` is no longer shared" in await live.ask("!model unshare spray")
-    assert (await live.models.registry.record(own.model_id)).name == "spray-2"
+    renamed = await live.models.registry.record(own.model_id)
+    assert renamed is not None
+    assert renamed.name == "spray-2"
     assert await live.models.registry.remove(own)
     assert await names(live) == ["spray", "waves"]
 

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from bot.jobs import admission as admission_module
 from bot.jobs.admission import Admission
 from bot.servers import access as access_module
 from bot.servers.access import Access, TooSoon
@@ -53,7 +52,7 @@ def test_what_fails_late_leaves_the_next_requests_cooldown(access: Access, monke
     def fail_late() -> None:
         with start_cooldown(access):
             now = time.monotonic() + 61
-            monkeypatch.setattr(access_module.time, "monotonic", lambda: now)
+            monkeypatch.setattr(time, "monotonic", lambda: now)
             with start_cooldown(access):
                 pass
             raise ValueError("late")
@@ -191,7 +190,7 @@ def test_nobody_is_let_in_behind_a_crowd_that_waits_too_long(
 ) -> None:
     """Too long is a quarter of 60 s."""
     now = 0.0
-    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     admission = make(tmp_path, generate_jobs=1_000)
     with filled(admission, **crowd):
         now += 14
@@ -208,7 +207,7 @@ def test_nobody_is_let_in_behind_a_crowd_that_waits_too_long(
 
 def test_a_server_does_not_wait_for_the_crowd_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     admission = make(tmp_path, generate_jobs=1_000)
     with filled(admission, a=50):
         now += 50

@@ -17,8 +17,9 @@ def shown(body: Any) -> list[dict[str, Any]]:
     """The messages within a request: the body itself, or what an interaction is answered with."""
     if not isinstance(body, dict):
         return []
-    data = body.get("data") if "type" in body and isinstance(body.get("data"), dict) else body
-    return [data] if data.get("content") or data.get("embeds") else []
+    data = body.get("data")
+    within = data if "type" in body and isinstance(data, dict) else body
+    return [within] if within.get("content") or within.get("embeds") else []
 
 
 async def test_every_request_mentions_nobody(live: Live) -> None:

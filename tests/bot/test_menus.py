@@ -98,7 +98,7 @@ async def test_a_surprise_map_of_a_continuation_shows_no_more_than_its_message(l
     call(live, "ben", live.send(f"a secret, then {'gulls ' * 60}", person="ben"), CONTINUE)
     job_id = await worker.asked(live)
     await done(live, worker, job_id, generated(seed="", text=" went home"))
-    call(live, "dora", live.showing("went home"), SURPRISE)
+    call(live, "dora", live.shown("went home")[0], SURPRISE)
     drawn = (await live.job(await worker.asked(live), SurpriseJob)).text
     assert drawn.endswith("gulls went home")
     assert "secret" not in drawn

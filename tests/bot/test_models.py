@@ -131,7 +131,7 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
     assert renamed.name == "floods"
     assert await registry.remove(model)  # asked before it was renamed
     assert await client.exists(keys.model("m1"), keys.guild_models(GUILD)) == 0
-    assert await client.smembers(keys.DELETING) == {b"m1"}  # type: ignore[misc]
+    assert await client.smembers(keys.DELETING) == {b"m1"}
     for channel in (CHANNEL, OTHER):
         assert await registry.current(Viewer(GUILD, [channel])) is None
     assert not await registry.remove(model)

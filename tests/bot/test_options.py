@@ -350,7 +350,8 @@ LONG = "x" * 100
 
 
 def test_choices_are_those_that_discord_takes() -> None:
-    known = ["", LONG, f"{LONG}x", (f"#{LONG}", "7"), ("no value", ""), *(f"x{number}" for number in range(40))]
+    numbered = (f"x{number}" for number in range(40))
+    known: list[str | tuple[str, str]] = ["", LONG, f"{LONG}x", (f"#{LONG}", "7"), ("no value", ""), *numbered]
     offered = choices(known, " X ")
     assert len(offered) == MOST
     assert [(len(choice.name), choice.value) for choice in offered[:2]] == [(100, LONG), (100, "7")]

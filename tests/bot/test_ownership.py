@@ -45,7 +45,7 @@ async def test_a_worker_cannot_say_which_messages_a_model_learned(registry: Regi
     claimed = {"author_id": 7, "readings": []}
     sync.set(keys.model("m1"), json.dumps({**entered.facts.model_dump(mode="json"), **claimed}))
     (model,) = await registry.all(GUILD)
-    assert (model.authors, model.readings) == ({USER}, (OWN,))
+    assert (model.authors, model.readings) == (frozenset({USER}), (OWN,))
 
 
 async def test_a_worker_cannot_pass_one_model_for_another(registry: Registry, sync: redis.Redis) -> None:
@@ -111,7 +111,7 @@ async def test_sharing_and_renaming_write_both(registry: Registry, sync: redis.R
 @pytest.mark.parametrize("job", [train_job(), import_job()])
 def test_workers_get_no_ids_of_people(sync: redis.Redis, job: Job) -> None:
     lives.enter(sync, job)
-    data, active = sync.hget(keys.job(job.job_id), "job"), sync.hgetall(keys.ACTIVE)
+    data, active = sync.hget(keys.job(job.job_id), "job"), cast(dict[bytes, bytes], sync.hgetall(keys.ACTIVE))
     assert f'"user_id":{USER}' not in cast(bytes, data).decode()
     assert str(USER).encode() not in b"".join(active.values())
     assert f'"user_id":{USER}' in cast(bytes, sync.get(keys.asked(job.job_id))).decode()

@@ -1,6 +1,7 @@
 """Hostile text is shown as it is, fits Discord, cannot format or ping, and costs no time."""
 
 import re
+from typing import Any
 
 import discord
 import pytest
@@ -89,7 +90,7 @@ def cards(text: str) -> list[discord.Embed]:
     standing = QueuedTraining(job=job, card=(1, 2), place=None, progress=progress())
     written = generated(seed=text, text=text, notes=(text,))
     texts = (ComparedText(model_name="m1", temperature=1, text=text),) * 6
-    ends = [
+    ends: Any = [
         (CompareJob, Compared(seed=text, texts=texts, random_seed=1, seconds=1, notes=(text,)), write_embeds.compared),
         (SurpriseJob, Surprised(nats_per_char=1, chars=1, notes=(text,), seconds=1), write_embeds.surprised),
     ]
@@ -104,7 +105,7 @@ def cards(text: str) -> list[discord.Embed]:
         model_embeds.imported(model, (text,), "!"),
         listing([Row(standing, False, True)], QueueSnapshot((standing,)), 1, "!"),
         write_embeds.generated(generate_job(seed=text), written, beginning=True),
-        *(show(next(one for one, _ in examples() if isinstance(one, kind)), end) for kind, end, show in ends),  # type: ignore[arg-type]
+        *(show(next(one for one, _ in examples() if isinstance(one, kind)), end) for kind, end, show in ends),
     ]
 
 

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 from datetime import timedelta
-from typing import Any
 
 import discord
 import pytest
@@ -26,7 +25,7 @@ def settings(redis_url: str, request: pytest.FixtureRequest) -> Settings:
     return Settings(channel_training=mode, channel_training_without_asking=True)
 
 
-def mode(name: str) -> Any:
+def mode(name: str) -> pytest.MarkDecorator:
     """A test under another of the operator's modes."""
     return pytest.mark.parametrize("settings", [name], indirect=True)
 
@@ -161,7 +160,7 @@ async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
 
 async def test_a_request_that_is_being_answered_goes_once_it_is(live: Live) -> None:
     await asked_for(live, "g-1", BEN, "a seed")
-    await live.bot.redis.sadd(keys.OUTBOX, "g-1")  # type: ignore[misc]
+    await live.bot.redis.sadd(keys.OUTBOX, "g-1")
     await live.channels.member_data.forget_requests(BEN, [GUILD_ID])
     assert await live.bot.redis.exists(keys.job("g-1"))
     await live.channels.member_data.resume()

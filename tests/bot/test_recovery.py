@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
@@ -49,12 +50,17 @@ async def enter(queue: JobClient, *numbers: int, guild_id: int = GUILD) -> None:
         assert await queue.submit_train(job, "text")
 
 
+def lists(sync: redis.Redis, name: str) -> list[list[bytes]]:
+    """The messages in the lists of a queue."""
+    return [cast(list[bytes], sync.lrange(key, 0, -1)) for key in lists_of(name)]
+
+
 def queued(sync: redis.Redis, name: str = TRAIN_QUEUE) -> list[str]:
-    return ids_in_order([sync.lrange(key, 0, -1) for key in lists_of(name)])
+    return ids_in_order(lists(sync, name))
 
 
 def state(sync: redis.Redis, job_id: str) -> str:
-    return (sync.hget(keys.job(job_id), "state") or b"").decode()
+    return cast(bytes, sync.hget(keys.job(job_id), "state")).decode()
 
 
 async def look_for(recovery: Recovery, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +104,7 @@ async def test_only_public_titles_are_shown_to_celerys_tools(queue: JobClient, s
     for number, text in enumerate((public, own), 1):
         job = train_job(job_id=f"t-{number}", corpus=text, place=place(guild_id=number))
         assert await queue.submit_train(job, "words of it")
-    sent = b"".join(message for name in lists_of(TRAIN_QUEUE) for message in sync.lrange(name, 0, -1))
+    sent = b"".join(message for messages in lists(sync, TRAIN_QUEUE) for message in messages)
     assert b"train for server 1: Frankenstein" in sent
     assert b"train for server 2" in sent
     assert b"diary" not in sent
@@ -110,12 +116,12 @@ async def test_a_lost_message_is_sent_again_under_the_next_number(
 ) -> None:
     await enter(queue, 1, 2)
     lost = lives.message(sync, "t-2")
-    message = sync.rpop(lists_of(TRAIN_QUEUE)[2])
+    message: Any = sync.rpop(lists_of(TRAIN_QUEUE)[2])
     await look_for(recovery, LOST_S - 4, monkeypatch)
     assert queued(sync) == ["t-1-1"]
     await look_for(recovery, LOST_S + 4, monkeypatch)
     assert queued(sync) == ["t-2-2", "t-1-1"]
-    sync.lpush(TRAIN_QUEUE, message or b"")
+    sync.lpush(TRAIN_QUEUE, message)
     begin = lifecycle.begin(*lost, holder="h", worker="w", training=True)
     assert lives.run(sync, begin) is None, "should it turn up after all"
 

@@ -263,7 +263,8 @@ async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> 
     parent: ModelRecord = model_of(live, "sea", note)
     goes_on = {"parent": parent.ref, "parent_readings": parent.readings}
     learns = {"corpus": factories.channel_corpus(note.reading_id), "reading": channel_reading(LAB)}
-    for number, fields in enumerate([learns, goes_on, {}]):
+    trainings: list[dict[str, Any]] = [learns, goes_on, {}]
+    for number, fields in enumerate(trainings):
         await live.follow(factories.train_job(job_id=f"t-{number}", place=lab(), **fields))
     live.bot.settings.channel_training = "off"
     live.bot.dispatch("words_withdrawn")

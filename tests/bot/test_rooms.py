@@ -1,5 +1,7 @@
 """A model of channels' messages: in lists, on cards, when the bot answers late, when it is given away."""
 
+from typing import Any
+
 import discord
 import pytest
 
@@ -137,8 +139,8 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
         of_models = [answer for custom_id, answer in zip(pressed, said, strict=False) if ":m1" in custom_id]
         assert all("can no longer be used" in answer for answer in of_models)
         assert not any(SECRET in answer or "whispers" in answer for answer in said)
-    (said,) = await refusals(live, "atrium", ["galvanic:cancel:t-77"])
-    assert "There is no training" in said
+    (refusal,) = await refusals(live, "atrium", ["galvanic:cancel:t-77"])
+    assert "There is no training" in refusal
     assert await live.models.registry.record("m1") is not None
 
 
@@ -168,7 +170,7 @@ async def test_a_demoted_admin_exports_nothing_more(live: Live) -> None:
     heard(live)
     await standing(live)
     worker, refused = StandIn(live.bot.settings), "Only members with Manage Server"
-    asked = {"person": "ben", "channel": "cellar"}
+    asked: Any = {"person": "ben", "channel": "cellar"}
     assert refused in await live.ask("!model export whispers", **asked), "though he is its owner"
     live.world.add_member_role(GUILD_ID, BEN, ROLE_IDS["Stewards"])
     live.send("!model export whispers", **asked)

@@ -196,7 +196,7 @@ async def test_quotas_and_words_are_kept_and_shown_in_the_form_again(live: Live)
 
 
 def blocked(shown: Message) -> str:
-    return next(field["value"] for field in shown.embeds[0]["fields"] if field["name"] == "Blocked words")
+    return str(next(field["value"] for field in shown.embeds[0]["fields"] if field["name"] == "Blocked words"))
 
 
 async def test_slurs_are_blocked_until_an_admin_says_otherwise(live: Live) -> None:
@@ -242,7 +242,7 @@ def _with_control(live: Live, what: str) -> list[Message]:
 async def test_who_sends_a_form_that_was_opened_too_long_ago_is_told_so(live: Live, how: str) -> None:
     shown = await panel(live)
     opened = await form_of(live, shown, "prefix")
-    known = live.bot._connection._view_store._modals  # discord.py's, which knows it when Discord has answered
+    known: Any = live.bot._connection._view_store._modals  # discord.py's, which knows it when Discord has answered
     (form,) = await live.until(lambda: list(known.values()), "the form to be known")
     assert form.timeout == FORM_S
     if how == "restart":

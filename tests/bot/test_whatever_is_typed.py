@@ -20,7 +20,7 @@ from tests.bot.stand_in import StandIn
 from tests.strategies import words
 
 FEWER = settings(
-    max_examples=settings.default.max_examples // 4,
+    max_examples=settings().max_examples // 4,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -58,7 +58,7 @@ def judge(live: Live, caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_command_is_answered(live: Live, caplog: pytest.LogCaptureFixture, which: int | str, rest: str) -> None:
     names = sorted(command.qualified_name for command in live.bot.walk_commands())
     name = names[which % len(names)] if isinstance(which, int) else which
-    live.bot.settings.generate_timeout_s = 0.1
+    live.bot.settings.generate_timeout_s = 0.1  # type: ignore[assignment]
     sent = live.send(f"!{name} {rest}"[:2_000])
     await live.until(lambda: live.answer(sent), "an answer")
     judge(live, caplog)

@@ -52,7 +52,8 @@ async def loaded(live: Live, reading: ReadingNote) -> ReadingNote:
 
 async def state_of(live: Live, job: TrainJob) -> tuple[str, int]:
     """A training's state, and the number of its attempt."""
-    state, attempt = await live.bot.redis.hmget(keys.job(job.job_id), "state", "attempt")
+    fields: Any = await live.bot.redis.hmget(keys.job(job.job_id), "state", "attempt")
+    state, attempt = fields
     return state.decode(), int(attempt)
 
 

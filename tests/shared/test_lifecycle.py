@@ -80,10 +80,14 @@ class Lives(RuleBasedStateMachine):
         self.clock, self.memory, self.number = 0.0, Memory(), itertools.count()
 
     def record(self, job_id: str) -> dict[str, str]:
-        return {name.decode(): value.decode() for name, value in self.client.hgetall(keys.job(job_id)).items()}
+        fields: Any = self.client.hgetall(keys.job(job_id))
+        return {name.decode(): value.decode() for name, value in fields.items()}
+
+    def entries(self, job_id: str) -> Any:
+        return self.client.xrange(keys.job_events(job_id))
 
     def ends(self, job_id: str) -> int:
-        return sum(b"last" in fields for _, fields in self.client.xrange(keys.job_events(job_id)))
+        return sum(b"last" in fields for _, fields in self.entries(job_id))
 
     @precondition(lambda self: len(self.jobs) < 6)
     @rule(guild_id=st.sampled_from([1, 2]), again=st.booleans(), reads=RARELY, unsent=RARELY)
@@ -258,7 +262,7 @@ class Lives(RuleBasedStateMachine):
         assert answer == ("waiting" if fresh else str(int(known["attempt"]) + 1))
         assert self.client.get(keys.job_text(job_id)) == text.encode()
         assert TrainJob.model_validate_json(self.record(job_id)["job"]).corpus.sha256 == text
-        assert not any(b'"sample"' in fields[b"event"] for _, fields in self.client.xrange(keys.job_events(job_id)))
+        assert not any(b'"sample"' in fields[b"event"] for _, fields in self.entries(job_id))
         if not fresh and not unsent:
             self.queue.append(Message(job_id, int(answer), following))
 

@@ -178,8 +178,9 @@ def _refused(redis_url: str, how: str) -> redis.RedisError:
 
 async def _refused_async(redis_url: str) -> redis.RedisError:
     async with redis.asyncio.Redis.from_url(redis_url) as client:
+        pipeline: Any = client.pipeline()
         with pytest.raises(redis.ResponseError, match=PRIVATE) as refused:
-            await client.pipeline().set("k", "a string").hset("k", "a\nb", PRIVATE).execute()
+            await pipeline.set("k", "a string").hset("k", "a\nb", PRIVATE).execute()
     return refused.value
 
 

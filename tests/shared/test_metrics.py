@@ -14,7 +14,7 @@ from shared.connect import connect
 from shared.metrics import disk, serve
 from shared.presence import health_command
 from shared.settings import Settings
-from tests.e2e.system import free_port
+from tests.s3 import free_port
 from tests.shared.test_logging import records, start
 
 

@@ -110,7 +110,7 @@ def test_an_address_that_is_none_is_told_without_its_password(url: str) -> None:
     assert "abc" not in str(told.value)
 
 
-class Unconnected(Channel):
+class Unconnected(Channel):  # type: ignore[misc]
     """Kombu's, before it reaches for the server."""
 
     def __init__(self, transport: Any) -> None:

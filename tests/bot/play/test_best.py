@@ -22,7 +22,7 @@ async def written(live: Live, text: str, where: int = LAB, **fields: Any) -> Mes
     """A text that stands in a channel, whose job is known."""
     job = generate_job(**{"job_id": f"g-{text[:8].replace(' ', '')}", "place": lab(where), **fields})
     await live.core.jobs.run(enter(job, "n"))
-    await live.bot.redis.srem(keys.OUTBOX, job.job_id)  # type: ignore[misc]
+    await live.bot.redis.srem(keys.OUTBOX, job.job_id)
     event = generated(seed="", text=text)
     before = set(live.world.messages[where])
     await live.core.delivery.post(job, event, live.bot.get_partial_messageable(where).send)
@@ -37,7 +37,7 @@ async def react(live: Live, message: Message, *people: int, emoji: str = "🔥",
 
 
 async def numbers(live: Live) -> dict[int, int]:
-    found = await live.bot.redis.zrange(keys.best(GUILD_ID), 0, -1, withscores=True)
+    found: Any = await live.bot.redis.zrange(keys.best(GUILD_ID), 0, -1, withscores=True)
     return {int(member.split(b":")[0]): int(number) for member, number in found}
 
 

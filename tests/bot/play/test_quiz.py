@@ -74,7 +74,8 @@ async def ended(live: Live, message: Message) -> str:
 
 
 def scores(worker: StandIn) -> dict[int, str]:
-    return {int(who): one.decode() for who, one in worker.redis.hgetall(keys.quiz_scores(GUILD_ID)).items()}
+    fields: Any = worker.redis.hgetall(keys.quiz_scores(GUILD_ID))
+    return {int(who): one.decode() for who, one in fields.items()}
 
 
 async def test_guesses_are_answered_in_time_and_counted(live: Live, worker: StandIn) -> None:
@@ -203,7 +204,7 @@ async def test_one_at_a_time_in_a_channel(live: Live, worker: StandIn) -> None:
     assert "A quiz is already running in this channel" in await live.ask("!quiz")
     # As when two people asked at once.
     place = (await live.job(f"q-{message.reference['message_id']}", QuizJob)).place  # type: ignore[index]
-    other = QuizJob(job_id="q-2", place=place, model={"model_id": "m1", "name": "tides"}, passages=3, seconds=60)  # type: ignore[arg-type]
+    other = QuizJob(job_id="q-2", place=place, model={"model_id": "m1", "name": "tides"}, passages=3, seconds=60)
     event = Quizzed(passages=PASSAGES, real=0)
     await live.core.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
     assert len(live.shown("Which one is real?")) == 1

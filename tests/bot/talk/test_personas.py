@@ -466,7 +466,7 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
     assert seeds == ["", "one\n", "one\ntwo\n"]
     assert [one.content for one in spoken(live)] == ["one", "three"]
     assert [one.content for one in spoken(live, "victor · model")] == ["two"]
-    assert int(pair.redis.zcard(keys.spoken("guild", GUILD_ID))) == 3  # type: ignore[arg-type]
+    assert int(pair.redis.zcard(keys.spoken("guild", GUILD_ID))) == 3
 
 
 @pytest.mark.parametrize("typed", ["!quiet 8h", "!talk stop"])
@@ -491,7 +491,7 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
     await pair.answer(live)
     await live.until(lambda: not cog(live.bot, SpeakCommands).personas.talks, "the end")
     assert not spoken(live)
-    assert int(pair.redis.zcard(keys.spoken("guild", GUILD_ID))) == 1, "what is unclear may be posted"  # type: ignore[arg-type]
+    assert int(pair.redis.zcard(keys.spoken("guild", GUILD_ID))) == 1, "what is unclear may be posted"
     await live.ask("!talk mary victor 5")
     await pair.asked(live)
     for number in range(5):

@@ -147,7 +147,7 @@ async def test_so_many_an_hour_and_no_more_after_a_restart(live: Live, worker: S
     assert not await hello(live, worker)
     key = keys.spoken("channel", LAB)
     assert 0 < worker.redis.ttl(key) <= 3_600
-    first = worker.redis.zrange(key, 0, 0)[0]
+    first: Any = worker.redis.zrange(key, 0, 0)[0]
     worker.redis.zadd(key, {first: time.time() - 3_601})
     restarted(live)
     assert await hello(live, worker), "an hour later"
