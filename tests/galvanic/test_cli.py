@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from galvanic.cli import main
+from galvanic.cli.base import Cli
 from shared.settings import get_settings
 from tests.worker.hostile import apart
 from tests.worker.texts import SENTENCE, Memorised, babble
@@ -260,7 +261,10 @@ def test_an_interrupted_command_leaves_no_traceback() -> None:
     def wait(options: object) -> int:
         raise KeyboardInterrupt
 
-    assert main(["wait"], plugins=[lambda cli: cli.add("wait", "Wait.", wait)]) == 130
+    def register(cli: Cli) -> None:
+        cli.add("wait", "Wait.", wait)
+
+    assert main(["wait"], plugins=[register]) == 130
 
 
 def test_a_terminal_that_lacks_a_character_is_shown_its_number() -> None:
@@ -268,9 +272,12 @@ def test_a_terminal_that_lacks_a_character_is_shown_its_number() -> None:
         print("naïve", flush=True)
         return 0
 
+    def register(cli: Cli) -> None:
+        cli.add("say", "Say.", say)
+
     output = io.BytesIO()
     with redirect_stdout(io.TextIOWrapper(output, "ascii")):
-        assert main(["say"], plugins=[lambda cli: cli.add("say", "Say.", say)]) == 0
+        assert main(["say"], plugins=[register]) == 0
         assert output.getvalue() == b"na\\xefve\n"
 
 

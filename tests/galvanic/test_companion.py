@@ -62,7 +62,8 @@ def kneser_ney(ids: list[int], symbols: int, order: int, before: list[int]) -> n
 
 
 def after(companion: Companion, before: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    return np.exp(companion.log_probs(before, np.array([len(before)]))[0].astype(np.float64))
+    log_probs = companion.log_probs(before, np.array([len(before)]))[0]
+    return np.asarray(np.exp(log_probs.astype(np.float64)))
 
 
 def test_predictions_are_those_of_kneser_ney() -> None:
@@ -138,7 +139,7 @@ def test_where_longer_passages_are_dropped_shorter_ones_predict_as_if_those_had_
 
 def network(rows: int, seed: int = 5) -> npt.NDArray[np.float32]:
     logits = np.random.default_rng(seed).normal(size=(rows, SYMBOLS))
-    return (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float32)
+    return np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)), np.float32)
 
 
 def test_a_mixture_is_fitted_to_what_came() -> None:

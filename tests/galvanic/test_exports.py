@@ -217,7 +217,7 @@ def test_nothing_is_written_where_it_cannot_be(tmp_path: Path, capsys: pytest.Ca
 def test_no_model_is_read_where_there_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "pipe.safetensors")
     for name in (tmp_path / "pipe", ".", "/", ""):
-        for command in (["inspect"], ["generate"], ["export", tmp_path / "out"]):
+        for command in (["inspect"], ["generate"], ["export", str(tmp_path / "out")]):
             assert galvanic(command[0], name, *command[1:]) == 2
             assert "no model" in capsys.readouterr().err
 

@@ -34,8 +34,8 @@ def test_a_model_is_trained_saved_loaded_and_writes(tmp_path: Path, capsys: pyte
     assert again.evaluate("The boat sings.").bits_per_char > 0
     assert again.evaluate(SENTENCE + "\r\n") == again.evaluate(SENTENCE + "\n")
     title = "OF THE PROJECT GUTENBERG EBOOK TIDES ***"
-    book = f"*** START {title}\r\n{SENTENCE * 40}\r\n*** END {title}\r\n"
-    child = galvanic.train(book, epochs=1, parent=path, progress=False)
+    text = f"*** START {title}\r\n{SENTENCE * 40}\r\n*** END {title}\r\n"
+    child = galvanic.train(text, epochs=1, parent=path, progress=False)
     assert child.description.corpus.chars < len(SENTENCE) * 40 + 9
     assert capsys.readouterr().err == ""
     assert [ancestor.name for ancestor in child.description.lineage] == ["mine"]

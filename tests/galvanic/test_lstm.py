@@ -89,8 +89,8 @@ def test_gradient_agrees_with_finite_differences(steps: int) -> None:
     shapes = ((steps, 2, 3), (2, 5), (2, 5), (3, 20), (5, 20), (20,))
     arguments = [tf.constant(random.normal(size=shape) * 0.5, tf.float64) for shape in shapes]
 
-    def loss(*arguments: Any) -> Any:
-        outputs, hidden, cell = lstm(*arguments, "float64")
+    def loss(x: Any, h0: Any, c0: Any, kernel: Any, recurrent: Any, bias: Any) -> Any:
+        outputs, hidden, cell = lstm(x, h0, c0, kernel, recurrent, bias, "float64")
         return tf.reduce_sum(outputs**2) + tf.reduce_sum(hidden) + tf.reduce_sum(cell**2)
 
     theory, numeric = tf.test.compute_gradient(loss, arguments)
@@ -115,8 +115,8 @@ def test_the_path_of_a_gpu_is_the_same_layer() -> None:
     layer = ours_like(keras_layer(random))
     former = layer.cell.recurrent_kernel
     dropped = tf.convert_to_tensor(former) * tf.constant(random.integers(0, 2, size=former.shape), tf.float32)
-    cell = layer.cell
-    expected = lstm(x, *states, tf.convert_to_tensor(cell.kernel), dropped, tf.convert_to_tensor(cell.bias))
+    cell, (hidden, carry) = layer.cell, states
+    expected = lstm(x, hidden, carry, tf.convert_to_tensor(cell.kernel), dropped, tf.convert_to_tensor(cell.bias))
     for found, wanted in zip(layer.keras_path(x, states, dropped), expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=2e-6)
     assert layer.cell.recurrent_kernel is former

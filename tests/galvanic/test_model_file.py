@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from galvanic import model_file
+from galvanic.checkpoint import Arrays
 from galvanic.errors import UserError
 from galvanic.generate import load_model
 from galvanic.model_file import PACKINGS, WINDOWS, Packing, describe, export, load, save
@@ -143,10 +144,11 @@ def harmed(content: bytes, draw: Callable[[Any], Any]) -> bytes:
         case "random":
             return bytes(draw(st.binary(max_size=300)))
         case "more":
-            return content + draw(st.binary(min_size=1, max_size=100))
+            return content + bytes(draw(st.binary(min_size=1, max_size=100)))
         case _:
             start = draw(st.integers(0, len(content)))
-            return content[:start] + draw(st.binary(max_size=50)) + content[draw(st.integers(start, len(content))) :]
+            middle = bytes(draw(st.binary(max_size=50)))
+            return content[:start] + middle + content[draw(st.integers(start, len(content))) :]
 
 
 FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -286,7 +288,7 @@ def test_packed_weights_that_are_none_or_overflow_are_refused(tmp_path: Path) ->
 
 def test_scales_of_a_wider_type_take_no_more_memory(tmp_path: Path) -> None:
     fields, _ = apart(packed(CHAR, tmp_path / "x", "int8").read_bytes())
-    large = {"x": np.ones((2_000, 2_000), np.int8), "x/scale": np.ones(2_000)}
+    large: Arrays = {"x": np.ones((2_000, 2_000), np.int8), "x/scale": np.ones(2_000)}
     whole = {WINDOWS: np.zeros((1, 1), np.uint8), **large}
     (tmp_path / "x").write_bytes(sealed(fields, whole, digest=True))
     tracemalloc.start()

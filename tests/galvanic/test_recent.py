@@ -42,7 +42,8 @@ def votes(ids: list[int], end: int) -> npt.NDArray[np.float64]:
             same += 1
         if same:
             counted[known[place + 1]] += recent.BASE**same * recent.FADING ** (len(known) - 1 - place)
-    return counted / counted.sum()
+    counted /= counted.sum()
+    return counted
 
 
 def predicted(ids: Ids, places: list[int], first: int = 0) -> npt.NDArray[np.float64]:

@@ -31,7 +31,7 @@ def _draws(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS, draws: 
 def _expected(sampling: Sampling) -> npt.NDArray[np.float64]:
     """The distribution, filtered by sorting: another way than the code's."""
     weights = np.exp(LOGITS.astype(np.float64) / sampling.temperature)
-    p = weights / weights.sum()
+    p: npt.NDArray[np.float64] = weights / weights.sum()
     order = np.argsort(-p)
     if sampling.top_k:
         p[order[sampling.top_k :]] = 0
@@ -45,7 +45,8 @@ def _expected(sampling: Sampling) -> npt.NDArray[np.float64]:
         signs, own = list(sampling.signs), np.exp(LOGITS[list(sampling.signs)])
         own[own < RARE_SIGN * own.max()] = 0
         p[signs] = p[signs].sum() * own / own.sum()
-    return p / p.sum()
+    p /= p.sum()
+    return p
 
 
 @pytest.mark.parametrize(

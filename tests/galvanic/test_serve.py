@@ -183,7 +183,14 @@ def test_what_it_cannot_do_is_refused(server: Running, options: dict[str, Any], 
 
 def test_what_changes_nothing_is_taken(server: Running) -> None:
     plain = complete(server, seed=1).choices[0].text
-    neutral = {"best_of": 1, "echo": False, "presence_penalty": 0, "suffix": None, "logit_bias": {}, "user": "me"}
+    neutral: dict[str, Any] = {
+        "best_of": 1,
+        "echo": False,
+        "presence_penalty": 0,
+        "suffix": None,
+        "logit_bias": {},
+        "user": "me",
+    }
     assert complete(server, seed=1, top_p=1, **neutral).choices[0].text == plain
 
 

@@ -50,6 +50,7 @@ def test_it_is_of_all_the_text_and_the_loss_from_before_the_held_out_part_was_co
     # A held-out part is judged in several streams, each of which begins a little before.
     assert result.heldout_loss == pytest.approx(loss, abs=0.05)
     assert result.network_loss == pytest.approx(network_loss, abs=0.05)
+    assert result.heldout_loss is not None
     assert result.ngrams_loss is not None
     assert result.ngrams_loss > result.heldout_loss
     assert loss < network_loss

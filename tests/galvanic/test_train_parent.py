@@ -79,7 +79,7 @@ def test_another_text_is_learned_from_what_is_known(trained: Path, tmp_path: Pat
     assert "☔" in "".join(vocabulary.decode(window) for window in kept)
 
     # Options that agree are allowed, and what is dropped may be chosen.
-    options = {"plan": None, "units": 32, "layers": 1, "dropout": 0.2, "epochs": 1}
+    options: dict[str, Any] = {"plan": None, "units": 32, "layers": 1, "dropout": 0.2, "epochs": 1}
     run("char", tmp_path / "grandchild", text=OTHER, parent=tmp_path / "child", **options)
     described = apart((tmp_path / "grandchild").read_bytes())[0]
     lineage = described["lineage"]
@@ -148,7 +148,7 @@ def test_an_interrupted_child_ends_as_an_uninterrupted_one(trained: Path, tmp_pa
         whole = run("char", tmp_path / "whole", text=text, parent=trained)
         place = tmp_path / f"checkpoint-{text is TEXT}"
         for after in (1, 6):
-            hooks = Recorder(lambda asked, after=after: "interrupt" if asked > after else None)
+            hooks = Recorder(lambda asked, after=after: "interrupt" if asked > after else None)  # type: ignore[misc]
             with pytest.raises(TrainingInterrupted):
                 run("char", tmp_path / "parts", hooks, text=text, parent=trained, checkpoint=place)
         with pytest.raises(UserError, match="another model to start from"):

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("change", [{"random_seed": 6}, {"dropout": 0.25}, {"batch": 4}])
-def test_a_foreign_checkpoint_is_refused(change: dict[str, float], interrupted: Path, tmp_path: Path) -> None:
+def test_a_foreign_checkpoint_is_refused(change: dict[str, Any], interrupted: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="another text"):
         run("char", tmp_path / "model", checkpoint=interrupted, **change)
 

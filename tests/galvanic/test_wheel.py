@@ -129,7 +129,8 @@ def installed(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.process
 def test_the_wheel_holds_the_engine_alone(release: Path) -> None:
-    with zipfile.ZipFile(*release.glob("*.whl")) as wheel:
+    (path,) = release.glob("*.whl")
+    with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
     assert {name.split("/")[0] for name in names} == {"galvanic", f"galvanic-{__version__}.dist-info"}
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "galvanic").rglob("*") if path.is_file()}

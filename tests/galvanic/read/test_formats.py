@@ -117,7 +117,7 @@ def test_what_is_wanted_of_a_chat_is_refused_for_a_text(tmp_path: Path, options:
 
 def test_all_files_are_tables_if_columns_are_named() -> None:
     options = ChatOptions(text_column="what", speaker_column="who")
-    tables = [
+    tables: list[tuple[str, str | bytes]] = [
         ("a.csv", "who,what\nAda,hi\n"),
         ("b.jsonl", '{"who": "Ben", "what": "ho"}\n'),
         ("c.png", bytes(range(256))),
