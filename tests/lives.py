@@ -23,14 +23,16 @@ def enter(client: redis.Redis, job: Job, text: bytes = b"") -> None:
 
 def send(client: redis.Redis, job_id: str) -> tuple[int, str]:
     """What the message of a job that waits has: the attempt and its nonce."""
-    attempt, nonce = client.hmget(keys.job(job_id), "attempt", "nonce")
+    found: Any = client.hmget(keys.job(job_id), "attempt", "nonce")
+    attempt, nonce = found
     assert attempt is not None
     return int(attempt), (nonce or b"").decode()
 
 
 def message(client: redis.Redis, job_id: str) -> tuple[str, int, str]:
     """What the message of a job's next attempt has, whatever the job is now; of an unknown one it is made up."""
-    state, attempt, nonce = client.hmget(keys.job(job_id), "state", "attempt", "nonce")
+    found: Any = client.hmget(keys.job(job_id), "state", "attempt", "nonce")
+    state, attempt, nonce = found
     if state is None:
         client.hset(keys.job(job_id), mapping={"state": "waiting", "attempt": "1", "nonce": "n"})
         client.hsetnx(keys.job(job_id), "job", "{}")
@@ -66,7 +68,8 @@ def told_of(kind: type[T], client: redis.Redis, job_id: str) -> list[T]:
 
 def newest(client: redis.Redis, job_id: str) -> Event:
     """What was told last; nothing before is looked at."""
-    ((_, fields),) = client.xrevrange(keys.job_events(job_id), count=1)  # type: ignore[misc]
+    found: Any = client.xrevrange(keys.job_events(job_id), count=1)
+    ((_, fields),) = found
     return parse_event(fields[b"event"])
 
 

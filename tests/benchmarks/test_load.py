@@ -81,7 +81,11 @@ def test_what_a_person_sees_is_what_became_of_it(answers: list[dict[str, Any]], 
 
 
 def test_a_ledger_counts_each_request_once() -> None:
-    answers = [frame("a text", components=buttons("g"))], [frame("❌ That was a bit fast. Try again in 2 s.")], []
+    answers: list[list[dict[str, Any]]] = [
+        [frame("a text", components=buttons("g"))],
+        [frame("❌ That was a bit fast. Try again in 2 s.")],
+        [],
+    ]
     requests = [Request(REQUEST, 0, "ada", [seen(one) for one in each]) for each in answers]
     counts = ledger(requests)
     assert counts == {

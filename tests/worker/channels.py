@@ -18,7 +18,7 @@ from shared.corpora.corpus import pack
 from shared.corpora.lines import Line
 from shared.events import Event, Finished, Started
 from shared.jobs import AUTHOR_BYTES, TrainJob
-from shared.models import ModelRecord
+from shared.models import ModelFacts
 from shared.settings import Settings, get_settings
 from tests import lives
 from tests.factories import CHANNEL, place
@@ -105,11 +105,11 @@ class Channel:
     def train(self, job: TrainJob) -> Event:
         return train(self.client, job)
 
-    def learned(self, **fields: Any) -> ModelRecord:
+    def learned(self, **fields: Any) -> ModelFacts:
         """The model of a training."""
         return lives.expect(Finished, self.train(self.enter(**fields))).model
 
-    def known(self, model: ModelRecord) -> set[str]:
+    def known(self, model: ModelFacts) -> set[str]:
         """The characters that a model has learned."""
         return set("".join(describe(stored(self.settings, model.model_id)).symbols))
 

@@ -12,6 +12,7 @@ import safetensors
 import safetensors.numpy
 
 from galvanic import model_file as files
+from galvanic.checkpoint import Arrays
 from galvanic.options import RecipeName
 from galvanic.plan import NetworkConfig, Weights
 from tests.worker.small import LETTERS, description_of, network, random_weights, windows
@@ -43,13 +44,13 @@ def model_file(
         return path.read_bytes()
 
 
-def apart(data: bytes) -> tuple[dict[str, Any], files.Arrays]:
+def apart(data: bytes) -> tuple[dict[str, Any], Arrays]:
     """A model file's description and arrays."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return json.loads(header["__metadata__"]["galvanic"]), safetensors.numpy.load(data)
 
 
-def sealed(description: Any, arrays: files.Arrays, digest: bool = False) -> bytes:
+def sealed(description: Any, arrays: Arrays, digest: bool = False) -> bytes:
     """The opposite of `apart`; `digest`: the description is to name these weights."""
     if digest:
         description = {**description, "weights_sha256": files._digest(arrays)}

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic.generate import TextModel
-from galvanic.model_file import SUFFIX, Description, TrainingRecord, save
+from galvanic.model_file import SUFFIX, Description, save
 from galvanic.options import CorpusInfo, RecipeName
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Predictor, Row
+from galvanic.results import TrainingRecord
 from galvanic.sampling import Sampling
 from galvanic.text import Ids
 from shared.settings import Settings

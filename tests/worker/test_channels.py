@@ -97,7 +97,8 @@ def test_who_withdraws_while_it_trains_makes_it_begin_anew(channel: Channel) -> 
 
 
 def _model_id(channel: Channel) -> str:
-    return (channel.client.hget(keys.job("t-1"), "model_id") or b"").decode()
+    model_id: Any = channel.client.hget(keys.job("t-1"), "model_id")
+    return (model_id or b"").decode()
 
 
 def test_who_withdraws_as_it_ends_makes_it_begin_anew(channel: Channel) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -94,7 +95,12 @@ def test_nobody_goes_on_from_words_that_were_withdrawn(
 def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     put = ModelStore.put
-    monkeypatch.setattr(ModelStore, "put", lambda *of, **more: (made.append(of[1]), put(*of, **more)))
+
+    def putting(*of: Any, **more: Any) -> None:
+        made.append(of[1])
+        put(*of, **more)
+
+    monkeypatch.setattr(ModelStore, "put", putting)
     settings = changed_settings(monkeypatch, CHECKPOINT_EVERY_S=1)
     options = TrainOptions(epochs=None, minutes=0.05, units=8)
     assert isinstance(train(client, "t-1", babble(3_000), options=options), Finished)
@@ -105,7 +111,12 @@ def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytes
 def test_a_checkpoint_is_copied_once(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     put = ModelStore.put
-    monkeypatch.setattr(ModelStore, "put", lambda *of: (sent.append(of[1]), put(*of)))
+
+    def putting(*of: Any) -> None:
+        sent.append(of[1])
+        put(*of)
+
+    monkeypatch.setattr(ModelStore, "put", putting)
     job, settings = train_job(), get_settings()
     files = TextFiles(settings, job)
     files.folder.mkdir(parents=True)

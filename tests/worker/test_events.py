@@ -27,7 +27,8 @@ def test_events_come_in_order_and_notify(client: redis.Redis) -> None:
     log.publish(progress())
     log.publish(Sample(epoch=1, text="x"))
     assert kinds(client) == ["started", "progress", "sample"]
-    assert [fields[b"job"] for _, fields in client.xrange(keys.NOTIFICATIONS)] == [b"t-1"] * 3
+    notifications: Any = client.xrange(keys.NOTIFICATIONS)
+    assert [fields[b"job"] for _, fields in notifications] == [b"t-1"] * 3
 
 
 def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
@@ -83,7 +84,8 @@ def test_a_taken_name_gets_a_number_and_the_old_model_stays(client: redis.Redis)
 
 
 def test_an_answer_that_was_lost_enters_nothing_twice(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    log, lost = lives.take(client, "t-1"), []
+    log = lives.take(client, "t-1")
+    lost: list[Any] = []
     run = job_events.run_script
 
     def lose_the_first(client: redis.Redis, script: Script) -> Any:

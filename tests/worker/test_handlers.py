@@ -241,7 +241,8 @@ def test_one_passage_is_the_texts_and_it_may_stand_anywhere(client: redis.Redis,
 
 
 def ended(kind: str, outcome: str) -> float:
-    return JOBS.labels(kind, outcome)._value.get()
+    count: float = JOBS.labels(kind, outcome)._value.get()
+    return count
 
 
 @pytest.mark.parametrize("outcome", ["finished", "failed", "interrupted", "superseded"])

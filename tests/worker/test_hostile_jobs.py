@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 import worker.tasks  # noqa: F401  # which makes the tasks
 from shared import keys
 from shared.events import TERMINAL, Failed
-from shared.jobs import MixPart, task_name
+from shared.jobs import Job, MixPart, task_name
 from shared.settings import Settings
 from tests import lives
 from tests.factories import examples
@@ -25,14 +25,14 @@ from worker.checkpoints import job_folder, remove_leftovers
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
-MADE = {job.kind: job for job, _ in examples(PLACE, ("one", "two"))}
+MADE: dict[str, Job] = {job.kind: job for job, _ in examples(PLACE, ("one", "two"))}
 JOBS = {kind: job.model_dump(mode="json") for kind, job in MADE.items()}
 REFUSALS = ("job_not_understood", "event_not_understood")
 """Logged as errors, in one line, because the operator must mend them."""
 
 
 @tries(
-    max_examples=tries.default.max_examples // 2,
+    max_examples=tries().max_examples // 2,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.sampled_from(sorted(JOBS)).flatmap(lambda kind: st.tuples(st.just(kind), changed(JOBS[kind]))))

@@ -120,7 +120,7 @@ def test_the_most_that_is_imported_makes_small_answers(client: redis.Redis) -> N
     window = np.full((1, 100), len(symbols) - 1, np.uint8)
     logits = np.where(np.arange(len(symbols)) < len(LETTERS) + 10, -50.0, 0.0)
     answer = expect(Imported, imported(client, model_file(symbols, "word", config, biased(config, logits), window)))
-    starts = {"from_corpus": True, "seed": ""}, {"from_line": True, "seed": ""}, {"seed": "ab"}
+    starts: list[dict[str, Any]] = [{"from_corpus": True, "seed": ""}, {"from_line": True, "seed": ""}, {"seed": "ab"}]
     for number, fields in enumerate(starts):
         job = generate_job(number, model_id=answer.model.model_id, length=200, **fields)
         written = expect(Generated, run(client, job))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import redis
 
+from galvanic.files import write_text
 from shared import keys
 from shared.events import Failed, Finished, Started
 from shared.jobs import LOSS_FILE
@@ -113,11 +114,13 @@ def test_a_training_that_is_given_up_when_its_model_was_saved_leaves_none(
 
 def test_what_redis_lost_of_the_end_is_told_again(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Redis that is killed may lose its last second, and does not say so when it is back."""
-    durable, lost = JobEvents.durable, []
+    durable = JobEvents.durable
+    lost: list[Any] = []
 
     def lose(log: JobEvents) -> None:
         if not lost:
-            lost.extend(client.xrevrange(keys.job_events("t-1"), count=1))
+            newest: Any = client.xrevrange(keys.job_events("t-1"), count=1)
+            lost.extend(newest)
             entry, _ = lost[0]
             client.xdel(keys.job_events("t-1"), entry)
             client.hset(keys.job("t-1"), "state", "begun")
@@ -133,10 +136,8 @@ def test_what_redis_lost_of_the_end_is_told_again(client: redis.Redis, monkeypat
 def test_an_attempt_that_wakes_up_too_late_leaves_nothing(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = attempt.write_text
-
     def frozen(path: Path, text: str) -> None:
-        save(path, text)
+        write_text(path, text)
         client.hset(keys.job("t-1"), "state", "over")  # another worker's attempt was cancelled
 
     monkeypatch.setattr(attempt, "write_text", frozen)

@@ -11,7 +11,7 @@ from galvanic.request import between_blocks
 from galvanic.results import Score
 from shared import keys
 from shared.events import Surprised
-from shared.jobs import MODEL_FILE, Place, SurpriseJob
+from shared.jobs import MODEL_FILE, Job, Place, SurpriseJob
 from tests import lives
 from tests.processes import wait_until
 from tests.worker.jobs import exported, generate_job, import_job, surprise_job
@@ -45,11 +45,12 @@ def test_another_servers_text_gets_through_while_one_keeps_the_worker_busy(clien
     greedy = HANDLERS["surprise"]._replace(work=endless)
     expensive = [surprise_job("the boat " * 110).model_copy(update={"job_id": f"s-{n}"}) for n in range(PASSES)]
     elsewhere = Place(guild_id=OTHER, channel_id=5, user_id=6)
-    others = [
+    others: list[Job] = [
         generate_job(place=elsewhere),
         surprise_job("the boat").model_copy(update={"job_id": "s-other", "place": elsewhere}),
     ]
-    for job in (*expensive, *others):
+    jobs: list[Job] = [*expensive, *others]
+    for job in jobs:
         lives.enter(client, job)
     with ThreadPoolExecutor(len(expensive) + len(others)) as threads:
         try:
@@ -100,13 +101,17 @@ def test_a_text_that_several_threads_write_pauses_as_a_whole() -> None:
         with passes.turn(OTHER):
             order.append("other")
 
+    def block() -> None:
+        pause()
+        order.append("block")
+
     with passes.turn(GREEDY):
         pause = between_blocks.get()
         beside = threading.Thread(target=other)
         beside.start()
         assert waits.wait(30)
         wait_until(lambda: bool(passes._waiting))
-        threads = [threading.Thread(target=lambda: (pause(), order.append("block"))) for _ in range(2)]
+        threads = [threading.Thread(target=block) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -1,6 +1,7 @@
 """A full disk costs no training: what cannot be saved is kept, told, and saved later; an attempt waits for room."""
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import redis
 
-from galvanic import checkpoint, files, model_file
+from galvanic import checkpoint, model_file
 from galvanic.checkpoint import disk_full, when_there_is_room
 from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
@@ -95,7 +96,7 @@ def test_text_and_model_wait_for_room(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_half_a_file_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint.save(tmp_path, {"a": np.zeros(3)}, {"at": 1})
-    monkeypatch.setattr(files.os, "fsync", full(1, lambda _: None))
+    monkeypatch.setattr(os, "fsync", full(1, lambda _: None))
     with pytest.raises(OSError, match="as the test"):
         checkpoint.save(tmp_path, {"a": np.ones(3)}, {"at": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]

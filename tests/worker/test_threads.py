@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import redis
@@ -92,17 +93,20 @@ def test_a_worker_that_starts_has_the_trainings_of_a_killed_one_of_its_host_wait
     for job_id, worker in workers.items():
         lives.enter(client, train_job(job_id=job_id))
         lives.take(client, job_id, worker)
-    client.zadd(keys.workers(TRAIN_QUEUE), {workers["t-2"]: 4e9, b"\xff": 4e9})
+    client.zadd(keys.workers(TRAIN_QUEUE), {workers["t-2"].encode(): 4e9, b"\xff": 4e9})
     whole = {"state": "begun", "worker": workers["t-1"], "attempt": "1", "nonce": "nonce", "job": "{}"}
-    for job_id, damage in {"t-a": {"attempt": "x"}, "t-b": {"nonce": b"\xff"}, "t-c": {}}.items():
+    damages: dict[str, dict[str, Any]] = {"t-a": {"attempt": "x"}, "t-b": {"nonce": b"\xff"}, "t-c": {}}
+    for job_id, damage in damages.items():
         client.hset(keys.job(job_id), mapping=whole | damage)
     client.set(keys.job("t-d"), "of another type")
     client.delete(keys.ACTIVE)
-    for job_id in ("t-a", "t-b", "t-c", "t-d", b"\xff", *workers):
+    client.hset(keys.ACTIVE, b"\xff", "1")
+    for job_id in ("t-a", "t-b", "t-c", "t-d", *workers):
         client.hset(keys.ACTIVE, job_id, "1")
     serve.take_over(settings)
     assert [client.hget(keys.job(job_id), "state") for job_id in workers] == [b"waiting", b"begun", b"begun"]
-    assert ids_in_order(client.lrange(name, 0, -1) for name in lists_of(TRAIN_QUEUE)) == ["t-1-2"]
+    waiting = [cast(list[bytes], client.lrange(name, 0, -1)) for name in lists_of(TRAIN_QUEUE)]
+    assert ids_in_order(waiting) == ["t-1-2"]
 
 
 def test_a_worker_says_again_what_it_runs_on_when_redis_has_lost_that(

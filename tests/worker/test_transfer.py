@@ -2,7 +2,7 @@
 
 import tracemalloc
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import redis
@@ -31,7 +31,7 @@ MIB = 2**20
 def test_an_exported_model_is_the_same_when_imported(client: redis.Redis, settings: Settings) -> None:
     client.hset(keys.channel(PLACE.channel_id), "model", "two")
     data = exported(client)
-    assert 0 < cast(int, client.ttl(keys.artifact("e-1", MODEL_FILE))) <= 600
+    assert 0 < client.ttl(keys.artifact("e-1", MODEL_FILE)) <= 600
     answer = expect(Imported, imported(client, data, name="harbour"))
     record = answer.model
     assert (record.name, record.imported, record.parent) == ("harbour", True, None)
