@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,16 @@ def command() -> tuple[str, ...] | None:
     return None
 
 
-def run(file: str, *arguments: str, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    file: str, *arguments: str, variables: Mapping[str, str], folder: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     """Run a command of Docker Compose on a file, without any variable or `.env` of the developer's."""
     words = command()
     assert words is not None
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [*words, "--env-file", "/dev/null", "-f", file, *arguments],
-        env=environment | variables,
+        env={**environment, **variables},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -44,7 +47,7 @@ def run(file: str, *arguments: str, folder: Path = ROOT, **variables: str) -> su
 @functools.cache
 def resolved(file: str, profiles: str) -> dict[str, Any]:
     """A file with everything that it extends, as JSON; `profiles` joined by commas."""
-    done = run(file, "config", "--format", "json", COMPOSE_PROFILES=profiles, **FILES[file])
+    done = run(file, "config", "--format", "json", variables={"COMPOSE_PROFILES": profiles} | FILES[file])
     assert done.returncode == 0, done.stderr
     parsed: dict[str, Any] = json.loads(done.stdout)
     return parsed

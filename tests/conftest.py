@@ -105,7 +105,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     global _running
     _running = item
     try:
-        return (yield)  # type: ignore[misc]
+        return (yield)
     finally:
         _running = None
 

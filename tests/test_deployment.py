@@ -76,7 +76,7 @@ def test_profiles_choose_what_runs(file: str, profiles: str, there: set[str]) ->
 def test_what_must_be_chosen_is_asked_for(file: str, variable: str) -> None:
     others = {"COMPOSE_PROFILES": "cpu"} | FILES[file]
     del others[variable]
-    done = compose.run(file, "config", **others)
+    done = compose.run(file, "config", variables=others)
     assert done.returncode != 0
     assert re.search(rf"{variable} is missing a value: is not set\. (Run|Put) \w", done.stderr), done.stderr
 
@@ -103,7 +103,7 @@ def test_as_many_workers_run_as_are_set() -> None:
     for file in ("docker-compose.yml", "deploy/worker.compose.yml"):
         assert [services_of(file)[name]["deploy"]["replicas"] for name in WORKERS] == [1, 1, 1]
         numbers = {"TRAIN_WORKERS": "0", "GENERATE_WORKERS": "4", "COMPOSE_PROFILES": EVERY_PROFILE}
-        done = compose.run(file, "config", "--format", "json", **FILES[file], **numbers)
+        done = compose.run(file, "config", "--format", "json", variables=FILES[file] | numbers)
         services = json.loads(done.stdout)["services"]
         assert [services[name]["deploy"]["replicas"] for name in WORKERS] == [0, 0, 4]
         assert {services[name]["environment"]["TRAIN_WORKERS"] for name in WORKERS} == {""}
@@ -169,7 +169,7 @@ def test_a_redis_of_ones_own_replaces_that_of_compose(tmp_path: Path, train: str
     override = tmp_path / "override.yml"
     override.write_text(shown.replace("  train:", f"  {train}:"), "utf-8")
     arguments = ("-f", str(override), "config", "--format", "json")
-    done = compose.run("docker-compose.yml", *arguments, COMPOSE_PROFILES=profile)
+    done = compose.run("docker-compose.yml", *arguments, variables={"COMPOSE_PROFILES": profile})
     assert done.returncode == 0, done.stderr
     services = json.loads(done.stdout)["services"]
     assert set(services) == {"bot", train, "generate"}

@@ -207,7 +207,7 @@ class PlaygroundClient:
             data: bytes = response.read()
             return data
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = PATIENT_S, what: str = "") -> T:
+    def wait_for(self, predicate: Callable[[], T | None], timeout: float = PATIENT_S, what: str = "") -> T:
         """Call `predicate` until it returns something true, and return that.
 
         Raises:

@@ -102,7 +102,7 @@ def pressed(system: System, message: Message, label: str, **options: Any) -> str
     return text_of(press(system, message, label, **options))
 
 
-def slash(system: System, command: str, options: Mapping[str, object] | None = None, **where: str) -> Message:
+def slash(system: System, command: str, options: Mapping[str, object] | None = None, **where: Any) -> Message:
     """The answer to a slash command, whoever sees it."""
     before = newest(system, **where)
     system.client.slash(command, options, **where)

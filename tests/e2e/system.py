@@ -190,7 +190,7 @@ class System:
             "recipe": fixture,
             "corpus": factories.corpus(name=name, title="Tide", source="catalogue"),
             "corpus_title": "Tide",
-            "options": TrainOptions(recipe=fixture),  # type: ignore[arg-type]
+            "options": TrainOptions(recipe=fixture),
             "copy_share": 0.03,
         }
         record = factories.record(**{**fields, **changes})
@@ -247,4 +247,5 @@ def started(folder: Path, kind: type[System] = System, **environment: str) -> It
 
 def field_of(message: Message, name: str) -> str:
     """A field of a card."""
-    return next(field["value"] for field in message["embeds"][0]["fields"] if field["name"] == name)
+    value: str = next(field["value"] for field in message["embeds"][0]["fields"] if field["name"] == name)
+    return value

@@ -135,7 +135,12 @@ def test_sharing_with_a_channel_and_taking_it_back(system: System) -> None:
 def test_going_on_from_a_shared_model_unlocks_neither_its_file_nor_its_sharing(system: System) -> None:
     """Ben was lent Ada's model in #library: what he makes of it is his, but the text in it is #lab's."""
     channels = {name: int(number) for name, number in system.client.world().channels.items()}
-    lent = {"scope": "channel", "channel_id": channels["library"], "owner_id": user(system, "ben"), "current": False}
+    lent: dict[str, Any] = {
+        "scope": "channel",
+        "channel_id": channels["library"],
+        "owner_id": user(system, "ben"),
+        "current": False,
+    }
     system.add_model("child", sources=(channels["lab"],), **lent)
     system.add_model("mixed", sources=(channels["lab"], channels["library"]), **lent)
     system.add_model("own", sources=(channels["library"],), **lent)

@@ -89,8 +89,8 @@ def test_continue_goes_on_from_the_end_after_a_restart_too(system: System) -> No
         whole += written(more)[found.end() :]
         text = more
     with system.redis as client:
-        assert client.ttl(keys.job(job_of(text))) > 29 * 24 * 3600  # type: ignore[operator]
-        stored = GenerateJob.model_validate_json(client.hget(keys.job(job_of(text)), "job"))  # type: ignore[arg-type]
+        assert client.ttl(keys.job(job_of(text))) > 29 * 24 * 3600
+        stored = GenerateJob.model_validate_json(client.hget(keys.job(job_of(text)), "job"))
     assert stored.seed.startswith("the tide")
     # All of it, not only the end that is shown. Texts end with a word or a sentence, at 400 characters at most.
     assert len(stored.seed) > 2 * 120

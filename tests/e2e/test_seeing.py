@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, lasting, training_of
-from tests.e2e.system import ANSWER_S, TRAIN_S, System, free_port, started
+from tests.e2e.system import ANSWER_S, TRAIN_S, System, started
+from tests.s3 import free_port
 from tests.test_monitoring_doc import dashboard_queries
 
 pytestmark = pytest.mark.whole
@@ -228,5 +230,5 @@ def test_every_query_of_the_dashboard_has_an_answer(system: System, trained: Mes
     queries = dashboard_queries()
     assert len(queries) > 10
     for title, query in queries:
-        system.client.wait_for(lambda query=query: ask(prometheus, query), ANSWER_S, f"{title}: {query}")
+        system.client.wait_for(partial(ask, prometheus, query), ANSWER_S, f"{title}: {query}")
     assert len(ask(prometheus, "galvanic_processes == 1").splitlines()) == 3

@@ -1,6 +1,7 @@
 """The card of a training from its first word to the buttons under the finished model."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.whole
 LONG = f"!train harbour {lasting(5)}"
 
 
-def learning(system: System, typed: str = LONG, **where: str) -> Message:
+def learning(system: System, typed: str = LONG, **where: Any) -> Message:
     """The card of a training that has learned something."""
     card = system.ask(typed, timeout=60, **where)
     system.wait_for_card(card, "characters/s", **where)

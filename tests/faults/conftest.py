@@ -21,8 +21,8 @@ from tests.faults.moments import CHECKPOINT_S
 
 @pytest.fixture(scope="session")
 def _hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    own = {"CHECKPOINT_EVERY_S": str(CHECKPOINT_S), "GENERATE_MAX_LENGTH": "200000"}
-    yield from started(tmp_path_factory.mktemp("hurt"), **own)
+    folder = tmp_path_factory.mktemp("hurt")
+    yield from started(folder, CHECKPOINT_EVERY_S=str(CHECKPOINT_S), GENERATE_MAX_LENGTH="200000")
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def left_over(system: System) -> dict[str, Any]:
                 "active": client.hgetall(keys.ACTIVE),
                 "undelivered": client.smembers(keys.OUTBOX),
                 "unacked": client.hlen("unacked") or client.zcard("unacked_index"),
-                "messages": sum(map(client.llen, (*lists_of(TRAIN_QUEUE), *lists_of(GENERATE_QUEUE)))),  # type: ignore[arg-type]
+                "messages": sum(map(client.llen, (*lists_of(TRAIN_QUEUE), *lists_of(GENERATE_QUEUE)))),
                 "leases": client.keys("job:*:lease"),
                 "deletions": client.smembers(keys.DELETING),
             }

@@ -12,6 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from galvanic.errors import UserError
 from tests.e2e.acts import lasting, training_of
@@ -100,7 +103,7 @@ class People(threading.Thread):
         self._stopping.set()
         self.join()
 
-    def _ask(self, chance: float, where: dict[str, str]) -> None:
+    def _ask(self, chance: float, where: dict[str, Any]) -> None:
         client = self._system.client
         online = client.world().bot_online
         if chance < _CANCELS:
@@ -167,7 +170,7 @@ class Chaos:
         with harm.without_redis(self._system):
             time.sleep(self._random.uniform(2, 25))
 
-    def _freeze(self, *processes: harm.psutil.Process) -> None:
+    def _freeze(self, *processes: psutil.Process) -> None:
         with harm.frozen(*processes):
             time.sleep(self._random.uniform(2, 25))
 

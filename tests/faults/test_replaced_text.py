@@ -29,7 +29,7 @@ def replace_text(system: System, job_id: str) -> TrainJob:
         digest = hashlib.sha256(text.encode()).hexdigest()
         corpus = job.corpus.model_copy(update={"sha256": digest, "chars": len(text)})
         job = job.model_copy(update={"corpus": corpus})
-        attempt = int(client.eval(*lifecycle.replace_text(job, pack(text), b"", nonce)))  # type: ignore[arg-type]
+        attempt = int(client.eval(*lifecycle.replace_text(job, pack(text), b"", nonce)))
     with celery.Celery(broker=harm.broker(system)) as app:
         app.conf.broker_transport_options = TRANSPORT
         send(app, job, attempt, nonce, priority=RESUMED)

@@ -105,8 +105,8 @@ def test_a_message_that_is_delivered_twice_is_one_training(system: System) -> No
         training = training_goes_on.enter_context(Training(system, "twice", TINY))
         # Celery gives out again what a worker had taken that was killed before it said so.
         training.learned()
-        attempt, nonce = 1, client.hget(keys.job(training.job_id), "nonce").decode()  # type: ignore[union-attr]
-        job = TrainJob.model_validate_json(client.hget(keys.job(training.job_id), "job"))  # type: ignore[arg-type]
+        attempt, nonce = 1, client.hget(keys.job(training.job_id), "nonce").decode()
+        job = TrainJob.model_validate_json(client.hget(keys.job(training.job_id), "job"))
         since = time.monotonic()
         with Celery("tests", broker=harm.broker(system), task_serializer="json") as app:
             app.conf.broker_transport_options = TRANSPORT
@@ -135,7 +135,7 @@ def test_a_training_that_kills_its_worker_again_and_again_is_given_up(system: Sy
 def _has_begun(training: Training, attempt: int) -> bool:
     with training.system.redis as client:
         known = client.hmget(keys.job(training.job_id), "state", "attempt")
-    return known == [b"begun", str(attempt).encode()]
+    return bool(known == [b"begun", str(attempt).encode()])
 
 
 def _learns(training: Training, attempt: int) -> bool:
@@ -147,7 +147,7 @@ def test_a_damaged_job_is_refused(system: System) -> None:
         with harm.without_worker(system, "train"):
             training = training_goes_on.enter_context(Training(system, "damaged", TINY))
             key = keys.job(training.job_id)
-            job = json.loads(client.hget(key, "job"))  # type: ignore[arg-type]
+            job = json.loads(client.hget(key, "job"))
             client.hset(key, "job", json.dumps({**job, "colour": "red"}))
             since = time.monotonic()
         training.ended("can't read this job", "should look at Redis")

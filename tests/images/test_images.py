@@ -19,10 +19,10 @@ from tests import compose
 from tests.compose import ROOT
 from tests.driver import BOT_TOKEN, ENVIRONMENT
 from tests.driver.client import PlaygroundClient
-from tests.e2e.system import free_port
 from tests.images.image import Image, build
 from tests.playground.processes import serving
 from tests.processes import wait_until
+from tests.s3 import free_port
 
 pytestmark = [
     pytest.mark.images,

@@ -13,14 +13,18 @@ from typing import Any
 from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from launcher.redis_server import find_redis_server
-from tests.e2e.system import free_port
+from tests.s3 import free_port
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "redis"
 START = FOLDER / "start.sh"
 USERS = ("bot", "worker", "admin")
 READY_S = 20
+ONCE = Retry(NoBackoff(), 0)
+"""For a client that answers or fails at once."""
 
 
 def candidates() -> list[str]:
@@ -120,7 +124,7 @@ class Server:
             unix_socket_path=socket,
             username=user,
             password=self.passwords[user],
-            retry=None,
+            retry=ONCE,
             socket_timeout=5,
             **options,
         )

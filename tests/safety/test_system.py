@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kombu import Connection
@@ -27,7 +28,7 @@ from tests.registered import stored
 from tests.safety.system import TOKEN, GuardedSystem
 
 AGREED = ("ada", "ben", "cleo")
-TAVERN = {"channel": "tavern"}
+TAVERN: dict[str, Any] = {"channel": "tavern"}
 PATIENT_S = 400
 """A busy machine needs minutes for a training of seconds."""
 pytestmark = [pytest.mark.process, pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -180,7 +181,8 @@ def test_a_worker_refuses_whatever_is_not_json(system: GuardedSystem, tmp_path: 
     system.add_model("steady")
     mark = tmp_path / "executed"
     payload = pickle.dumps(((), {"job": Harmful(mark)}, {}))
-    sender = Settings(**{name.lower(): value for name, value in system.server.settings("bot").items()})
+    fields: dict[str, Any] = {name.lower(): value for name, value in system.server.settings("bot").items()}
+    sender = Settings(**fields)
     with Connection(sender.broker_url, transport_options=TRANSPORT) as connection, system.redis as client:
         for content in ("application/x-python-serialize", "application/x-yaml", "application/x-msgpack"):
             kind = {"content_type": content, "content_encoding": "binary"}

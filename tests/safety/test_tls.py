@@ -19,7 +19,7 @@ from shared.connect import connect, connect_async, connect_once, explain
 from shared.settings import Settings, SettingsError, get_settings, read_settings
 from tests import factories
 from tests.safety.certificates import Authority
-from tests.safety.server import Server
+from tests.safety.server import ONCE, Server
 
 pytestmark = pytest.mark.process
 
@@ -145,7 +145,7 @@ def test_the_port_without_tls_can_be_closed(
     for server in _serving(tls_program, authority, cert, key, REDIS_PORT="0"):
         assert connect_once(as_user(monkeypatch, server, "bot", ca)).ping()
         with pytest.raises(redis.ConnectionError):
-            redis.Redis(port=server.port, retry=None).ping()
+            redis.Redis(port=server.port, retry=ONCE).ping()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from shared import keys, lifecycle
 from shared.events import Cancelled
 from tests.factories import train_job
 from tests.processes import wait_until
-from tests.safety.server import FOLDER, START, USERS, Server
+from tests.safety.server import FOLDER, ONCE, START, USERS, Server
 
 pytestmark = pytest.mark.process
 
@@ -131,10 +131,10 @@ def test_redis_folder_copied_by_tar_comes_back(tmp_path: Path) -> None:
 
 
 def test_without_name_and_password_nobody_gets_in(server: Server) -> None:
-    with redis.Redis(port=server.port, retry=None) as stranger, pytest.raises(redis.AuthenticationError):
+    with redis.Redis(port=server.port, retry=ONCE) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
     for user, password in (("default", ""), ("bot", server.passwords["worker"]), ("root", "x")):
-        stranger = redis.Redis(port=server.port, username=user, password=password, retry=None)
+        stranger = redis.Redis(port=server.port, username=user, password=password, retry=ONCE)
         with stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
 
