@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
 MIDWAY_SAMPLE_S = 120.0  # in a long epoch, after so many seconds without a sample
+_ENDS_SOON_S = 30.0  # before the end, when the last sample comes anyway
 CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # at most one checkpoint in so many seconds, however short the epochs
 _GAIN_NATS = 0.001  # an epoch that lowers the loss by less counts as without gain
 _PATIENT_STEPS = 20  # the rate is lowered after epochs of so many steps in all without gain: of a short text, several
@@ -149,13 +150,19 @@ class Loop:
             at.step, at.total_steps = at.step + 1, at.total_steps + 1
             at.loss_sum, at.loss_count = at.loss_sum + loss * count, at.loss_count + count
             self.pace.time_step(time.monotonic() - begun)
-            if time.monotonic() - self._sampled >= MIDWAY_SAMPLE_S and at.step < self.learner.steps:
+            if self._is_midway_sample_due():
                 self._show_sample(*self._measure())
                 self.tell("learning")
             if time.monotonic() - self._told >= PROGRESS_EVERY_S:
                 self.tell("learning")
             if time.monotonic() - self._saved >= self.checkpoint_s:
                 self._save()
+
+    def _is_midway_sample_due(self) -> bool:
+        if time.monotonic() - self._sampled < MIDWAY_SAMPLE_S or self.record.at.step == self.learner.steps:
+            return False
+        remaining_s = self.pace.remaining()
+        return remaining_s is None or remaining_s > _ENDS_SOON_S
 
     def _heldout(self) -> float | None:
         loss = self.heldout(self._poll)

@@ -119,6 +119,11 @@ def test_a_long_epoch_is_shown_midway_and_learned_as_without(monkeypatch: pytest
     assert losses == sorted(losses, reverse=True)
     progress = next(event for event in hooks.progressed if event.doing == "sampling")
     assert (progress.epoch, progress.step, progress.heldout_loss) == (1, 1, losses[0])
+    hooks = Recorder()
+    soon = made(Numbers(), hooks)
+    monkeypatch.setattr(soon.pace, "remaining", lambda: 20.0)
+    soon.run()
+    assert not any(sample.midway for sample in hooks.samples), "the last one comes soon"
 
 
 def test_it_ends_when_it_is_told_to() -> None:
