@@ -120,6 +120,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path)
     generates = queue == GENERATE_QUEUE
     if generates:
         _require_handlers()  # which imports them, so that the first message need not wait for it
+        _compile()
 
     models = warm.warm_models() if generates else None
     heartbeat = Heartbeat(settings, queue, name)
@@ -142,8 +143,6 @@ def _connect_signals(settings: Settings, queue: str, name: str, stop_file: Path)
         if models:
             forget = functools.partial(models.forget_deleted, connect(settings))
             threads.enter_context(PeriodicThread(forget, DELETE_EVERY_S, "not_looked_for_deleted_models"))
-            # A train worker's child ends after each job.
-            threading.Thread(target=_compile, name="warm-up", daemon=True).start()
             threads.enter_context(PeriodicThread(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
             # In a thread of its own: the store may hang.
             delete = functools.partial(delete_files, connect(settings), models.store)
