@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from galvanic.cli.base import Cli, report, typed_options
 from galvanic.cli.models import new_path
@@ -21,11 +21,12 @@ from galvanic.training_log import TrainingLog
 from galvanic.units import count, course
 from galvanic.verdict import verdict
 
+if TYPE_CHECKING:
+    from galvanic.generate import TextModel
+
 
 def generate(options: argparse.Namespace, cli: Cli) -> int:
-    from galvanic.generate import load_model
-
-    model, seed = load_model(path_of(options.model)), options.seed
+    model, seed = _load(options.model), options.seed
     chosen = {"length": cli.length(), **typed_options(GenerateOptions, options)}
     written = model.generate(seed, from_line=not seed.strip() and not options.from_corpus, **chosen)
     least = "" if written.min_p is None else f"min-p {written.min_p:g}, "
@@ -35,11 +36,9 @@ def generate(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def evaluate(options: argparse.Namespace, cli: Cli) -> int:
-    from galvanic.generate import load_model
-
     text, info, _ = cli.find_text([options.text], None)
     assert isinstance(text, str)  # without a folder every file is read into memory
-    score = load_model(path_of(options.model)).score(text)
+    score = _load(options.model).score(text)
     notes = [*info.notes, *score.notes]
     values: dict[str, Any] = {
         "nats_per_char": score.nats_per_char,
@@ -51,6 +50,19 @@ def evaluate(options: argparse.Namespace, cli: Cli) -> int:
     lines = [f"{losses} over {count(score.chars, 'character')}", *notes]
     report(options.json, values, lines)
     return 0
+
+
+def _load(name: str) -> "TextModel":
+    """Load a model, and compile what writes and scores texts, which takes time once. Raises UserError as `load`."""
+    from galvanic.compiled import KEPT_IN
+    from galvanic.generate import load_model
+    from galvanic.streams import compile_loop
+
+    model = load_model(path_of(name))
+    if not (KEPT_IN and any(Path(KEPT_IN).iterdir())):
+        print("Compiling, the first time only: half a minute.", file=sys.stderr)
+    compile_loop()
+    return model
 
 
 def train(options: argparse.Namespace, cli: Cli) -> int:
@@ -96,12 +108,14 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path) -> int:
 
         from galvanic import training
 
+        if checkpoint.exists():
+            print(f"Going on from {checkpoint}.", file=sys.stderr)
         places: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "parent": parent, "starter": STARTER_FILE}
         with Bar("interrupt") as bar:
             hooks = TrainingLog(bar, options.log_dir) if options.log_dir else bar
             result = training.train(text, chosen, info, **places, hooks=hooks, limits=cli.limits(), quiet=True)
     except (TrainingInterrupted, KeyboardInterrupt):
-        kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."
+        kept = f"The checkpoint is in {checkpoint}. The same command, with other --minutes if you like, resumes there."
         print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)
         return 130  # 128 + SIGINT, as a shell reports it
     finally:

@@ -100,10 +100,11 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tm
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "resumes from there" in errors
+    assert "resumes there" in errors
     assert "Traceback" not in errors
     assert (tmp_path / "m.checkpoint" / "checkpoint.safetensors").exists()
     done = worker("train", text, "--out", tmp_path / "m", "--minutes", "0.001", data=tmp_path)
+    assert "Going on from " in done.stderr
     assert re.search(r"^Training: \d+ epochs?, (\d+ min )?\d+ s, stopped by the time limit", done.stdout, re.MULTILINE)
     assert (tmp_path / "m.safetensors").exists()
 
