@@ -183,7 +183,8 @@ def _doing(state: TrainingState, context: CardContext) -> str:
     if context.control == "finish":
         return "🏁 **Finishing**: I keep the best so far."
     if state.state == "reading" or progress is None:
-        return f"📖 **Reading** the text{' again, to go on from the last checkpoint' if state.resumed else ''}…"
+        again = "again, to go on from the last checkpoint" if state.resumed else "and getting ready"
+        return f"📖 **Reading** the text {again}…"
     return _DOING[progress.doing]
 
 

@@ -78,7 +78,7 @@ STARTED, AGAIN = Started(worker="w"), Started(worker="w", resumed=True)
         ([STARTED, progress()], {"control": "finish"}, "🏁 **Finishing**"),
         ([STARTED, progress()], {"control": "cancel"}, "🛑 **Cancelling**"),
         ([Queued()], {}, "🕓 **Queued**…"),
-        ([Queued(), STARTED], {}, "📖 **Reading** the text…"),
+        ([Queued(), STARTED], {}, "📖 **Reading** the text and getting ready…"),
         ([Queued(), Cancelled(), STARTED, finished()], {}, "Nothing was kept."),  # nothing changes after the end
         ([], {"worker_there": False}, "No worker is running"),
         ([], {"worker_there": False}, "make run"),
