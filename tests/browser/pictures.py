@@ -32,7 +32,7 @@ WIDE, TALL = {"width": 1100, "height": 900}, {"width": 1100, "height": 2_000}
 """Sizes of the window: for the whole page, and for cards, which must not be cut off."""
 SMALL = {"width": 800, "height": 640}
 """Size of the film of the README."""
-ARCHIVE, ARCHIVE_MESSAGES = "archive", 150_000
+ARCHIVE, ARCHIVE_MESSAGES = "archive", 60_000
 """A channel that takes some seconds to read."""
 SEED = "It was a dreary night of November, and"
 
