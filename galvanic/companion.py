@@ -45,6 +45,7 @@ eight models."""
 _BEGINNING = 100  # symbols of the beginning of a text
 _LEAST_ENTRY = 3  # bytes of an entry in a file: its symbol, its share and its number of children
 _MOST_FITTED = 4_000_000  # probabilities that the weights are fitted to; losses are computed for so many at a time
+_MOST_KEPT = 16_000_000  # probabilities of a network that are kept, 64 MB: of more it predicts again, which takes time
 _MOST_JUDGED = 50_000_000  # probabilities that the loss after an epoch is computed from: they take two seconds
 _MOST_STEPS = 12  # of Newton's method
 
@@ -62,6 +63,15 @@ class Tables(NamedTuple):
     roots: Nodes  # [models]: the node of the empty passage; -1: the model has no table
     weights: Floats  # [models, 2, 3]: of `u` and `v`; constant, by the network's and by the table's certainty
     reading: Floats  # [models, 3, 4]: as `_READING_WEIGHTS`, for texts that are read; zeros: as texts that are written
+
+
+class Fit(NamedTuple):
+    """A table whose weights are fitted, and losses on the part that they are fitted to, in nats a symbol."""
+
+    companion: Companion
+    loss: float  # of the mixture
+    table_loss: float  # of the table alone
+    network_loss: float  # of the network alone
 
 
 @dataclass(frozen=True)
@@ -130,28 +140,27 @@ class Companion:
         *,
         some_places: bool = False,
         to_read: bool = False,
-    ) -> tuple[Companion, float, float]:
+    ) -> Fit:
         """Fit the mixture's weights to a part of a text that neither network nor table has learned.
 
         The loss is convex wherever no power is at its least, so Newton's method finds the best weights. A prior holds
         each weight to `_NEUTRAL`'s: half the square of the distance is added to the sum of all losses in nats.
 
         Args:
-            predictions: gives a network's predictions for places of the text; called twice if there are many.
+            predictions: gives a network's predictions for places of the text; called twice if these are many.
             number: of these places, at least one.
             ids: the text, [symbols of the text].
             alone: the table whose own loss is returned; None: this one.
             some_places: compute the losses at evenly spread places, if there are more than `_MOST_JUDGED` allows. The
                 weights are fitted to such places in any case (`_MOST_FITTED`).
             to_read: fit the weights for texts that are read, too. The losses are those of a text that is written.
-
-        Returns:
-            The companion with these weights, the mixture's loss, and the table's own loss, in nats a symbol.
         """
         stride = 1 + number * self.symbols // _MOST_FITTED
+        kept = 1 if number * self.symbols <= _MOST_KEPT else stride
         # Copies: a view would keep all of its part in memory.
-        parts = [(log_probs[::stride].copy(), places[::stride].copy()) for log_probs, places in predictions()]
-        log_probs, places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        parts = [(log_probs[::kept].copy(), places[::kept].copy()) for log_probs, places in predictions()]
+        fitted_to = [(log_probs[:: stride // kept], places[:: stride // kept]) for log_probs, places in parts]
+        log_probs, places = (np.concatenate(arrays) for arrays in zip(*fitted_to, strict=True))
         table, targets = self.log_probs(ids, places), np.asarray(ids[places])
         fitted = self._with_weights(_fit_weights((log_probs, table), targets, _NEUTRAL))
         if to_read:
@@ -159,17 +168,17 @@ class Companion:
             reading = _fit_weights((log_probs, table, recent_log_probs), targets, _READING_WEIGHTS)
             fitted = fitted._with_weights(fitted.tables.weights[0], reading)
         spread = 1 + number * self.symbols // _MOST_JUDGED if some_places else 1
-        judged, totals, at_once = 0, np.zeros(2), 1 + _MOST_FITTED // self.symbols
-        for all_log_probs, all_places in predictions() if stride > 1 else [(log_probs, places)]:
+        judged, totals, at_once = 0, np.zeros(3), 1 + _MOST_FITTED // self.symbols
+        for all_log_probs, all_places in predictions() if kept > 1 else parts:
             for start in range(0, len(all_places), at_once * spread):
                 chosen = slice(start, start + at_once * spread, spread)
                 part = all_places[chosen]
-                own = fitted.log_probs(ids, part)
-                mixed = fitted.mixed(all_log_probs[chosen], own)
-                for index, predicted in enumerate((mixed, own if alone is None else alone.log_probs(ids, part))):
+                own, network = fitted.log_probs(ids, part), all_log_probs[chosen]
+                table_alone = own if alone is None else alone.log_probs(ids, part)
+                for index, predicted in enumerate((fitted.mixed(network, own), table_alone, network)):
                     totals[index] -= predicted[np.arange(len(part)), ids[part]].sum(dtype=np.float64)
                 judged += len(part)
-        return fitted, *(totals / judged).tolist()
+        return Fit(fitted, *(totals / judged).tolist())
 
     def alone(self) -> Companion:
         """Return this table with weights by which it predicts alone, beside a network that gives all symbols the same

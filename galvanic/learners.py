@@ -271,20 +271,21 @@ def make_learner(plan: Plan, prepared: Prepared, random_seed: int) -> Learner:
     return kind(plan, prepared, random_seed)
 
 
-def interpolate(learner: Learner, weights: Weights, start: Weights, judge: Callable[[], float | None]) -> Weights:
+def interpolate(
+    learner: Learner, weights: Weights, loss: float, start: Weights, judge: Callable[[], float | None]
+) -> Weights:
     """Return the best weights on the line from `start`, where the training began, to the learned `weights`.
 
     It goes back from `weights` in steps of a tenth for as long as the held-out loss falls (Wortsman et al. 2022,
-    "Robust fine-tuning of zero-shot models"). `judge` returns the held-out loss of the learner's weights, or None if
-    nothing is held out. The learner's weights are changed.
+    "Robust fine-tuning of zero-shot models"). `loss`: the held-out loss of `weights`, in nats a symbol. `judge`
+    returns that of the learner's weights, which are changed.
     """
-    learner.set_weights(weights)
-    best, loss = weights, judge()
-    for share in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3) if loss is not None else ():
+    best = weights
+    for share in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3):
         between = {name: start[name] + np.float32(share) * (weight - start[name]) for name, weight in weights.items()}
         learner.set_weights(between)
         new_loss = judge()
-        if new_loss is None or loss is None or new_loss >= loss:
+        if new_loss is None or new_loss >= loss:
             break
         best, loss = between, new_loss
     return best

@@ -36,7 +36,7 @@ from pydantic import ValidationError
 
 from galvanic import checkpoint, model_file
 from galvanic.checkpoint import when_there_is_room
-from galvanic.companion import Companion
+from galvanic.companion import Companion, Fit
 from galvanic.copying import copied_share, known_words
 from galvanic.errors import UserError
 from galvanic.loop import Loop, Record
@@ -191,7 +191,7 @@ class _Training:
         learner = make_learner(plan, prepared, random_seed)
         pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes, record.at)
 
-        def fit_mixture(table: Companion, poll: Callable[[], object], **how: Any) -> tuple[Companion, float, float]:
+        def fit_mixture(table: Companion, poll: Callable[[], object], **how: Any) -> Fit:
             """Fit the mixture's weights to the held-out part, as `Companion.fitted`."""
             predictions = functools.partial(learner.heldout_predictions, poll)
             return table.fitted(predictions, len(prepared.heldout), prepared.ids, **how)
@@ -200,8 +200,9 @@ class _Training:
             """Return the held-out loss of network and table together, the table's weights fitted anew."""
             if not (writer.companion and len(prepared.heldout)):
                 return learner.heldout(poll)
-            writer.companion, loss, _ = fit_mixture(writer.companion, poll, some_places=True)
-            return loss
+            fit = fit_mixture(writer.companion, poll, some_places=True)
+            writer.companion = fit.companion
+            return fit.loss
 
         loop = Loop(learner, pace, hooks, heldout_loss, writer.after_epoch, folder, record, self.limits.checkpoint_s)
         if saved:
@@ -225,22 +226,23 @@ class _Training:
         if len(record.curve) > 1 and best_point(record.curve).epoch == 0:
             record.notes.append("More training made it no better: the model is as it was before.")
 
+        density = prepared.heldout_density
+        best = best_point(record.curve) if record.curve else None
         # A parent that no epoch made better stays as it is.
-        improved = not record.curve or best_point(record.curve).epoch > 0
-        if initial and plan.network.kind == "streams" and improved:
-            loop.best = interpolate(learner, loop.best, initial, heldout_loss)
+        if initial and plan.network.kind == "streams" and best and best.epoch and best.heldout_loss is not None:
+            loop.best = interpolate(learner, loop.best, best.heldout_loss / density, initial, heldout_loss)
         learner.set_weights(loop.best)
-        losses = {"network_loss": learner.heldout(hooks.control)}
-        losses["heldout_loss"] = losses["network_loss"]
+        losses: dict[str, float | None] = {}
         if writer.companion and len(prepared.heldout):
             # The loss of "the table alone" is what a Markov bot would reach, which counts everybody's passages.
             unrestricted = self._companion(None) if self.lines else None
             how = {"alone": unrestricted, "to_read": True}
-            fitted, mixture_loss, table_loss = fit_mixture(writer.companion, hooks.control, **how)
-            writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self.lines)
-            losses["heldout_loss"], losses["ngrams_loss"] = mixture_loss, table_loss
+            fit = fit_mixture(writer.companion, hooks.control, **how)
+            writer.companion = fit.companion.recounted(prepared.ids, prepared.recipe, self.lines)
+            losses = {"heldout_loss": fit.loss, "ngrams_loss": fit.table_loss, "network_loss": fit.network_loss}
+        else:
+            losses["heldout_loss"] = losses["network_loss"] = learner.heldout(hooks.control)
         model_file.check_weights(loop.best)
-        density = prepared.heldout_density
         measured = {name: per_char(loss, density) for name, loss in losses.items() if loss is not None}
         result = self._result(loop, stopped, writer, random_seed, measured)
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)

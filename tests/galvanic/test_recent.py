@@ -98,7 +98,7 @@ def test_the_weights_are_fitted_to_what_came() -> None:
     counted = Companion.counted(ids[:3_000], SYMBOLS, "char")
     places = np.arange(3_000, 6_000)
     log_probs = np.full((len(places), SYMBOLS), -math.log(SYMBOLS), np.float32)
-    fitted, loss, _ = counted.fitted(lambda: iter([(log_probs, places)]), len(places), ids, to_read=True)
+    fitted, loss, *_ = counted.fitted(lambda: iter([(log_probs, places)]), len(places), ids, to_read=True)
     reader = Streams.of(*uniform_network(SYMBOLS), fitted)
     written, read = (-reader.read(ids[6_000:], lately=lately).mean() for lately in (False, True))
     assert read < min(written, loss) - 0.5
