@@ -1,6 +1,7 @@
 """One attempt at a training: call the engine, save the model, send the events. No Celery here."""
 
 import contextlib
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import structlog
 from galvanic import model_file
 from galvanic.checkpoint import when_there_is_room
 from galvanic.errors import UserError
-from galvanic.files import write_text
+from galvanic.files import replacing, write_text
 from galvanic.read.language import language_of
 from galvanic.results import TrainingCancelled, TrainingInterrupted, TrainResult
 from galvanic.verdict import verdict
@@ -89,7 +90,7 @@ class Attempt:
         self._copies.complete()
 
     def _try(self) -> None:
-        job, job_events, files = self._job, self._job_events, self._files
+        job_events, files = self._job_events, self._files
         self._pause()
         self._patiently(self._copies.bring)
         model_id = job_events.model_id()
@@ -102,16 +103,11 @@ class Attempt:
         if job_events.attempt > 1:  # an earlier one may have saved a model of another text, and not entered it
             self._patiently(lambda: self._store.delete(model_id))
         self._tell_start(resumed=files.has_checkpoint)
-        parent = _parent(self._client, job)
         self._patiently(self._prepare)
         self._lease.touch()
-        with contextlib.ExitStack() as kept:  # a remote store's file is on the disk for so long
-            start = self._patiently(
-                lambda: kept.enter_context(self._store.reading(parent.model_id)) if parent else None
-            )
-            result = self._train(parent, start)
+        result = self._train(self._patiently(self._parent))
         self._hooks.require_wanted()  # the last samples took a while
-        finished = _finished(self._job, parent, result, model_id, files.model.stat().st_size)
+        finished = _finished(self._job, result, model_id, files.model.stat().st_size)
         self._patiently(lambda: write_text(files.finished, finished.model_dump_json()))
         self._deliver(finished)
 
@@ -169,10 +165,26 @@ class Attempt:
             corpus = job.corpus.model_copy(update={"language": language_of(files.text)})
             self._job = job.model_copy(update={"corpus": corpus})
 
-    def _train(self, parent: ModelFacts | None, parent_file: Path | None) -> TrainResult:
+    def _parent(self) -> Path | None:
+        """Return a copy of the model to start from, for later attempts, too: the model may be deleted before those.
+
+        The bot has checked that it may be used there. Can be repeated. Raises UserError: it is gone; or OSError.
+        """
+        parent, kept = self._job.parent, self._files.parent
+        if parent is None:
+            return None
+        if not kept.exists():
+            if not self._client.exists(keys.model(parent.model_id)):
+                raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
+            with self._store.reading(parent.model_id) as file, replacing(kept) as copy:
+                shutil.copyfile(file, copy)
+        return kept
+
+    def _train(self, parent_file: Path | None) -> TrainResult:
         """Train, from the checkpoint if this version can read it. Raises as `galvanic.training.train`."""
         from galvanic.training import OtherCheckpoint, train
 
+        parent = self._job.parent
         try:
             return train(
                 self._files.text,
@@ -192,24 +204,12 @@ class Attempt:
             log.warning("checkpoint_of_another_version")
             self._files.checkpoint.unlink()
             self._tell_start(resumed=False)  # nothing is left of its samples, either
-            result = self._train(parent, parent_file)
+            result = self._train(parent_file)
             note = "The training started over: the machine that went on with it has another version or starter."
             return result.model_copy(update={"notes": (note, *result.notes)})
 
 
-def _parent(client: redis.Redis, job: TrainJob) -> ModelFacts | None:
-    """Return the model to start from; the bot has checked that it may be used there. Raises UserError: it is gone."""
-    if job.parent is None:
-        return None
-    data = cast(bytes | None, client.get(keys.model(job.parent.model_id)))
-    if data is None:
-        raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
-    return ModelFacts.model_validate_json(data)
-
-
-def _finished(
-    job: TrainJob, parent: ModelFacts | None, result: TrainResult, model_id: str, size: int
-) -> FinishedTraining:
+def _finished(job: TrainJob, result: TrainResult, model_id: str, size: int) -> FinishedTraining:
     """Return all that is to be told of a training. `size`: the model's, in bytes."""
     options, corpus = job.options, job.corpus
     model = ModelFacts(
@@ -222,7 +222,7 @@ def _finished(
         epochs=result.epochs_before + result.epochs,
         corpus=corpus,
         options=options,
-        parent=parent.name if parent else result.parent,
+        parent=result.parent,
         verdict=verdict(result, options),
         file_bytes=size,
         author_id=job.author_id,

@@ -52,6 +52,7 @@ class TextFiles:
         self.attempt = folder / "attempt"  # number of the attempt that made it
         self.model = folder / "model.safetensors"  # unfinished
         self.text = folder / "text.txt"  # unpacked
+        self.parent = folder / "parent.safetensors"  # a copy of the model that it goes on from
         self.finished = folder / "finished.json"  # the model is finished, and this is left to do (`FinishedTraining`)
 
     @property

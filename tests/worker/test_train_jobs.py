@@ -58,6 +58,19 @@ def test_without_its_parent_a_training_fails(client: redis.Redis, settings: Sett
     require_failure(train(client, "t-1", parent=ModelRef(model_id="abc", name="abc")), "gone")
 
 
+def test_a_training_outlives_the_model_that_it_started_from(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = expect(Finished, train(client, "t-1")).model
+    job = book_job(client, "t-2", OTHER, parent=parent.ref, options=SMALL.model_copy(update={"epochs": 3}))
+    interrupt(job, monkeypatch)
+    client.delete(keys.model(parent.model_id))
+    stored(settings, parent.model_id).unlink()
+    child = expect(Finished, run_to_its_end(client, job)).model
+    assert (child.parent, child.epochs) == (parent.name, 4)
+    assert [start.resumed for start in lives.told_of(Started, client, "t-2")] == [False, True]
+
+
 def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
