@@ -213,14 +213,14 @@ class SpeakCommands(commands.Cog):
         await ctx.defer()
         actor = Actor.of(ctx)
         pair = first.lower().removeprefix("@"), second.lower().removeprefix("@")
-        task, by = self.personas.talks.get(actor.here[0], (None, 0))
         if pair[0] == "stop":
-            if task is None or not (by == actor.user.id or moderates(ctx.author, actor.place)):
+            talk = self.personas.talks.get(actor.here[0])
+            if talk is None or not (talk.user.id == actor.user.id or moderates(ctx.author, actor.place)):
                 raise UserError(
                     "There is no talk here that you can stop.",
                     "Whoever began it can, and so can members with Manage Messages.",
                 )
-            task.cancel()
+            self.personas.stop_talk(talk)
             await ctx.send("The talk is over.", **replying(ctx))
             return
         prefix = await self.core.servers.prefix(actor.guild_id)

@@ -56,14 +56,14 @@ class PersonaLine:
 
 @dataclass(eq=False, repr=False)
 class Personas(BackgroundService):
-    """Has personas speak and talk. `talks`: by channel or thread, with who wanted it."""
+    """Has personas speak and talk. `talks`: those who wanted one, by channel or thread; one taken out ends."""
 
     core: Core
     registry: Registry
     conversation: Conversation
     rooms: Rooms
     store: PersonaStore
-    talks: dict[int, tuple[asyncio.Task[None], int]] = field(init=False, default_factory=dict)
+    talks: dict[int, Actor] = field(init=False, default_factory=dict)
 
     async def speaking_in(self, guild_id: int, places: list[int]) -> dict[str, Persona]:
         """Return those that speak in a channel, by what they are called; `places`: as of `channel_ids`."""
@@ -156,7 +156,7 @@ class Personas(BackgroundService):
         fit = await self.core.fit(guild_id)
         current = (await self.speaking_in(guild_id, actor.here)).get(line.call)  # an admin may have changed it
         other = current is None or (current.title, current.model_id) != (persona.title, persona.model_id)
-        if not isinstance(event, Generated) or other or (line.turn is not None and await self._is_quiet(actor)):
+        if not isinstance(event, Generated) or other or (line.turn is not None and not await self._goes_on(actor)):
             return ""
         try:
             text = chatted(await masked(event, fit))
@@ -176,6 +176,10 @@ class Personas(BackgroundService):
             await self.store.change(guild_id, keep_picture)
         return event.text.strip()
 
+    async def _goes_on(self, actor: Actor) -> bool:
+        """Return whether a person's talk was neither stopped nor told to be quiet."""
+        return self.talks.get(actor.here[0]) is actor and not await self._is_quiet(actor)
+
     async def _is_quiet(self, actor: Actor) -> bool:
         return (await self.rooms.room(actor.here[-1])).quiet > time.time()
 
@@ -192,9 +196,17 @@ class Personas(BackgroundService):
         if actor.here[0] in self.talks:
             stop = as_typed(prefix, "talk", "first", "stop")
             raise UserError("Two personas are already talking here.", f"`{stop}` ends that.")
-        task = self.spawn(self._talk(actor, pair, turns, announced))
-        self.talks[actor.here[0]] = task, actor.user.id
-        task.add_done_callback(lambda _: self.talks.pop(actor.here[0], None))
+        self.talks[actor.here[0]] = actor
+        self.spawn(self._talk(actor, pair, turns, announced)).add_done_callback(lambda _: self.stop_talk(actor))
+
+    def stop_talk(self, actor: Actor) -> None:
+        """End the talk that a person wanted before its next text.
+
+        Its task is not cancelled: after a request that was cancelled while Discord limits the whole bot, discord.py
+        would send nothing any more.
+        """
+        if self.talks.get(actor.here[0]) is actor:
+            del self.talks[actor.here[0]]
 
     async def _talk(self, actor: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
         texts, send = list[str](), self.core.bot.get_partial_messageable(actor.here[0], guild_id=actor.guild_id).send
@@ -203,7 +215,7 @@ class Personas(BackgroundService):
             try:
                 while len(texts) < turns:
                     await asyncio.sleep(random.uniform(*PAUSE_S) if texts else 0)
-                    if await self._is_quiet(actor):
+                    if not await self._goes_on(actor):
                         break
                     place = (actor.here[-1], actor.guild_id, f"{LETTER}-{actor.request_id}-{len(texts)}")
                     if not await self.rooms.take(*place):
@@ -226,7 +238,8 @@ class Personas(BackgroundService):
                     await self.rooms.give_back(*place)  # nothing was posted
                 if not isinstance(problem, UserError):
                     raise
-                await post_error(send, problem, nonce=f"t-{actor.request_id}")
+                if await self._goes_on(actor):
+                    await post_error(send, problem, nonce=f"t-{actor.request_id}")
         except (*DISCORD_ERRORS, RedisError) as error:
             log.warning("talk_ended", channel_id=actor.here[0], error=type(error).__name__)
 

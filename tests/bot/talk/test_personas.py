@@ -477,12 +477,21 @@ async def test_moderators_end_it_at_once(live: Live, pair: StandIn, typed: str) 
     await pair.asked(live)
     assert "❌" in await live.ask(typed, person="ben")
     await live.ask(typed, person="dora")
-    if typed == "!quiet 8h":
-        await pair.answer(live)
-    await live.until(lambda: not cog(live.bot, SpeakCommands).personas.talks, "the end")
+    await pair.answer(live)
+    await live.until(lambda: not cog(live.bot, SpeakCommands).personas.tasks, "the end")
     if typed == "!quiet 8h":
         assert "wants quiet" in await live.ask("!talk mary victor")
     assert len(spoken(live)) + len(spoken(live, "victor · model")) == 1
+
+
+async def test_a_talk_that_ends_while_discord_limits_the_bot_does_not_silence_it(live: Live, pair: StandIn) -> None:
+    await live.deny("manage_webhooks")
+    await live.ask("!talk mary victor 12")
+    limit = live.faults.add(Fault("POST", f"/channels/{LAB}/messages", 429, retry_after=1, everywhere=True))
+    await pair.answer(live)
+    await live.until(lambda: not limit.times, "the limit")
+    live.send("!talk stop")
+    assert "frankenstein" in await live.ask("!help", channel="library")
 
 
 async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pair: StandIn) -> None:
