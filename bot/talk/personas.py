@@ -110,12 +110,12 @@ class Personas(BackgroundService):
             log.info("no_webhook", channel_id=room.id, code=error.code)
             return None
 
-    async def _post(self, channel: Any, persona: Persona, text: str, nonce: str) -> Any:
+    async def _post(self, channel: Any, hook: discord.Webhook | None, persona: Persona, text: str, nonce: str) -> Any:
         options: dict[str, Any] = {"username": f"{persona.title}{MARK}", "suppress_embeds": True, "wait": True}
         # Without what makes the address expire: Discord renews it.
         options |= {"avatar_url": persona.picture.partition("?")[0]} if persona.picture else {}
         options |= {"thread": channel} if isinstance(channel, discord.Thread) else {}
-        if (hook := await self.hook(channel)) is not None:
+        if hook is not None:
             return await hook.send(text, allowed_mentions=NOBODY, **options)
         return await channel.send(f"-# **{plain(persona.title)}**{MARK}\n{text}", suppress_embeds=True, nonce=nonce)
 
@@ -152,15 +152,18 @@ class Personas(BackgroundService):
         event = await self.core.requests.unasked(guild_id, job, self.core.settings.generate_timeout_s)
         if isinstance(event, Failed):
             raise UserError(event.problem, event.remedy)
-        await self.registry.require_may_use(job.place, [job.model_id])
-        fit = await self.core.fit(guild_id)
-        current = (await self.speaking_in(guild_id, actor.here)).get(line.call)  # an admin may have changed it
-        other = current is None or (current.title, current.model_id) != (persona.title, persona.model_id)
-        if not isinstance(event, Generated) or other or (line.turn is not None and not await self._goes_on(actor)):
+        if not isinstance(event, Generated):
             return ""
         try:
-            text = chatted(await masked(event, fit))
-            posted = await self._post(actor.channel, persona, text, f"{actor.request_id}-{line.turn or 0}")
+            hook = await self.hook(actor.channel)
+            text = chatted(await masked(event, await self.core.fit(guild_id)))
+            # Asked last: while Discord named its webhooks, an admin may have changed or deleted something.
+            await self.registry.require_may_use(job.place, [job.model_id])
+            current = (await self.speaking_in(guild_id, actor.here)).get(line.call)
+            other = current is None or (current.title, current.model_id) != (persona.title, persona.model_id)
+            if other or (line.turn is not None and not await self._goes_on(actor)):
+                return ""
+            posted = await self._post(actor.channel, hook, persona, text, f"{actor.request_id}-{line.turn or 0}")
         except DISCORD_ERRORS as error:
             if not is_transient(error) and code_of(error) not in CLOSED:
                 raise

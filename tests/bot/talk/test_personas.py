@@ -23,7 +23,7 @@ from shared.jobs import GENERATE_QUEUE
 from tests.bot.ids import ADA, BEN, DORA, LAB, LIBRARY
 from tests.bot.live import Live, cog, text_of
 from tests.bot.stand_in import TEXT, StandIn
-from tests.driver.faults import Fault
+from tests.driver.faults import OK, Fault
 
 SAID = "Mary Shelley · model"
 POST = r"/webhooks/\d+/[^/]+"
@@ -482,6 +482,17 @@ async def test_moderators_end_it_at_once(live: Live, pair: StandIn, typed: str) 
     if typed == "!quiet 8h":
         assert "wants quiet" in await live.ask("!talk mary victor")
     assert len(spoken(live)) + len(spoken(live, "victor · model")) == 1
+
+
+@pytest.mark.parametrize("typed", ["!quiet 8h", "!persona remove mary"])
+async def test_what_is_asked_while_discord_names_its_webhooks_counts(live: Live, pair: StandIn, typed: str) -> None:
+    await live.ask("!talk mary victor")
+    slow = live.faults.add(Fault("GET", f"/channels/{LAB}/webhooks", OK, wait_s=1.0))
+    await pair.answer(live)
+    await live.until(lambda: not slow.times, "the question")
+    await live.ask(typed)
+    await live.until(lambda: not cog(live.bot, SpeakCommands).personas.tasks, "the end")
+    assert not spoken(live)
 
 
 async def test_a_talk_that_ends_while_discord_limits_the_bot_does_not_silence_it(live: Live, pair: StandIn) -> None:
