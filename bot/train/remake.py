@@ -118,7 +118,8 @@ class Remaking(BackgroundService, commands.Cog):
         elif model.replaces is not None and model.replaces not in ids:
             await self._inherit(model, model.options.name if model.options is not None else None)
         elif new is not None:
-            if not guild.unavailable:  # else its channels, which may have chosen the old one, are not known
+            # In an outage its channels, which may have chosen the old one, are not known.
+            if not guild.unavailable and not await self._is_parent_to_be(model):
                 await self._replace(guild, model, new)
         elif any(ref.reading_id not in notes for ref in model.readings):
             await self.delete(guild, model, "I no longer know what it learned")
@@ -128,6 +129,14 @@ class Remaking(BackgroundService, commands.Cog):
             await end(guild, model, "a member's words in it were withdrawn")
         elif await self._is_old(model, notes):
             await self._renew(guild, model, "it was too old, and could not be made again")
+
+    async def _is_parent_to_be(self, model: ModelRecord) -> bool:
+        """Return whether a training starts from a model, and has no copy of it yet; no longer once its time is over."""
+        if time.time() >= (await self.registry.gone_by(model) or math.inf) - EVERY_S:
+            return False
+        trainings = (await self.core.snapshots.look(now=True)).trainings
+        parents = [training.job.parent for training in trainings if training.progress is None]
+        return any(parent is not None and parent.model_id == model.model_id for parent in parents)
 
     async def _is_old(self, model: ModelRecord, notes: dict[str, ReadingNote]) -> bool:
         """Return whether something that a model learned is too old; time is running for it from then on."""

@@ -12,11 +12,11 @@ from playground.places import GUILD_ID
 from shared import keys
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
-from tests import factories
+from tests import factories, lives
 from tests.bot.channels import agreed, being_read, look, model_of, names, next_run, queued as waiting, talked, text_of
 from tests.bot.ids import ADA, BEN, CLEO, LAB, LIBRARY, TAVERN
 from tests.bot.live import Live
-from tests.bot.stand_in import lab
+from tests.bot.stand_in import StandIn, lab
 from tests.readings import channel_reading, noted
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -137,6 +137,18 @@ async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live)
     assert (record.model_id, record.shared_with) == (heir.model_id, (TAVERN,))
     assert (await live.core.servers.channel([LAB])).model == heir.model_id
     assert (await live.core.servers.channel([LIBRARY])).model == other.model_id
+
+
+async def test_a_model_stays_until_a_training_that_waits_has_started_from_it(live: Live, worker: StandIn) -> None:
+    old = model_of(live, "sea", await read(live, ADA))
+    model_of(live, "sea-2", await read(live, ADA), replaces="sea", options=TrainOptions(name="sea"))
+    job = await live.follow(factories.train_job(place=lab(), parent=old.ref))
+    await look(live)
+    assert {"sea", "sea-2"} < set(await names(live))
+    lives.take(worker.redis, job.job_id).publish(factories.progress())
+    await look(live)
+    assert "sea-2" not in await names(live)
+    assert await live.models.registry.record("sea") is None
 
 
 async def test_who_withdraws_while_it_is_made_again_is_in_neither(live: Live) -> None:
