@@ -337,7 +337,7 @@ class Trainings:
                 if limited:
                     await self.require_quota(job.place.guild_id, job.place.user_id, replaces=job.replaces is not None)
                 if job.replaces is not None:
-                    await self._require_single(job.replaces)
+                    await self._require_replaceable(job.replaces)
                 entered = await self.core.jobs.submit_train(job, text)
             if entered:
                 if job.is_unread:
@@ -345,8 +345,10 @@ class Trainings:
                 self.core.delivery.follow(job, None)
             return entered
 
-    async def _require_single(self, model_id: str) -> None:
-        """Refuse to make a model again that is being made again. Raises UserError."""
+    async def _require_replaceable(self, model_id: str) -> None:
+        """Refuse to make a model again that was deleted, or is being made again. Raises UserError."""
+        if await self.registry.record(model_id) is None:
+            raise UserError("That model was deleted.", "Train a new one.")
         if any(job.replaces == model_id for job in await self.core.snapshots.trainings()):
             raise UserError("That model is being made again.", "The card of that training shows how far it is.")
 

@@ -7,6 +7,7 @@ import pytest
 
 from bot.models.readings import ReadingNote
 from bot.servers.access import Viewer
+from galvanic.errors import UserError
 from galvanic.options import STARTER, TrainOptions
 from playground.places import GUILD_ID
 from shared import keys
@@ -163,9 +164,10 @@ async def test_who_withdraws_while_it_is_made_again_is_in_neither(live: Live) ->
 
 
 async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> None:
-    """Neither by a training that is to replace it, nor by one that is over and waits for its turn."""
+    """Not by a training that is to replace it, by one that is over and waits for its turn, or by one that begins."""
     await talked(live, 300, "ada", "ben")
-    model_of(live, "sea", await read(live, ADA, BEN))
+    model = model_of(live, "sea", await read(live, ADA, BEN))
+    request = await live.remaking.request(live.guild, model)
     model_of(live, "tides", replaces="land")
     await live.ask("!optout", person="ben")
     job = await queued(live)
@@ -177,6 +179,8 @@ async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> N
     assert await names(live) == ["tides"]
     snapshot = await live.core.snapshots.look(now=True)
     assert [one for one in snapshot.trainings if one.job.replaces] == []
+    with pytest.raises(UserError, match="was deleted"):
+        await live.trainings.begin_again(model, request, limited=True)
 
 
 async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
