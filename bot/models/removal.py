@@ -29,7 +29,10 @@ class Removal:
         everybody can read it.
         """
         await self.registry.forget_channel(channel_id)
-        read = {note.reading_id for note in await self.registry.notes.all(guild_id) if note.source_id == channel_id}
+        # Trainings first: one that gets its text meanwhile then has a note.
+        readings = [job.reading for job in await self.core.snapshots.trainings() if job.reading is not None]
+        notes = await self.registry.notes.all(guild_id)
+        read = {reading.reading_id for reading in (*readings, *notes) if reading.source_id == channel_id}
         await self.forget_words(guild_id, lambda ref: ref.channel_id == channel_id or ref.reading_id in read)
         existing = existing_channels(self.core.bot.get_guild(guild_id)) - {channel_id}
         for model in await self.registry.all(guild_id):

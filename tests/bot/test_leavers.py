@@ -15,6 +15,8 @@ from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests.bot.channels import (
     Away,
+    agreed,
+    being_read,
     members_of,
     model_of,
     names,
@@ -251,6 +253,19 @@ async def test_a_deleted_channel_is_forbidden_and_its_models_go(live: Live) -> N
     await worked_off(live.core.chores)
     assert LAB not in await live.consents.allowed(GUILD_ID)
     assert await live.core.jobs.channel_text(job.job_id) is None, "and trainings on it end"
+
+
+async def test_a_deleted_thread_that_is_being_read_by_itself_is_not_learned(live: Live) -> None:
+    await agreed(live, "ada")
+    await live.readings.stop()
+    thread = live.world.create_thread(LAB, "one", ADA)
+    await live.until(lambda: live.guild.get_thread(thread.id), "the thread")
+    live.send(f"!train <#{thread.id}>")
+    await until(lambda: being_read(live))
+    live.remove_channel(thread.id)
+    await live.until(lambda: live.guild.get_thread(thread.id) is None, "the deletion")
+    await worked_off(live.core.chores)
+    assert await being_read(live) == []
 
 
 async def test_a_deleted_thread_that_was_learned_by_itself_takes_its_models_along(live: Live) -> None:
