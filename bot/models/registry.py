@@ -33,7 +33,7 @@ from shared.settings import Settings
 
 MOST_OWN = 5  # models of one member's own words in a server: its admins don't see them
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
-_NO_LONGER = "This model can no longer be used in this channel."
+_NO_LONGER = "This model was deleted or made again, or can no longer be used in this channel."
 _NOT_POSTED = "I can't post this here: its model was deleted in the meantime, or may no longer be used in this channel."
 
 log = structlog.get_logger()

@@ -54,6 +54,7 @@ async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
             await registry.by_id(Viewer(GUILD, [OTHER]), model_id)
         said.append(str(caught.value))
     assert said[0] == said[1]
+    assert "was deleted or made again" in said[0]
 
 
 @pytest.mark.parametrize(
