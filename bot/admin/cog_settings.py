@@ -25,6 +25,7 @@ from bot.types import Context, hybrid_command
 from bot.words import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain, some
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
+from shared.blocklist import parse
 
 log = structlog.get_logger()
 
@@ -220,16 +221,20 @@ class SettingsPanel(commands.Cog):
         return settings_form("Limits", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
 
     async def _blocklist_form(self, press: Press) -> Form:
-        current = "\n".join((await self.core.servers.get(administered(press).id)).blocked)
+        shown = (await self.core.servers.get(administered(press).id)).blocked
         explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
 
         async def keep(press: Press) -> None:
-            await self._change(press, blocklist=checked_blocklist(press.typed["blocklist"]))
+            # Another admin may have changed the list while the form was open.
+            current = (await self.core.servers.get(administered(press).id)).blocked
+            typed = [entry for entry in parse(press.typed["blocklist"]) if entry in current or entry not in shown]
+            new = [entry for entry in current if entry not in shown]
+            await self._change(press, blocklist=checked_blocklist("\n".join((*typed, *new))))
 
         return settings_form(
             "Blocked words",
             keep,
-            Field("blocklist", "Blocked words", explained, default=current, most=MOST_TYPED, long=True),
+            Field("blocklist", "Blocked words", explained, default="\n".join(shown), most=MOST_TYPED, long=True),
         )
 
 

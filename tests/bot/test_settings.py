@@ -215,6 +215,16 @@ async def test_slurs_are_blocked_until_an_admin_says_otherwise(live: Live) -> No
         assert (await again.get(GUILD_ID)).blocklist == stored, "another run of the bot reads the same"
 
 
+async def test_of_two_admins_blocked_words_both_changes_are_kept(live: Live) -> None:
+    await live.core.servers.change(GUILD_ID, blocklist=("foo", "bar"))
+    shown = await panel(live)
+    opened = await form_of(live, shown, "blocklist")
+    await live.core.servers.change(GUILD_ID, blocklist=("bar", "dreadful phrase", "baz"))
+    live.acts.submit_modal(USER_IDS["ada"], opened.id, {"blocklist": "foo\npizza\nbar"})
+    await live.until(lambda: "2 entries" not in blocked(shown), "the blocklist")
+    assert (await live.core.servers.get(GUILD_ID)).blocklist == ("pizza", "bar", "dreadful phrase", "baz")
+
+
 async def test_only_admins_change_anything(live: Live) -> None:
     assert "Only members with Manage Server" in await live.ask("!settings", person="ben")
     shown = await panel(live)
