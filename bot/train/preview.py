@@ -169,7 +169,7 @@ class Previews:
                 self._refused.add(press["preview"])
                 raise
             self._refused.discard(press["preview"])
-            await self._close(press, "Its training has a card of its own.")
+        await self._close(press, "Its training has a card of its own.")
 
     async def _was_taken_back(self, preview: str, job_id: str) -> bool:
         """Return whether Redis knows a preview's training although it could not be begun, by this run or another."""
@@ -228,7 +228,12 @@ class Previews:
             await press.update(embed=discord.Embed(description=text, colour=GREY), view=None)
 
     def _turn(self, press: Press) -> asyncio.Lock:
-        """Return the lock of a preview: what is shown last must be what was done last."""
+        """Return the lock of a preview: what is shown last must be what was done last.
+
+        Raises UserError: its training is being begun.
+        """
+        if press["preview"] in self._beginning:
+            raise UserError("Its training is starting.", "The training's card has **Cancel**.")
         return self._turns.setdefault(press["preview"], asyncio.Lock())
 
     async def _set(self, press: Press, about: str) -> None:

@@ -150,6 +150,25 @@ async def test_pressed_twice_it_is_one_training(live: Live) -> None:
     assert len(await jobs(live)) == len(live.shown("training t-")) == 1
 
 
+async def test_what_is_being_begun_is_not_cancelled_in_the_preview(live: Live) -> None:
+    preview = await shown(live)
+    begun, may_go_on, submit = asyncio.Event(), asyncio.Event(), live.core.jobs.submit_train
+
+    async def slow(*job: Any) -> bool:
+        begun.set()
+        await may_go_on.wait()
+        return await submit(*job)
+
+    live.patch.setattr(live.core.jobs, "submit_train", slow)
+    live.press("ada", preview, "Train")
+    await begun.wait()
+    live.press("ada", preview, "Cancel")
+    await live.until(lambda: live.whispered("ada", "Its training is starting"), "a refusal")
+    may_go_on.set()
+    await live.until(lambda: "card of its own" in text_of(preview), "the end of the preview")
+    assert len(await jobs(live)) == 1
+
+
 async def test_pressed_twice_and_refused_nothing_is_lost(live: Live) -> None:
     live.bot.settings.train_cooldown_s = 600
     preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
