@@ -166,6 +166,15 @@ class ConsentStore:
         """Note a no. `until`: no message has a higher id yet; a later yes is for later messages only."""
         answer = ConsentAnswer(state="out", at=time.time(), since=until)
         self._refusing[guild_id, user_id] = answer  # at once, whatever becomes of it in Redis
+        await self._write_refusal(guild_id, user_id, answer)
+
+    async def write_refusals(self) -> None:
+        """Write the noes that Redis did not take when they were given: a restart must not turn them into yeses."""
+        for (guild_id, user_id), answer in tuple(self._refusing.items()):
+            if self._refusing.get((guild_id, user_id)) is answer:  # unless they said yes meanwhile
+                await self._write_refusal(guild_id, user_id, answer)
+
+    async def _write_refusal(self, guild_id: int, user_id: int, answer: ConsentAnswer) -> None:
         await redis_call(self._redis.hset(keys.consent(guild_id), str(user_id), answer.model_dump_json()))
         if self._refusing.get((guild_id, user_id)) is answer:
             del self._refusing[guild_id, user_id]

@@ -75,6 +75,7 @@ class Withdrawals:
 
     async def resume(self) -> None:
         """Make up for what an earlier run of the bot, or an outage, cut off; the operator may have become stricter."""
+        await self.consents.write_refusals()
         for reading_id in await self.registry.notes.ids():
             await self.tidy(reading_id)
 

@@ -8,6 +8,7 @@ import pytest
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from bot.channels.consent import ConsentStore
 from bot.channels.pages import without
 from bot.jobs.client import JobClient
 from bot.models.readings import ReadingNote
@@ -282,6 +283,8 @@ async def test_an_outage_is_told_and_leaves_a_no(live: Live) -> None:
     assert not (await live.consents.of(GUILD_ID)).includes(BEN, 10**18)
     await live.channels.withdrawals.resume()
     assert (await loaded(live, reading)).withdrawn_at is not None
+    after_restart = ConsentStore(settings=live.bot.settings, client=live.bot.redis)
+    assert not (await after_restart.of(GUILD_ID)).includes(BEN, 10**18)
 
 
 async def _lost(*_: object) -> None:
