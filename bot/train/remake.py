@@ -172,10 +172,11 @@ class Remaking(BackgroundService, commands.Cog):
 
         `limited`: within the quotas. Raises UserError: that can't be done, or not now; DISCORD_ERRORS.
         """
+        request = await self.request(guild, model)  # first: what can never be made again need not wait
         coming = [job for job in await self.core.snapshots.trainings() if job.replaces is not None]
         if not limited and any(job.is_unread and job.place.guild_id == guild.id for job in coming):
             raise UserError("A model of this server is being made again.", "This one comes next.")
-        await self.trainings.begin_again(model, await self.request(guild, model), limited=limited)
+        await self.trainings.begin_again(model, request, limited=limited)
         log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
 
     async def request(self, guild: discord.Guild, model: ModelRecord) -> TrainRequest:

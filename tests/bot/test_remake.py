@@ -78,6 +78,9 @@ async def test_of_several_models_one_is_read_for_at_a_time(live: Live) -> None:
     await withdrawn(live, note)
     await look(live)
     (first,) = await being_read(live)
+    model_of(live, "of-two-channels", note, await read(live, ADA, channel_id=TAVERN))
+    await look(live)
+    assert await names(live) == ["sea", "tides"], "what can't be made again has nothing to wait for"
     await next_run(live)
     await waiting(live, int(first.job_id.removeprefix("t-")))
     await look(live)
