@@ -125,10 +125,10 @@ def direct_end(job: TrainJob, state: TrainingState, prefix: str, *, channel_gone
         if job.is_private:
             example = as_typed(prefix, "generate", "--model", name)
             share = as_typed(prefix, "model share", "name", name, "where", "server")
-            text = (
-                f"✅ `{name}` is ready, and only you can use it. In the server, try `{example}`. `{share}` lets others "
-                "use it where everybody could have read these messages."
-            )
+            lets = "lets others use it where everybody could have read these messages"
+            if job.reading is not None and not job.reading.channel_id:  # of a file: it doesn't say who could read them
+                lets = "lets the whole server use it, wherever you wrote those words"
+            text = f"✅ `{name}` is ready, and only you can use it. In the server, try `{example}`. `{share}` {lets}."
         embed = _learned(job, text)
     if channel_gone:
         embed.description = f"The channel where you had me learn {short_title(job)} was deleted.\n{embed.description}"

@@ -198,8 +198,10 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     assert await live.channels.member_data.forget_requests(BEN, [GUILD_ID]) == 1
 
 
-async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
-    model, worker = await bens(live, parent="bens-first"), StandIn(live.bot.settings)
+@pytest.mark.parametrize(("channel_id", "where"), [(LAB, "everybody could have read"), (0, "the whole server")])
+async def test_its_end_is_told_to_its_author_alone(live: Live, channel_id: int, where: str) -> None:
+    """Of a channel, or of a data package. It says who could use it if it were shared."""
+    model, worker = await bens(live, parent="bens-first", channel_id=channel_id), StandIn(live.bot.settings)
     parent = {"parent": ModelRef(model_id="m-0", name="bens-first"), "parent_readings": model.readings}
     own = {"corpus": model.corpus, "reading": channel_reading(**dict(model.readings[0])), "author_id": BEN}
     await live.follow(factories.train_job(place=lab(person="ben"), **own, **parent))
@@ -208,7 +210,9 @@ async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
     sample = Sample(epoch=1, text="as Ben writes")
     worker.tell("t-1", sample, factories.progress(), factories.finished(model=model, samples=("as Ben writes",)))
     card = await live.until(lambda: live.showing("The model is ready"), "the end in the channel")
-    assert "bens-own" in text_of(await live.directly("ben", "ready, and only you"))
+    message = text_of(await live.directly("ben", "ready, and only you"))
+    assert "bens-own" in message
+    assert where in message
     assert not [word for word in ("bens-own", "bens-first", "as Ben writes") if live.shown(word)]
     assert not card.attachments
     live.press("ada", card, "Samples")
