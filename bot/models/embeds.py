@@ -119,7 +119,7 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
         f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
         f"<t:{int(model.created_at)}:R> ({quality(model)}, {size(model.file_bytes)}).\n"
         "The model and its files will be deleted for good, for everyone and in every channel that uses it. Personas "
-        f"that write with it fall silent.{copy}"
+        f"that write with it fall silent. Models that were trained from it stay.{copy}"
     )
     embed = discord.Embed(title=f"Delete {model.name}?", description=warning, colour=AMBER)
     return embed.add_field(name="Who can answer", value=f"<@{asker_id}>")
@@ -165,7 +165,8 @@ def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
 def unshared(model: ModelRecord) -> discord.Embed:
     return discord.Embed(
         description=f"🔒 `{model.name}` is no longer shared. It can be used {scope_in_full(model)}.\n"
-        "Texts it wrote elsewhere stay there until somebody deletes them.",
+        "Texts that it wrote elsewhere, and models that were trained from it, stay until somebody deletes them: "
+        "`/privacy` lists its owner's models to them.",
         colour=GREEN,
     )
 

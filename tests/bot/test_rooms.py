@@ -187,7 +187,8 @@ def test_its_cards_say_where_it_can_be_used_and_offer_no_copy() -> None:
     said = model_embeds.model_info(record(**fields), current=False, prefix="!").to_dict()["fields"]
     where = next(field["value"] for field in said if field["name"] == "Can be used")
     assert where.endswith(f"wherever everybody can also read <#{CELLAR}>, <#{LAB}>")
-    assert "keeps a copy" in str(model_embeds.delete_question(record(), ADA, "!").description)
+    stays = "from it stay. `!model export tides` keeps a copy"
+    assert stays in str(model_embeds.delete_question(record(), ADA, "!").description)
     assert "keeps a copy" not in str(model_embeds.delete_question(record(**fields), ADA, "!").description)
 
 
