@@ -268,7 +268,8 @@ class Privacy(commands.Cog):
         self.sources.require_on()
         require_readable(channel)
         if channel.id in await self.consents.allowed(channel.guild.id):
-            off = as_typed(terms.prefix, "allow-training", "channel", f"#{channel.name}", "state", "off")
+            # Not its name: a mention shows it only to those who see the channel.
+            off = as_typed(terms.prefix, "allow-training", "channel", "#CHANNEL", "state", "off")
             return f"{channel.mention} is already allowed. `{off}` takes it back."
         told = False
         if not isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
@@ -278,7 +279,7 @@ class Privacy(commands.Cog):
         await self.consents.allow(channel.guild.id, channel.id, by)  # after the notice: it may come twice, never not
         members = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
         answer = f"I may now learn from {channel.mention} and its public threads, from {members}"
-        train = as_typed(terms.prefix, "train", "source", f"#{channel.name}")
+        train = as_typed(terms.prefix, "train", "source", "#CHANNEL")
         if terms.mode == "opt-in" and not (await self.consents.of(channel.guild.id)).agreed:
             answer += f". Nobody has agreed yet: ask members to use `{terms.prefix}optin`. Then `{train}` works."
         else:

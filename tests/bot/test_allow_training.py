@@ -6,7 +6,7 @@ import redis
 from playground.places import GUILD_ID
 from shared.models import ModelRecord
 from tests.bot.channels import names, read, worked_off
-from tests.bot.ids import ADA, ATRIUM, BEN, LAB, TAVERN
+from tests.bot.ids import ADA, ATRIUM, BEN, CELLAR, LAB, TAVERN
 from tests.bot.live import Live, text_of
 from tests.bot.members import model_of, stored
 from tests.driver.faults import Fault
@@ -24,6 +24,13 @@ async def test_an_admin_allows_a_channel_and_its_members_are_told_there(live: Li
     assert "already allowed" in await live.ask(f"!allow-training <#{TAVERN}>")
     assert len(live.shown("may learn from this channel", channel="tavern")) == 1
     assert f"<#{TAVERN}>" in await live.ask("!allow-training")
+
+
+async def test_the_answer_does_not_name_a_channel_to_those_who_do_not_see_it(live: Live) -> None:
+    for part in ("I may now learn", "already allowed"):
+        answer = await live.ask(f"!allow-training <#{CELLAR}>")
+        assert part in answer
+        assert "cellar" not in answer
 
 
 async def test_off_deletes_the_models_of_the_channel_and_no_others(live: Live) -> None:
