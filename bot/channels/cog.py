@@ -12,7 +12,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.background import unless_refused
+from bot.background import DISCORD_ERRORS
 from bot.channels import embeds
 from bot.channels.consent import ConsentStore
 from bot.channels.embeds import Terms
@@ -263,7 +263,7 @@ class Privacy(commands.Cog):
     async def _allow(self, channel: Room, by: int, terms: Terms) -> str:
         """Allow a channel, and tell its members there. Return what to tell the admin.
 
-        Raises UserError: the operator has turned it off, or the bot may not read the channel.
+        Raises UserError: the operator has turned it off, or the bot may not read the channel or not write there.
         """
         self.sources.require_on()
         require_readable(channel)
@@ -271,11 +271,13 @@ class Privacy(commands.Cog):
             # Not its name: a mention shows it only to those who see the channel.
             off = as_typed(terms.prefix, "allow-training", "channel", "#CHANNEL", "state", "off")
             return f"{channel.mention} is already allowed. `{off}` takes it back."
-        told = False
         if not isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
-            with unless_refused(log.info, "notice_not_posted", channel_id=channel.id):
+            try:
                 await channel.send(embed=embeds.notice(channel.guild.name, terms))
-                told = True
+            except DISCORD_ERRORS as error:
+                raise UserError(
+                    f"I can't tell the members of {channel.mention}, so I don't learn from it.", "Let me write there."
+                ) from error
         await self.consents.allow(channel.guild.id, channel.id, by)  # after the notice: it may come twice, never not
         members = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
         answer = f"I may now learn from {channel.mention} and its public threads, from {members}"
@@ -284,12 +286,9 @@ class Privacy(commands.Cog):
             answer += f". Nobody has agreed yet: ask members to use `{terms.prefix}optin`. Then `{train}` works."
         else:
             answer += f": `{train}`."
-        if told:
+        if not isinstance(channel, discord.ForumChannel):
             return f"{answer} I told its members there."
-        return (
-            f"{answer}\n⚠️ I couldn't post a notice there: please tell its members about `{terms.prefix}optin` and "
-            f"`{terms.prefix}optout`."
-        )
+        return f"{answer}\n⚠️ Please tell its members about `{terms.prefix}optin` and `{terms.prefix}optout`."
 
     # ------------------------------------------------------------------ terms and servers
 

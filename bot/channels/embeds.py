@@ -105,7 +105,7 @@ def consent_question(server: str, channels: Sequence[int], answer: ConsentAnswer
         "address, a long number or a password, as far as I find it; nor mentions, quotes, code, files, commands, and "
         "what you have deleted. A name that you write as a plain word is learned.",
         "From which channels": "From those that the server's admins allow, with their public threads. "
-        f"{allowed}. When they allow another one, I say so there.",
+        f"{allowed}. When they allow another text channel, I say so there.",
         "Who can use the models": "Members of this server, and only where everybody who reads can also read the "
         "channel that was learned from. Its admins can export a model as a file, which I can't take back.",
         "It may repeat you": "A model can write phrases of yours word for word. Don't agree if you wrote "
