@@ -13,7 +13,7 @@ from bot.admin.cog_settings import Section, SettingsPanel, administered, setting
 from bot.components import Field, Form, Press
 from bot.core import Core
 from bot.options.autocomplete import choices, in_time
-from bot.responder import replying
+from bot.responder import answer_privately, replying
 from bot.servers.access import (
     Actor,
     Viewer,
@@ -29,7 +29,7 @@ from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
 from bot.talk.store import MOST_PERSONAS, Persona
 from bot.types import Context, hybrid_command
-from bot.words import GREEN, GREY, as_typed, code, listed, mentions, plain, some
+from bot.words import GREEN, GREY, as_typed, code, listed, mentions, plain
 from bot.write.cog_chat import Chat
 from galvanic.errors import UserError
 
@@ -114,7 +114,7 @@ class SpeakCommands(commands.Cog):
         *,
         name: str = "",
     ) -> None:
-        """List this channel's personas, and to admins the server's; add one, or remove one from the server.
+        """List this channel's personas, and to an admin alone the server's others; add or remove one.
 
         `@mary hello` calls one, and so does a reply to what it said. Its picture is an image that you attach. Added
         again, it changes; in another channel, it speaks there, too. It can't have a name like a member's.
@@ -124,7 +124,13 @@ class SpeakCommands(commands.Cog):
         actor = Actor.of(ctx)
         call = call.strip().removeprefix("@").lower()
         if what == "list":
-            await ctx.send(embed=await self._list(actor), **replying(ctx))
+            speaking = await self.personas.speaking_in(actor.guild_id, actor.here)
+            await ctx.send(embed=await self._list(actor, speaking), **replying(ctx))
+            visible = await self._visible(actor)
+            if elsewhere := {call: persona for call, persona in visible.items() if call not in speaking}:
+                embed = await self._list(actor, elsewhere)
+                embed.title = "Personas of other channels"
+                await answer_privately(ctx, embed=embed)
             return
         require_admin(ctx.author)
         if not call:
@@ -136,8 +142,7 @@ class SpeakCommands(commands.Cog):
             answer = await self._add(ctx, call, model or None, name.removeprefix("--name "), picture)
         await ctx.send(answer, **replying(ctx))
 
-    async def _list(self, actor: Actor) -> discord.Embed:
-        personas, admin = await self._visible(actor), is_admin(actor.user)
+    async def _list(self, actor: Actor, personas: dict[str, Persona]) -> discord.Embed:
         viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it
         usable = await self.personas.registry.by_ids(viewer, [persona.model_id for persona in personas.values()])
         names = {model.model_id: f"`{model.name}`" for model in usable}
@@ -146,7 +151,7 @@ class SpeakCommands(commands.Cog):
             writes = names.get(persona.model_id, "a model that was deleted or can't be used here")
             line = f"`@{call}` **{plain(persona.title)}**{MARK}, which writes with {writes}"
             channels = [channel for channel in persona.channels if self.core.bot.get_channel(channel)]
-            lines.append(f"{line} in {mentions(channels) or 'no channel'}" if admin else line)
+            lines.append(f"{line} in {mentions(channels) or 'no channel'}" if is_admin(actor.user) else line)
         prefix, example = await self.core.servers.prefix(actor.guild_id), ("call", "mary", "model", "frankenstein")
         how = as_typed(prefix, "persona", "what", "add", *example)
         none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
@@ -154,10 +159,9 @@ class SpeakCommands(commands.Cog):
 
     async def _remove(self, actor: Actor, call: str) -> str:
         """Remove a persona from the server; return the answer. Raises UserError: there is none."""
-        personas = await self.personas.store.of(actor.guild_id)
-        if call not in personas:
-            named = some([f"`@{other}`" for other in personas], MOST_PERSONAS)
-            raise UserError(f"No persona is called {code(call)}.", f"This server has {named or 'none yet'}.")
+        if call not in await self.personas.store.of(actor.guild_id):
+            listing = as_typed(await self.core.servers.prefix(actor.guild_id), "persona")
+            raise UserError(f"No persona is called {code(call)}.", f"`{listing}` lists them.")
         await self.personas.store.remove(actor.guild_id, call)
         return f"`@{call}` no longer speaks in this server."
 
