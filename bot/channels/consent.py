@@ -201,14 +201,18 @@ class ConsentStore:
             log.info("channel_disallowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
 
     async def forget_guild(self, guild_id: int) -> None:
-        """Drop all that is known of a server that the bot has left, but the noes: it may return."""
+        """Drop all that is known of a server that the bot has left, but the noes: it may return.
+
+        A yes after a no is a no again: without an answer, `opt-out` would count the words that were taken back.
+        """
 
         async def drop(pipe: Pipeline) -> None:
             answers = (await self.of(guild_id, None, pipe)).answers
             pipe.multi()
             pipe.delete(keys.consent(guild_id), keys.allowed_channels(guild_id))
             for user_id, answer in answers.items():
-                if answer.state == "out":
-                    pipe.hset(keys.consent(guild_id), str(user_id), answer.model_dump_json())
+                if answer.state == "out" or answer.since:
+                    no = answer.model_copy(update={"state": "out"})
+                    pipe.hset(keys.consent(guild_id), str(user_id), no.model_dump_json())
 
         await redis_call(self._redis.transaction(drop))

@@ -58,6 +58,11 @@ async def test_whoever_said_no_and_agrees_again_begins_with_that_yes(
         assert not consents.includes(ADA, 1_001), "written between the no and the yes"
         assert not consents.includes(ADA, now)
         assert consents.includes(ADA, now + (60_000 << 22))
+    await store.agree(GUILD, BEN)
+    await store.forget_guild(GUILD)  # the bot was removed, and may return
+    consents = await store.of(GUILD)
+    assert {member: answer.state for member, answer in consents.answers.items()} == {ADA: "out"}
+    assert not consents.includes(ADA, 1)
 
 
 async def test_discords_clock_says_when_they_agreed_again(store: ConsentStore) -> None:
