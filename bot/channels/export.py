@@ -33,6 +33,7 @@ async def export(member_data: MemberDataService, user: User) -> tuple[list[disco
         "My answers to your requests: they stand in the channels where I posted them.",
         "Words that somebody else gave me, where you asked for more of their text or went on talking with me.",
         "Texts that you attached: I keep each for 24 hours after its last training.",
+        "Your chats that wait for **Train**: each goes within an hour.",
         "The files of models: `/model export` posts those that may be.",
         "Your words in texts: each is deleted when its training ends. Discord has your messages.",
     ]

@@ -233,6 +233,7 @@ async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) 
     await ben_and_dora(live)
     live.slash("ben", "export-data")
     sent = await live.until(lambda: live.whispered("ben", "all that I store"), "the file")
+    assert "wait for **Train**" in text_of(sent), "what is not in it"
     (attached,) = sent.attachments
     data = await read_file(attached)
     found = json.loads(data)
