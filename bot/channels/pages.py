@@ -33,13 +33,13 @@ class ReadingState(BaseModel, frozen=True, extra="ignore"):
     """The progress of reading a channel.
 
     Attributes:
-        sources: the channel and its threads in the order of reading; none of an export, whose pages come from a file;
+        sources: the threads and their channel in the order of reading; none of an export, whose pages come from a file;
             None: they were not looked up yet.
         at: which of them is being read.
         first, cursor: the first message read there, and the last one; `first` 0: none was.
         read: messages so far, anybody's.
         lines, bytes: of the pages; bytes as `counted_bytes` counts them.
-        left_out: lines, the oldest, that were too many.
+        left_out: lines that were too many, those that were read first.
     """
 
     sources: tuple[Snowflake, ...] | None = None
@@ -83,7 +83,7 @@ class PageStore:
     ) -> ReadingState:
         """Add a page, maybe an empty one, and keep how far the reading is, in one step; return the new state.
 
-        `before`, `after`: where the reading was and is. The oldest pages go if there are more than `most_bytes`.
+        `before`, `after`: where the reading was and is. The first pages go if there are more than `most_bytes`.
 
         Raises PagesMoved: the kept pages are not those of `before`.
         """

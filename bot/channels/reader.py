@@ -76,7 +76,10 @@ class Reader:
             return []
 
     async def _sources(self) -> tuple[int, ...]:
-        """Return the channel and its public threads (private ones have fewer readers), oldest first; or one thread."""
+        """Return the public threads (private ones have fewer readers), oldest first, and the channel; or one thread.
+
+        Of a text that gets too long, the pages that were read first go: the channel's newest words are read last.
+        """
         channel = await self.core.bot.fetch_channel(self.reading.source_id)
         if isinstance(channel, discord.Thread):
             return (channel.id,)
@@ -85,7 +88,7 @@ class Reader:
         threads = {thread.id for thread in channel.threads if not thread.is_private()}
         threads |= {thread.id async for thread in channel.archived_threads(limit=None)}
         own = (channel.id,) if isinstance(channel, discord.TextChannel) else ()
-        return (*own, *sorted(threads))
+        return (*sorted(threads), *own)
 
     async def _lines(self, messages: Sequence[discord.Message]) -> list[Line]:
         """Return a page's lines to keep. Consent is checked again when they become the text."""

@@ -90,9 +90,12 @@ async def test_pages_expire_and_no_worker_may_see_them(live: Live) -> None:
         assert not await live.bot.redis.keys("job:*:text")
 
 
-async def test_the_oldest_pages_go_while_it_is_read_if_the_text_gets_too_long(live: Live) -> None:
+async def test_threads_and_the_oldest_pages_go_while_it_is_read_if_the_text_gets_too_long(live: Live) -> None:
     live.bot.settings.corpus_max_mb = 0.02
     await talked(live, 900, "ada", "ben")
+    thread = live.world.create_thread(LAB, "of last year", ADA)
+    live.world.create_message(thread.id, ADA, "this was said in the thread")
+    await live.until(lambda: live.guild.get_thread(thread.id), "the thread")
     sent = live.send("!train #lab")
     lines = await lines_of(live, sent)
     assert 100 < len(lines) < 600
