@@ -179,8 +179,12 @@ greeted = _Key("bot:greeted:{guild_id}")
 # String: id of the job whose answer a message shows that has no controls to tell it, as in a chat; expires with it.
 shown = _Key("bot:shown:{message_id}")
 
-# Hash: guild_id -> id of the Discord application that is in it. One that it left goes once all of it is forgotten.
+# Hash: guild_id -> id of the Discord application that is in it. One that it left goes a month later.
 APPLICATIONS = "bot:applications"
+
+# Hash: guild_id that the bot left -> when it first heard so, seconds since the epoch. A month later, all of the server
+# is forgotten.
+LEFT = "bot:left"
 
 # String: hash of the slash commands that were last sent to Discord.
 synced_commands = _Key("bot:{application_id}:commands")

@@ -21,6 +21,7 @@ from bot.servers.access import member_in, was_deleted
 
 EVERY_S = 86_400.0  # seconds between two looks for members and servers
 UNAVAILABLE_S = 120.0  # before another look at a server that was loaded late or is in an outage
+RETURN_S = 30 * EVERY_S  # a server that removed the bot may bring it back for so long, and still has its models
 PAUSE_S = 0.05  # seconds between two requests to Discord: people's commands and readings need its limits, too
 
 log = structlog.get_logger()
@@ -90,9 +91,9 @@ class Watch(commands.Cog):
         await self.removal.forget_channel(guild_id, channel_id)
 
     async def forget_server(self, guild_id: int) -> None:
-        """Drop what must not be kept of a server that the bot has left: its settings, noes and models of books stay.
+        """Drop what must not be kept of a server that the bot has left: its settings and noes stay.
 
-        Until all is gone, `look` finds the server again.
+        Its models of books stay for `RETURN_S`. Until then, `look` finds the server again.
         """
         await self.removal.forget_words(guild_id)
         for reading_id in await self.registry.notes.ids(guild_id):
@@ -100,6 +101,10 @@ class Watch(commands.Cog):
         await self.consents.forget_guild(guild_id)
         for forget in self.core.forgetters:
             await forget(guild_id)
+        if await self.core.joined.left_for(guild_id) < RETURN_S:
+            return
+        for model in await self.registry.all(guild_id):  # nobody there can use or delete them any more
+            await self.registry.remove(model)
         await self.core.joined.forget(guild_id)
 
     # ------------------------------------------------------------------ looking for what no event told

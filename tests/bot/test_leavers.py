@@ -87,6 +87,13 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     assert await names(live) == [f"book-{GUILD_ID}", f"of-{GUILD_ID}"]
     assert len((await text_of(live, job.job_id)).splitlines()) == 200
     assert await bot.redis.scard(keys.DELETING) == 1, "its files are to go"
+    for guild_id in (ANNEX_ID, GUILD_ID):
+        await bot.redis.hset(keys.LEFT, str(guild_id), 1)
+    await looked(live)
+    assert await names(live, ANNEX_ID) == [], "it did not return within a month"
+    assert ANNEX_ID not in await live.core.joined.left()
+    assert not await bot.redis.exists(keys.LEFT), "and where the bot is, a month begins anew when it leaves"
+    assert await names(live) == [f"book-{GUILD_ID}", f"of-{GUILD_ID}"]
 
 
 async def test_personas_and_what_was_played_go_with_their_server(live: Live) -> None:
@@ -117,16 +124,18 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
     await cog(live.bot, Watch).on_ready()
     await until(lambda: nothing_of(live, gone))
     assert (await live.consents.of(GUILD_ID)).agreed == {ADA}
-    assert gone not in await live.core.joined.left(), "nothing is left to forget"
 
 
 async def test_servers_of_another_application_keep_their_data(live: Live) -> None:
     """As of Discord's, when the playground is started with the same Redis."""
     theirs = 1_297_000_000_000_000_099
     await live.bot.redis.hset(keys.APPLICATIONS, str(theirs), str(BOT_ID + 1))
+    await live.bot.redis.hset(keys.LEFT, str(theirs), 1)
     await live.consents.agree(theirs, ADA)
+    model_of(live, "sea", guild_id=theirs)
     await looked(live)
     assert (await live.consents.of(theirs)).agreed == {ADA}
+    assert await names(live, theirs) == ["sea"]
 
 
 async def test_a_server_that_the_bot_joins_while_it_looks_keeps_its_data(live: Live) -> None:
