@@ -256,8 +256,12 @@ def _log_pool_errors(**_: Any) -> None:
 def start_child() -> None:
     """Prepare a pool child: its own logging, and what a training needs for its first sample, so that none waits for
     it."""
+    from worker.threads import STOP_FILE_VARIABLE
+
     configure_logging(TRAIN_QUEUE, get_settings())
     _log_pool_errors()
+    for source in Path(os.environ[STOP_FILE_VARIABLE]).parent.rglob("__autograph_generated_file*"):
+        source.unlink(missing_ok=True)  # the child before has ended: TensorFlow left some of each training
     # Beside it, for Celery kills a child that has not begun within a minute.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
 

@@ -83,6 +83,22 @@ def test_a_process_whose_training_hangs_is_ended(
         process.kill()
 
 
+def test_a_child_removes_what_tensorflow_left_of_the_training_before(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(threads.STOP_FILE_VARIABLE, str(tmp_path / "stop"))
+    for name in ("__autograph_generated_filex1.py", "__pycache__/__autograph_generated_filex1.cpython-313.pyc", "own"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    process = multiprocessing.get_context("spawn").Process(target=serve.start_child)
+    process.start()
+    try:
+        wait_until(lambda: [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["own"])
+    finally:
+        process.kill()
+        process.join()
+
+
 def test_a_worker_that_starts_has_the_trainings_of_a_killed_one_of_its_host_wait_again(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
