@@ -5,6 +5,7 @@ import redis
 
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.queues import lists_of
 
 Sizes = dict[str, dict[str, float]]
 """Megabytes by process: resident, and of these its own alone."""
@@ -55,9 +56,10 @@ def left(client: redis.Redis) -> dict[str, int]:
     with client.pipeline(transaction=True) as pipe:
         pipe.hlen(keys.ACTIVE)
         pipe.scard(keys.OUTBOX)
-        pipe.llen(TRAIN_QUEUE)
-        pipe.llen(GENERATE_QUEUE)
         pipe.hlen("unacked")
         pipe.zcard("unacked_index")
-        names = ("active", "undelivered", "train queue", "generate queue", "unacked", "index")
+        queues = (*lists_of(TRAIN_QUEUE), *lists_of(GENERATE_QUEUE))
+        for name in queues:
+            pipe.llen(name)
+        names = ("active", "undelivered", "unacked", "index", *queues)
         return dict(zip(names, pipe.execute(), strict=True))

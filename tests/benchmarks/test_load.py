@@ -4,9 +4,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import redis
 
+from benchmarks.load import memory
 from benchmarks.load.ledger import Request, Seen, asked_at, ledger, refusals, unbalanced
 from benchmarks.load.plan import PEOPLE, plan_requests
+from shared.jobs import TRAIN_QUEUE
+from shared.queues import lists_of
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +30,14 @@ def test_the_same_seed_draws_the_same_load() -> None:
     assert len(texts) == 2_000
     assert {ask.person for ask in texts} == set(PEOPLE)
     assert {ask.how for ask in texts} == {"message", "slash", "button"}
+
+
+def test_trainings_that_wait_are_counted_whatever_their_priority(redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url)
+    for name in lists_of(TRAIN_QUEUE):
+        client.lpush(name, "a message")
+    left = memory.left(client)
+    assert {name: number for name, number in left.items() if number} == dict.fromkeys(lists_of(TRAIN_QUEUE), 1)
 
 
 def frame(words: str = "", title: str = "", **fields: Any) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import redis
 
+from benchmarks.load import memory
 from shared import keys
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.queues import lists_of
 from tests.driver.client import NotInTimeError
 from tests.e2e.acts import forget_models
 from tests.e2e.conftest import _show_logs, pytest_runtest_makereport  # noqa: F401  # they show the logs of failed tests
@@ -66,10 +65,9 @@ def left_over(system: System) -> dict[str, Any]:
     try:
         with system.redis as client:
             found: dict[str, Any] = {
+                **memory.left(client),
                 "active": client.hgetall(keys.ACTIVE),
                 "undelivered": client.smembers(keys.OUTBOX),
-                "unacked": client.hlen("unacked") or client.zcard("unacked_index"),
-                "messages": sum(map(client.llen, (*lists_of(TRAIN_QUEUE), *lists_of(GENERATE_QUEUE)))),
                 "leases": client.keys("job:*:lease"),
                 "deletions": client.smembers(keys.DELETING),
             }
