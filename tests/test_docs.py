@@ -4,8 +4,10 @@ Sphinx checks what is between the pages of docs/ (`make docs`). Here is what it 
 as GitHub and GitLab show them, and whether all that is there is used.
 """
 
+import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -126,6 +128,20 @@ def test_variables_that_are_named_are_there() -> None:
     named = {(page.name, name) for page in pages for name in VARIABLES.findall(page.read_text("utf-8"))}
     assert len(named) > 50
     assert sorted((page, name) for page, name in named if name not in there) == []
+
+
+@pytest.mark.process
+def test_backups_of_each_night_are_kept_as_long_as_the_policy_says(tmp_path: Path) -> None:
+    """A killed backup, whose name begins with a dot, too."""
+    (days,) = re.findall(r"copies for up to `\[(\d+)\]` days", (DOCS / "privacy.md").read_text("utf-8"))
+    (command,) = re.findall(r"find backups .*-delete", (DOCS / "operations.md").read_text("utf-8"))
+    for name, age_s in (("galvanic-1.zip", 60), (".galvanic-1.zip.ab.partial", 60), ("galvanic-2.zip", 172_800)):
+        (file := tmp_path / "backups" / name).parent.mkdir(exist_ok=True)
+        file.touch()
+        written = time.time() - int(days) * 86_400 + age_s
+        os.utime(file, (written, written))
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    assert [path.name for path in tmp_path.glob("backups/*")] == ["galvanic-2.zip"]
 
 
 @pytest.mark.process
