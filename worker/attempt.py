@@ -72,7 +72,7 @@ class Attempt:
         except (UserError, Superseded, redis.RedisError):
             raise
         except Exception as error:
-            if not self._files.has_checkpoint:
+            if not (self._files.has_checkpoint or self._files.finished.exists()):
                 raise
             log.exception("attempt_failed")
             self._job_events.require_newest()  # who took over may be on this host

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class StoreAway(OSError):
-    """The remote store does not answer, refuses the keys or has no such place."""
+    """The store does not answer, refuses access or has no such place."""
 
 
 def difficulty(error: OSError) -> Difficulty | None:
@@ -46,7 +46,7 @@ def difficulty(error: OSError) -> Difficulty | None:
 class ModelStore:
     """Models by id, and copies of checkpoints by name. `where` is for people, without a password in the address.
 
-    Raises UserError: nothing here knows such an address. Its methods raise StoreAway, an OSError, while a remote store
+    Raises UserError: nothing here knows such an address. Its methods raise StoreAway, an OSError, while the store
     cannot be used.
     """
 
@@ -124,14 +124,14 @@ class ModelStore:
 
     def put(self, name: str, file: Path) -> None:
         """Write a copy of a file in one step: readers see the old or the new one. S3 does that by itself."""
-        if not self.is_local:
-            with self._using() as fs:
+        with self._using() as fs:
+            if not self.is_local:
                 fs.put_file(str(file), self._path(name))
-            return
-        place = Path(self._path(name))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(place) as partial:
-            shutil.copyfile(file, partial)
+                return
+            place = Path(self._path(name))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(place) as partial:
+                shutil.copyfile(file, partial)
 
     def get(self, name: str, file: Path) -> None:
         """Copy a file of the store. Raises FileNotFoundError: it is not there; OSError: `file` cannot be written."""
@@ -153,22 +153,24 @@ class ModelStore:
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[Any]:
-        """Yield the file system; turn a remote one's errors into `StoreAway`, but a missing object and a full disk."""
+        """Yield the file system; turn its errors into `StoreAway`, but a missing file and a full disk."""
         try:
             yield self._fs
-        except Exception as error:  # each kind of store has errors of its own
-            if self.is_local:
-                raise
+        except Exception as error:  # each kind of remote store has errors of its own
             code = _code(error)
             match error:
                 case FileNotFoundError() if code != "NoSuchBucket":
                     raise
                 case FileNotFoundError():
                     problem = f"The model store has no such bucket ({self.where})"
-                case PermissionError():
-                    problem = f"The model store ({self.where}) refuses these keys"
                 case OSError() if disk_full(error):
                     raise
+                case OSError() if self.is_local:
+                    problem = f"The model store's folder {self.where} cannot be used"
+                case _ if self.is_local:
+                    raise
+                case PermissionError():
+                    problem = f"The model store ({self.where}) refuses these keys"
                 case _ if code.endswith(("CredentialsError", "CredentialRetrievalError")):
                     problem = f"There are no keys for the model store ({self.where})"
                 case _:
@@ -194,8 +196,6 @@ def delete_files(client: redis.Redis, store: ModelStore) -> None:
             continue
         try:
             store.delete(model_id)
-        except StoreAway:
-            raise
         except OSError as error:
             failed = error
             continue

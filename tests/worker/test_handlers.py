@@ -36,7 +36,7 @@ from worker import serve, warm
 from worker.handlers import HANDLERS, Handler
 from worker.jobs import JobContext
 from worker.serve import TrainingRequest
-from worker.store import ModelStore, delete_files
+from worker.store import ModelStore, StoreAway, delete_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
@@ -126,13 +126,13 @@ def test_a_file_that_cannot_be_removed_keeps_no_other(
 
     def one_fails(store: ModelStore, model_id: str) -> None:
         if model_id == "one":
-            raise PermissionError
+            raise StoreAway
         remove(store, model_id)
 
     client.sadd(keys.DELETING, "one", "two")
     with monkeypatch.context() as failing:
         failing.setattr(ModelStore, "delete", one_fails)
-        with pytest.raises(PermissionError):
+        with pytest.raises(StoreAway):
             delete_files(client, ModelStore(settings))
     assert client.smembers(keys.DELETING) == {b"one"}
     delete_files(client, ModelStore(settings))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -64,6 +65,16 @@ def test_the_rest_is_done_by_the_next_attempt(
     assert not folder.exists()
     assert lives.told_of(Started, client, "t-1")[-1].resumed
     assert len(lives.told_of(Finished, client, "t-1")) == 1
+
+
+def test_trouble_costs_no_finished_model(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    import galvanic.training
+
+    with monkeypatch.context() as failing:
+        failing.setattr(JobEvents, "attach", Mock(side_effect=RuntimeError))
+        assert train(client, "t-1").kind == "interrupted"
+    monkeypatch.setattr(galvanic.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    assert train(client, "t-1", TEXT).kind == "finished"
 
 
 def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.text import prepare
 from galvanic.text.vocabulary import CharVocabulary
 from shared import keys
-from shared.events import Cancelled, Event, Interrupted
+from shared.events import Cancelled, Event, Interrupted, Trouble
 from shared.jobs import Job
 from shared.settings import Settings
 from tests import lives
@@ -101,6 +102,15 @@ def test_half_a_file_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.Monk
         checkpoint.save(tmp_path, {"a": np.ones(3)}, {"at": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
     assert (checkpoint.load(tmp_path) or pytest.fail("gone"))[1] == {"at": 1}
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.ESTALE], ids=errno.errorcode.get)
+def test_a_finished_model_waits_for_a_store_that_takes_nothing(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(shutil, "copyfile", full(2, shutil.copyfile, code))
+    assert train(client, book_job(client)).kind == "finished"
+    assert [event.what for event in lives.told_of(Trouble, client, "t-1")] == ["store away", None]
 
 
 def test_what_cannot_wait_says_why_it_failed(client: redis.Redis) -> None:
