@@ -54,8 +54,8 @@ PROBE = "probe"
 # `job`: the job itself (JSON). `first_nonce`: of attempt 1, by the call that entered the job; `entered_at`: when, in
 # seconds since the epoch. `card`: `channel:message` that shows it. `state`: `reading`, `waiting`, `begun` or `over`.
 # `attempt`: number of the newest one; `nonce`: random, of that one. `worker`: who has begun it; `holder`: random, of
-# its process. `deaths`: attempts in a row that ended in trouble or without a word, the running one counted.
-# `progress`: entry of the newest progress. `model_id`: of the model that it makes. Of trainings
+# its process. `deaths`: attempts in a row that ended in trouble or without a word, and saved no new checkpoint, the
+# running one counted. `progress`: entry of the newest progress. `model_id`: of the model that it makes. Of trainings
 # also `in_use`, once its model was its channel's.
 job = _Key("job:{job_id}:record")
 

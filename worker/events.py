@@ -83,6 +83,10 @@ class JobEvents:
         value = cast(bytes | None, self._client.hget(keys.job(self.job_id), "deaths"))
         return int(value or 1) - 1
 
+    def forget_deaths(self) -> None:
+        """Begin a new row of attempts that end in trouble. Raises redis.RedisError at once."""
+        self._client.hset(keys.job(self.job_id), "deaths", "1")  # the running one is counted
+
     def durable(self) -> None:
         """Wait until what was told would survive a power cut: for what is deleted because Redis has it now.
 

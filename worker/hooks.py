@@ -36,11 +36,16 @@ class JobHooks(results.Hooks):
         self._untold: deque[Event] = deque(maxlen=_MOST_UNTOLD)
         self._requested: Literal["cancel", "finish"] | None = None
         self._learned = False
+        self._began_at: tuple[int, int] | None = None  # epoch and step: where this attempt goes on
+        self._further = False  # than there
 
     def progress(self, progress: results.Progress) -> None:
         event = Progress(**vars(progress))
         self._lease.touch()
         self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
+        place = progress.epoch, progress.step
+        self._began_at = self._began_at or place
+        self._further = place > self._began_at
         # A new activity is told at once, for it may take long; but not each time where epochs are short.
         if time.monotonic() - self._published.get(event.doing, -math.inf) >= PROGRESS_EVERY_S:
             self._tell(event)
@@ -58,6 +63,9 @@ class JobHooks(results.Hooks):
 
     def saved(self) -> None:
         self._copies.saved()
+        # At its end a training may save the same again and again, and die each time.
+        if self._further and not self._lease.lost:
+            self._unless_away(self._job_events.forget_deaths)
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
         """Answer what the training is to do (`Hooks.control`). Raises Superseded: another attempt has it."""

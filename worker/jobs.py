@@ -21,7 +21,8 @@ from worker.warm import WarmModels
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
 MAX_DEATHS = 5
-"""A training that ended in trouble, or killed its worker, so often in a row is given up. A stop in order ends a row."""
+"""A training that ended in trouble, or killed its worker, so often in a row is given up. A new checkpoint or a stop in
+order ends a row."""
 
 
 class Died(TrainingInterrupted):

@@ -4,10 +4,12 @@ import errno
 import math
 import time
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 import redis
 
+from galvanic import loop, model_file
 from galvanic.options import TrainOptions
 from galvanic.results import TrainingInterrupted
 from shared import keys, lifecycle
@@ -18,7 +20,7 @@ from shared.settings import Settings
 from tests import lives
 from tests.factories import train_job
 from tests.lives import expect, require_failure
-from tests.worker.channels import book_job, interrupt, train as run_to_its_end
+from tests.worker.channels import book_job, in_the_middle, interrupt, train as run_to_its_end
 from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
 from worker import attempt as attempts, hooks, threads
@@ -95,6 +97,22 @@ def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
     for last in (job, book_job(client, "t-2", options=SMALL)):
         require_failure(run_to_its_end(client, last), "Something went wrong in the worker")
         assert not job_folder(settings, last.job_id).exists()
+
+
+def test_a_new_checkpoint_begins_a_new_row(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is cut off now and then gets through; a training that dies at the same place is given up."""
+    broken = Mock(side_effect=RuntimeError)
+    monkeypatch.setattr(attempts, "PAUSES_S", {})
+    monkeypatch.setattr(loop, "CHECKPOINT_BETWEEN_EPOCHS_S", 0.0)
+    job = book_job(client, options=SMALL.model_copy(update={"epochs": 3}))
+    client.hset(keys.job(job.job_id), "deaths", f"{MAX_DEATHS - 1}")
+    with monkeypatch.context() as patch:
+        in_the_middle(patch, broken)
+        assert run_to_its_end(client, job).kind == "interrupted"
+    monkeypatch.setattr(model_file, "check_weights", broken)  # after its last checkpoint, which is saved each time
+    for deaths in (b"1", b"2"):
+        assert run_to_its_end(client, job).kind == "interrupted"
+        assert client.hget(keys.job(job.job_id), "deaths") == deaths
 
 
 @pytest.mark.parametrize("end", ["cancelled", "interrupted"])
