@@ -17,7 +17,7 @@ import structlog
 
 from galvanic.errors import UserError
 from galvanic.host import cores
-from galvanic.model_file import memory
+from galvanic.model_file import damaged, memory
 from galvanic.options import STARTER
 from galvanic.units import MEGABYTE
 from shared import keys
@@ -62,7 +62,13 @@ class _Slot:
         with self._lock:
             if self._model is None:
                 with self._store.reading(self._model_id) as path, LOADING:
-                    self._model = load_model(path)
+                    try:
+                        self._model = load_model(path)
+                    except UserError as error:
+                        if error.__cause__ is None:  # of another version: its words fit here, too
+                            raise
+                        log.error("model_not_loaded", model_id=self._model_id, cause=repr(error.__cause__))
+                        raise damaged() from error
             return self._model
 
     def batcher(self, guild_id: int) -> Batcher[WriteRequest, Generation]:

@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +11,7 @@ import pytest
 import redis
 from celery.worker.request import Request
 from PIL import Image
+from structlog.testing import capture_logs
 
 from galvanic import model_file
 from galvanic.generate import load_model
@@ -106,6 +107,19 @@ def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
 @pytest.mark.parametrize("job", [job for job, _ in examples(PLACE, ("gone", "gone")) if hasattr(job, "model")])
 def test_a_model_that_is_gone_is_told(client: redis.Redis, job: Job) -> None:
     require_failure(run(client, job), "gone from the model store")
+
+
+@pytest.mark.parametrize("damage", [lambda file: b"", lambda file: file[: len(file) // 2]], ids=["empty", "half"])
+def test_a_damaged_file_is_told_and_its_cause_logged(
+    client: redis.Redis, settings: Settings, damage: Callable[[bytes], bytes]
+) -> None:
+    path = stored(settings, "one")
+    path.write_bytes(damage(path.read_bytes()))
+    with capture_logs() as logs:
+        require_failure(run(client, generate_job(1)), "This model's file is damaged.")
+    (logged,) = (entry for entry in logs if entry["event"] == "model_not_loaded")
+    assert (logged["model_id"], logged["log_level"]) == ("one", "error")
+    assert "Error" in logged["cause"]
 
 
 def test_the_files_of_deleted_models_go_but_not_what_a_registry_has(client: redis.Redis, settings: Settings) -> None:
