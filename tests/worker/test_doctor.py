@@ -17,7 +17,7 @@ from shared import hardware, keys
 from shared.settings import Settings
 from tests.compose import ROOT
 from tests.worker.machines import gpu_machine
-from worker.cli.doctor import check_gpu, check_redis, doctor
+from worker.cli.doctor import check_gpu, check_memory, check_redis, doctor
 
 pytestmark = pytest.mark.process
 
@@ -100,6 +100,12 @@ def test_what_tensorflow_finds_counts(machine: Machine) -> None:
     (unknown,) = check_gpu(())
     assert "TensorFlow does not find NVIDIA A10G with driver 550.90.07" in unknown.problem
     assert "TF_CPP_MIN_LOG_LEVEL=0" in unknown.remedy
+
+
+def test_too_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for gigabytes, level in ((1, Level.MEND), (4, Level.OK)):
+        monkeypatch.setattr("worker.cli.doctor.memory_bytes", lambda size=gigabytes: size * 10**9)
+        assert f"Memory: {gigabytes}.0 GB" in problems(check_memory(), level)
 
 
 def test_redis_is_judged_and_left_as_it_is(redis_url: str) -> None:

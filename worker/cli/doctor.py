@@ -16,6 +16,7 @@ import redis
 from galvanic.cli.base import report
 from galvanic.cli.findings import Finding, Level
 from galvanic.errors import UserError
+from galvanic.host import memory_bytes
 from galvanic.machine import self_check
 from galvanic.units import MEGABYTE, count
 from shared import hardware, presence
@@ -26,6 +27,7 @@ from worker.store import ModelStore
 
 _GIGABYTE = 1_000 * MEGABYTE
 _LITTLE_DISK = 2_000 * MEGABYTE
+_LITTLE_MEMORY = 2_500 * MEGABYTE  # bot, workers and Redis with a training (docs/hardware.md)
 _LITTLE_GPU_MEMORY_MB = 2_000
 """MiB that a training wants: up to 1,170 by `Plan.memory` for what `char` chooses on a GPU, and the rest for CUDA and
 cuDNN (docs/gpu.md)."""
@@ -39,6 +41,7 @@ def doctor(options: argparse.Namespace, checks: Iterable[Callable[[], Iterable[F
     settings = get_settings()
     findings = [
         *check_tensorflow(),
+        *check_memory(),
         check_disk(settings.data_dir),
         check_store(settings),
         *check_redis(settings),
@@ -83,7 +86,10 @@ def check_tensorflow() -> Iterator[Finding]:
 
 
 def _not_installed(problem: str) -> Finding:
-    remedy = "Install everything anew: make clean install. TensorFlow needs a processor with AVX instructions."
+    remedy = (
+        "Install everything anew: make clean install. TensorFlow needs a processor with AVX instructions, and about "
+        "0.5 GB of free memory."
+    )
     return Finding(Level.BROKEN, problem, remedy)
 
 
@@ -111,6 +117,18 @@ def check_gpu(seen: tuple[str, ...]) -> Iterator[Finding]:
         )
     else:
         yield Finding(Level.OK, f"There is no NVIDIA card; trainings run on {hardware.on_cpu()}.")
+
+
+def check_memory() -> Iterator[Finding]:
+    memory = memory_bytes()
+    if memory is None:
+        return
+    size = f"Memory: {memory / _GIGABYTE:.1f} GB"
+    if memory >= _LITTLE_MEMORY:
+        yield Finding(Level.OK, size)
+    else:
+        problem = f"{size}. A training takes 1 or more, bot, workers and Redis together about 2.5."
+        yield Finding(Level.MEND, problem, "Give this machine or container more, or trainings may be killed.")
 
 
 def _try_writing(folder: Path) -> Path:
