@@ -126,7 +126,7 @@ class Plan(BaseModel, frozen=True):
     precision: Precision = "float32"  # of the products in training on a CPU
 
     def memory(self) -> int:
-        """Return about how many bytes of memory the training takes."""
+        """Return about how many bytes of memory the training takes, besides those of the process."""
         network = self.network
         steps = self.batch * (network.window or self.length)
         logits = network.vocabulary * (self.batch if network.window else steps)
@@ -136,11 +136,12 @@ class Plan(BaseModel, frozen=True):
 
     def check_memory(self) -> None:
         """Refuse a training that is too large for this machine. Raises UserError."""
-        needed, memory = self.memory(), memory_bytes()
-        if memory is not None and needed > _MOST_SHARE * memory:
+        needed, memory, spare = self.memory(), memory_bytes(), spare_memory()
+        if memory is not None and spare is not None and needed > spare:
             raise UserError(
                 f"A network of {self.network.parameters():,} parameters, {self.batch:,} texts at a time, needs about "
-                f"{needed / 2**30:,.1f} GB of memory to learn and be saved; this machine has {memory / 2**30:,.1f}.",
+                f"{(needed + _PROCESS) / 2**30:,.1f} GB of memory to learn and be saved; this machine has "
+                f"{memory / 2**30:,.1f}.",
                 "Choose fewer layers or units. A smaller batch or length may help, too.",
             )
 
@@ -165,6 +166,7 @@ class Budget:
 
 
 _MOST_SHARE = 0.8  # of the machine's memory, for a training
+_PROCESS = 700 * 2**20  # bytes that Python and TensorFlow take (measured)
 _COPIES_LEARNING, _COPIES_SAVING = 9, 20
 """Copies of the weights while a step is made (measured), and while a checkpoint is written: 12, and two by
 `safetensors.numpy.save` of the weights, two moments and the best weights."""
@@ -397,4 +399,4 @@ def fit_to_text(plan: Plan, symbols: int) -> tuple[Plan, tuple[str, ...]]:
 def spare_memory() -> int | None:
     """Return how many bytes a training may take on this machine; None if that is unknown."""
     memory = memory_bytes()
-    return None if memory is None else int(_MOST_SHARE * memory)
+    return None if memory is None else max(0, min(int(_MOST_SHARE * memory), memory - _PROCESS))

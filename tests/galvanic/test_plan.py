@@ -114,6 +114,9 @@ def test_a_network_too_large_for_the_memory_is_refused_with_its_size(monkeypatch
         large.check_memory()
     with pytest.raises(UserError, match="memory"):
         wide.check_memory()
+    monkeypatch.setattr(plans, "memory_bytes", lambda: 2**29)
+    with pytest.raises(UserError, match=r"needs about 0\.7 GB .* this machine has 0\.5"):
+        choose(units=8).check_memory()  # TensorFlow alone takes more
     monkeypatch.setattr(plans, "memory_bytes", lambda: None)
     large.check_memory()
 
