@@ -113,12 +113,16 @@ class ModelStore:
                     path.unlink()
                     log.info("partial_removed", name=path.name)
 
-    def check_writable(self) -> None:
-        """Try to write. Raises OSError: the store cannot be written to."""
-        probe = f".{secrets.token_hex(4)}.partial"
+    def check_usable(self) -> None:
+        """Try to write, read, list and delete. Raises OSError: the store cannot be used."""
+        probe = self._path(f".{secrets.token_hex(4)}.partial")
         with self._using() as fs:
-            fs.pipe_file(self._path(probe), b"probe")
-            fs.rm_file(self._path(probe))
+            fs.pipe_file(probe, b"probe")
+            try:
+                fs.cat_file(probe)
+                fs.ls(self.where)
+            finally:
+                fs.rm_file(probe)
 
     # ------------------------------------------------------------------ other files
 

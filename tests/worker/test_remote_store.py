@@ -33,7 +33,7 @@ def test_what_one_host_saves_another_fetches(
 ) -> None:
     here = ModelStore(get_settings())
     there = ModelStore(changed_settings(monkeypatch, DATA_DIR=tmp_path / "other"))
-    here.check_writable()
+    here.check_usable()
     assert ids(here) == ids(there) == []
     here.save(file, "abc")
     assert content(there, "abc") == b"one"
@@ -76,7 +76,7 @@ def test_a_store_that_is_away_is_told_in_plain_words(
     client: redis.Redis, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = ModelStore(changed_settings(monkeypatch, **S3Server().environment("nobody")))  # it was never started
-    for call in (store.check_writable, lambda: ids(store), lambda: content(store, "a"), lambda: store.save(file, "a")):
+    for call in (store.check_usable, lambda: ids(store), lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match=r"does not answer \(EndpointConnectionError\)"):
             call()
     told = expect(Failed, run(client, generate_job(1)))
@@ -87,7 +87,7 @@ def test_a_store_that_is_away_is_told_in_plain_words(
 
 def test_wrong_keys_and_a_missing_bucket_are_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ModelStore(changed_settings(monkeypatch, MODEL_STORE="s3://nobodys/models"))
-    for call in (store.check_writable, lambda: ids(store), lambda: content(store, "a"), lambda: store.save(file, "a")):
+    for call in (store.check_usable, lambda: ids(store), lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match="no such bucket"):
             call()
     strict = S3Server(INITIAL_NO_AUTH_ACTION_COUNT="1")

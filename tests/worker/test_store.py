@@ -4,13 +4,15 @@ import shutil
 import time
 import uuid
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from galvanic.errors import UserError
 from shared.settings import Settings
 from tests.worker.small import content, ids
-from worker.store import ModelStore
+from worker.store import ModelStore, StoreAway
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +43,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ModelStore:
 
 def test_save_replace_read_delete(store: ModelStore, file: Path) -> None:
     store.save(file, "abc-123")
-    store.check_writable()
+    store.check_usable()
     assert store.has("abc-123")
     file.write_bytes(b"other")  # an attempt that was cut off is made again, before anybody reads it
     store.save(file, "abc-123")
@@ -69,6 +71,14 @@ def test_a_model_that_is_deleted_as_it_is_fetched_is_gone(file: Path, monkeypatc
     monkeypatch.setattr(store, "get", deleted_before)
     with pytest.raises(UserError, match="gone"):
         content(store, "abc")
+
+
+@pytest.mark.parametrize("missing", ["cat_file", "ls"])
+def test_keys_that_may_not_read_or_list_are_noticed(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    store = ModelStore(Settings(_env_file=None, model_store=f"memory://{uuid.uuid4().hex}/models"))
+    monkeypatch.setattr(MemoryFileSystem, missing, Mock(side_effect=PermissionError))
+    with pytest.raises(StoreAway, match="refuses these keys"):
+        store.check_usable()
 
 
 def test_nothing_half_written_is_left(file: Path, tmp_path: Path) -> None:

@@ -161,13 +161,13 @@ def check_store(settings: Settings) -> Finding:
         if store.is_local:
             _try_writing(Path(store.where))
         else:
-            store.check_writable()
+            store.check_usable()
     except UserError as error:
         return Finding(Level.BROKEN, error.problem, error.remedy)
     except Exception as error:  # each kind of store has errors of its own
-        problem = f"The model store cannot be written to ({type(error).__name__}: {_short(error)})."
+        problem = f"The model store cannot be used ({type(error).__name__}: {_short(error)})."
         return Finding(Level.BROKEN, problem, "Compare MODEL_STORE, and with S3 its keys, with .env.example.")
-    return Finding(Level.OK, f"The model store {store.where} can be written to.")
+    return Finding(Level.OK, f"The model store {store.where} can be used.")
 
 
 def check_redis(settings: Settings) -> Iterator[Finding]:
