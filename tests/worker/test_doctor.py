@@ -17,7 +17,7 @@ from shared import hardware, keys
 from shared.settings import Settings
 from tests.compose import ROOT
 from tests.worker.machines import gpu_machine
-from worker.cli.doctor import check_gpu, check_memory, check_redis, doctor
+from worker.cli.doctor import check_gpu, check_memory, check_redis, check_store, doctor
 
 pytestmark = pytest.mark.process
 
@@ -106,6 +106,21 @@ def test_too_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for gigabytes, level in ((1, Level.MEND), (4, Level.OK)):
         monkeypatch.setattr("worker.cli.doctor.memory_bytes", lambda size=gigabytes: size * 10**9)
         assert f"Memory: {gigabytes}.0 GB" in problems(check_memory(), level)
+
+
+def test_the_disk_of_the_model_store_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = tmp_path / "mount" / "models"
+    settings = Settings(_env_file=None, data_dir=tmp_path, model_store=str(store))
+    assert f"in the model store {store}, which does not exist yet" in check_store(settings).problem
+    store.mkdir(parents=True)
+    full = os.statvfs_result((4096, 4096, 10**9, 9, 9, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    finding = check_store(settings)
+    assert (finding.level, finding.problem.split(".")[:2]) == (
+        Level.MEND,
+        ["Disk: 0", f"0 GB free in the model store {store}"],
+    )
+    assert "MODEL_STORE" in finding.remedy
 
 
 def test_redis_is_judged_and_left_as_it_is(redis_url: str) -> None:

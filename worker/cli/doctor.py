@@ -139,19 +139,21 @@ def _try_writing(folder: Path) -> Path:
     return existing
 
 
-def check_disk(folder: Path) -> Finding:
+def check_disk(folder: Path, name: str = "data folder", setting: str = "DATA_DIR") -> Finding:
     try:
-        free = shutil.disk_usage(_try_writing(folder)).free
+        existing = _try_writing(folder)
+        free = shutil.disk_usage(existing).free
     except OSError as error:
-        problem = f"The data folder {folder} cannot be written to: {error.strerror}."
-        return Finding(Level.BROKEN, problem, "Give yourself write access to it, or choose another with DATA_DIR.")
-    room = f"Disk: {free / _GIGABYTE:.1f} GB free in the data folder {folder}"
+        problem = f"The {name} {folder} cannot be written to: {error.strerror}."
+        return Finding(Level.BROKEN, problem, f"Give yourself write access to it, or choose another with {setting}.")
+    missing = "" if existing == folder else ", which does not exist yet"
+    room = f"Disk: {free / _GIGABYTE:.1f} GB free in the {name} {folder}{missing}"
     if free >= _LITTLE_DISK:
         return Finding(Level.OK, room)
     return Finding(
         Level.MEND,
         f"{room}. A model takes up to 100 MB, a running training three times as much.",
-        "Make room there (!model delete), or choose another folder with DATA_DIR.",
+        f"Make room there (!model delete), or choose another folder with {setting}.",
     )
 
 
@@ -159,14 +161,13 @@ def check_store(settings: Settings) -> Finding:
     try:
         store = ModelStore(settings)
         if store.is_local:
-            _try_writing(Path(store.where))
-        else:
-            store.check_usable()
+            return check_disk(Path(store.where), "model store", "MODEL_STORE")
+        store.check_usable()
     except UserError as error:
         return Finding(Level.BROKEN, error.problem, error.remedy)
     except Exception as error:  # each kind of store has errors of its own
         problem = f"The model store cannot be used ({type(error).__name__}: {_short(error)})."
-        return Finding(Level.BROKEN, problem, "Compare MODEL_STORE, and with S3 its keys, with .env.example.")
+        return Finding(Level.BROKEN, problem, "Compare MODEL_STORE and its keys with .env.example.")
     return Finding(Level.OK, f"The model store {store.where} can be used.")
 
 
