@@ -273,7 +273,10 @@ function* following(ids, temperature, randomSeed) {
 /** Continue a seed up to the end of a word, and send the page what is new, and the characters that the model lacks. */
 async function write({ number, seed, length, temperature, randomSeed }) {
   const start = model.ids.has("\n") ? "\n\n" : model.symbols[0], symbols = [...model.inKnownSigns(seed || start)];
-  const ids = symbols.filter((symbol) => model.ids.has(symbol)).map((symbol) => model.ids.get(symbol));
+  const read = symbols.filter((symbol) => model.ids.has(symbol)), hasWords = read.some((symbol) => symbol.trim());
+  // After a space that is read, the text would stand right behind an unknown character at the end.
+  while (hasWords && !model.ids.has(symbols.at(-1)) && !read.at(-1).trim()) read.pop();
+  const ids = read.map((symbol) => model.ids.get(symbol));
   if (!ids.length) throw new Error("The model knows none of these characters. Use the script of its text.");
   let texts = following(ids, temperature, randomSeed), { value: id } = texts.next(), told = performance.now();
   let written = seed ? model.opening(ids, model.symbols[id]) : "";

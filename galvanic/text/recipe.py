@@ -235,4 +235,8 @@ def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
             f"The model knows none of the characters of your words: {shown}{more}.",
             "Write in the script of the text that it learned from.",
         )
-    return Seed(ids[ids >= 0], (f"The model has never seen these characters and skipped them: {shown}{more}",))
+    read = vocabulary.decode(ids[ids >= 0])
+    if ids[-1] < 0 and read.strip():  # after a space that is read, the text would stand right behind this character
+        read = read.rstrip()
+    note = f"The model has never seen these characters and skipped them: {shown}{more}"
+    return Seed(vocabulary.encode(read), (note,))

@@ -8,7 +8,7 @@ import pytest
 
 from galvanic.errors import UserError
 from galvanic.source import pieces
-from galvanic.text import RECIPES, CharVocabulary, prepare
+from galvanic.text import RECIPES, CharVocabulary, make_vocabulary, prepare
 from galvanic.text.body import wrapping
 from galvanic.text.classic import WINDOW, words_only
 from galvanic.text.recipe import adaptive_nats
@@ -57,6 +57,13 @@ def test_seeds_go_through_the_pipeline() -> None:
     assert vocabulary.decode(seed.ids) == "ab"
     assert "!" in seed.notes[0]
     assert "U+000A" in seed.notes[0]
+
+
+@pytest.mark.parametrize("recipe", ["char", "word"])
+@pytest.mark.parametrize(("seed", "read"), [("my dog 🐶", "my dog"), ("my 🐶 dog", "my  dog"), ("🐶 🐶", " ")])
+def test_a_text_is_not_glued_to_an_unknown_character(recipe: str, seed: str, read: str) -> None:
+    vocabulary = make_vocabulary(recipe, sorted(set(" mydog")))
+    assert vocabulary.decode(RECIPES[recipe].seed(seed, vocabulary).ids) == read
 
 
 @pytest.mark.parametrize(
