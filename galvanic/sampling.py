@@ -197,6 +197,8 @@ def detect_loop(last: Ids, runs: Ids, symbol: int) -> int:
         last[lag] = last[lag - 1]
     last[0] = symbol
     for lag in range(GUARD_LAGS):
-        if runs[lag] >= max(2 * (lag + 1), GUARD_LEAST):
+        length = lag + 1
+        # Only after whole passages: else the guard would cut "haha haha haha" within a word.
+        if runs[lag] >= length * max(2, -(-GUARD_LEAST // length)):
             return int(last[lag])
     return -1

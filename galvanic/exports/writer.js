@@ -169,7 +169,7 @@ class Sampler {
     for (let lag = 0; lag < GUARD_LAGS; lag++) this.runs[lag] = this.last[lag] === symbol ? this.runs[lag] + 1 : 0;
     this.last.copyWithin(1, 0);
     this.last[0] = symbol;
-    const loop = this.runs.findIndex((run, lag) => run >= Math.max(2 * (lag + 1), GUARD_LEAST));
+    const loop = this.runs.findIndex((run, lag) => run >= (lag + 1) * Math.max(2, Math.ceil(GUARD_LEAST / (lag + 1))));
     this.forbidden = loop < 0 ? -1 : this.last[loop];
     return symbol;
   }

@@ -195,6 +195,13 @@ def test_the_guard_forbids_the_shortest_loops_next_symbol() -> None:
     assert three[13:] == [-1, 1, 2]
 
 
+@pytest.mark.parametrize("length", range(1, 9))
+def test_the_guard_forbids_no_symbol_within_a_passage(length: int) -> None:
+    texts, passage = new_texts([0], [Sampling(guard=True)]), list(range(1, length + 1))
+    forbidden = [detect_loop(texts.last[0], texts.runs[0], symbol) for symbol in 20 * passage]
+    assert next(symbol for symbol in forbidden if symbol >= 0) == passage[0]
+
+
 def test_the_guard_leaves_the_seed_alone() -> None:
     config = network(7)
     reader = predictor(config, biased(config, LOGITS))
