@@ -6,7 +6,6 @@ symbols take.
 """
 
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from galvanic.errors import UserError
 from galvanic.model_file import SUFFIX, Ancestor, Description, load
 from galvanic.options import STARTER, CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan, Weights
+from galvanic.text.letters import other_forms
 from galvanic.units import count
 
 _SYMBOL_AXES = {"embedding/embeddings": 0, "output/kernel": 1, "output/bias": 0}  # by the end of a weight's name
@@ -145,10 +145,8 @@ def grown(
 
 
 def _relative(symbol: str, ids: Mapping[str, int]) -> int | None:
-    """Return the id of the same letter without accents or in the other case, as u for ü; None if there is none."""
-    plain = "".join(part for part in unicodedata.normalize("NFKD", symbol) if not unicodedata.combining(part))
-    forms = (plain, plain.swapcase(), plain.casefold(), plain.capitalize()) if not plain.isspace() else ()
-    return next((ids[form] for form in forms if form in ids), None)
+    """Return the id of the same letter in the other case or without accents, as u for ü; None if there is none."""
+    return next((ids[form] for form in other_forms(symbol) if form in ids and not form.isspace()), None)
 
 
 def _new_biases(

@@ -230,14 +230,24 @@ class Model {
     return this.table?.mix(nodes, network) ?? network;
   }
 
+  has(text) { return [...text].every((symbol) => this.ids.has(symbol)); }
+
   /** Return a text with signs that the model has in place of those that it lacks. */
   inKnownSigns(text) {
-    const has = (form) => [...form].every((sign) => this.ids.has(sign));
     return text.replace(/["'“”‘’—–…]|--|\.\.\./g, (form, at) => {
       const [plain, ...printed] = SIGNS.find((forms) => forms.includes(form));
       if (at === 0 || "([{‘“—–- \n\t".includes(text[at - 1])) printed.reverse();
-      return [form, plain, ...printed].find(has) ?? form;
+      return [form, plain, ...printed].find((each) => this.has(each)) ?? form;
     });
+  }
+
+  /** Return a text with other forms of the letters that the model lacks: for É, é before E and e. */
+  inKnownLetters(text) {
+    const cases = (form) => [form, form.toLowerCase(), form.toUpperCase()];
+    return this.has(text) ? text : [...text.normalize("NFC")].map((letter) => {
+      const plain = letter.normalize("NFKD").replace(/\p{Mn}/gu, "");
+      return [letter, letter.normalize("NFD"), ...cases(letter), ...cases(plain)].find((form) => form && this.has(form)) ?? letter;
+    }).join("");
   }
 
   /** Return the sign that belongs between a seed and a text, or nothing: galvanic.generate's `_needs_opening`. */
@@ -272,7 +282,8 @@ function* following(ids, temperature, randomSeed) {
 
 /** Continue a seed up to the end of a word, and send the page what is new, and the characters that the model lacks. */
 async function write({ number, seed, length, temperature, randomSeed }) {
-  const start = model.ids.has("\n") ? "\n\n" : model.symbols[0], symbols = [...model.inKnownSigns(seed || start)];
+  const start = model.ids.has("\n") ? "\n\n" : model.symbols[0];
+  const symbols = [...model.inKnownLetters(model.inKnownSigns(seed || start))];
   const read = symbols.filter((symbol) => model.ids.has(symbol)), hasWords = read.some((symbol) => symbol.trim());
   // After a space that is read, the text would stand right behind an unknown character at the end.
   while (hasWords && !model.ids.has(symbols.at(-1)) && !read.at(-1).trim()) read.pop();

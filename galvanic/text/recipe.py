@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from galvanic.emoji import EMOJI, named
 from galvanic.errors import UserError
 from galvanic.options import RecipeName
 from galvanic.source import Source, pieces
+from galvanic.text.letters import in_known_letters
 from galvanic.text.vocabulary import AnyIds, Ids, Vocabulary, id_type, make_vocabulary, to_points, to_text
 
 UNICODE_SCALARS = 0x110000 - 0x800  # number of characters that a text may have; choosing one costs ln of this
@@ -222,21 +224,36 @@ def _within(ids: AnyIds, vocabulary: Vocabulary, characters: int) -> tuple[int, 
 
 
 def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
-    """Return a seed without the characters that the vocabulary lacks, which a note names. UserError if it lacks all."""
+    """Return a seed in characters that the vocabulary has: others take another form, or are left out, as notes say.
+
+    Raises UserError if none is left.
+    """
     ids = vocabulary.encode(seed)
     if (ids >= 0).all():
         return Seed(ids)
+    composed = normalize("NFC", seed)
+    written = in_known_letters(composed, vocabulary)
+    ids = vocabulary.encode(written)
     # Every character and custom emoji of a vocabulary's text is a symbol of it.
-    unknown = sorted(set(EMOJI.sub("", seed)) - set(vocabulary.symbols))
-    shown = " ".join(char if char.isprintable() else f"U+{ord(char):04X}" for char in unknown[:10])
-    more = " and others" if len(unknown) > 10 else ""
+    unknown = _shown(set(EMOJI.sub("", written)) - set(vocabulary.symbols))
     if not (ids >= 0).any():
         raise UserError(
-            f"The model knows none of the characters of your words: {shown}{more}.",
+            f"The model knows none of the characters of your words: {unknown}.",
             "Write in the script of the text that it learned from.",
         )
+    notes = []
+    if normalize("NFKC", written) != normalize("NFKC", composed):  # else they only have other code points
+        changed = _shown(set(composed) - set(written))
+        notes.append(f"The model has never seen these characters and read them in another form: {changed}")
+    if unknown:
+        notes.append(f"The model has never seen these characters and skipped them: {unknown}")
     read = vocabulary.decode(ids[ids >= 0])
     if ids[-1] < 0 and read.strip():  # after a space that is read, the text would stand right behind this character
         read = read.rstrip()
-    note = f"The model has never seen these characters and skipped them: {shown}{more}"
-    return Seed(vocabulary.encode(read), (note,))
+    return Seed(vocabulary.encode(read), tuple(notes))
+
+
+def _shown(chars: set[str]) -> str:
+    """Return characters as a note shows them, at most ten."""
+    shown = " ".join(char if char.isprintable() else f"U+{ord(char):04X}" for char in sorted(chars)[:10])
+    return f"{shown} and others" if len(chars) > 10 else shown

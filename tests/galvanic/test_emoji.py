@@ -81,6 +81,7 @@ def test_a_seed_has_emoji(recipe: str) -> None:
     seed = RECIPES[recipe].seed(f"{POG} hello {DANCE}", vocabulary)
     assert vocabulary.decode(seed.ids).strip() == f"{POG} hello {DANCE}"
     assert not seed.notes
+    assert vocabulary.decode(RECIPES[recipe].seed(f"{POG} HELLO", vocabulary).ids).strip() == f"{POG} hello"
     unknown = RECIPES[recipe].seed(f"hello {OTHER}", vocabulary)
     assert vocabulary.decode(unknown.ids) == "hello o"
     assert unknown.notes == ("The model has never seen these characters and skipped them: : g p",)

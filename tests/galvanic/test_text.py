@@ -3,6 +3,7 @@
 import math
 import random
 import textwrap
+from unicodedata import normalize
 
 import pytest
 
@@ -64,6 +65,27 @@ def test_seeds_go_through_the_pipeline() -> None:
 def test_a_text_is_not_glued_to_an_unknown_character(recipe: str, seed: str, read: str) -> None:
     vocabulary = make_vocabulary(recipe, sorted(set(" mydog")))
     assert vocabulary.decode(RECIPES[recipe].seed(seed, vocabulary).ids) == read
+
+
+@pytest.mark.parametrize(
+    ("known", "seed", "read", "noted"),
+    [
+        ("the sea", "The SEA", "the sea", "A E S T"),
+        ("THE SEA", "the sea", "THE SEA", "a e h s t"),
+        ("café É", "CAFÉ ü", "cafÉ", "A C F"),
+        ("cafe", "caf\u00e9", "cafe", "\u00e9"),
+        ("caf\u00e9", "cafe\u0301", "caf\u00e9", ""),
+        ("cafe\u0301 ", "caf\u00e9!", "cafe\u0301", ""),
+        ("어제", normalize("NFD", "어제"), "어제", ""),
+        ("a b", "a\u00a0\u202fb", "a  b", ""),
+    ],
+)
+def test_letters_that_a_model_lacks_take_another_form(known: str, seed: str, read: str, noted: str) -> None:
+    vocabulary = CharVocabulary(sorted(set(known)))
+    result = RECIPES["char"].seed(seed, vocabulary)
+    assert vocabulary.decode(result.ids) == read
+    notes = [note for note in result.notes if "another form" in note]
+    assert [note.split(": ")[1] for note in notes] == [noted] * bool(noted)
 
 
 @pytest.mark.parametrize(
