@@ -21,11 +21,18 @@ _FIRST_ROWS = 100  # one of them must have the column
 def table(name: str, options: ChatOptions, file: BinaryIO, left_out: Counter[str]) -> Iterator[Message]:
     """Yield a message for each row of a CSV file, each line of JSON lines, or each object of a JSON array.
 
-    `name`: the file's. Without a column of speakers, all rows are by one. Raises UserError: there is no such column.
+    `name`: the file's. Without a column of speakers, all rows are by one. Raises UserError: there is no such column, or
+    the file is a single JSON object.
     """
     text_column, speaker_column = options.text_column, options.speaker_column
+    is_json = beginning(file).lstrip().startswith("{")
     all_rows = rows(file, left_out)
     first_rows = list(itertools.islice(all_rows, _FIRST_ROWS))
+    if is_json and not first_rows:
+        raise UserError(
+            f"`{name}` is one JSON object; I read arrays of objects and JSON lines.",
+            "Take its list out, for example with `jq .messages`, and give that.",
+        )
     columns = [column for column in (text_column, speaker_column) if column]
     lacking = [column for column in columns if all(field(row, column) is None for row in first_rows)]
     if first_rows and lacking:

@@ -116,6 +116,14 @@ def test_json_whose_fields_are_not_named_is_refused_and_a_wrong_name_lists_them(
         assert "`author.name`, `text`, `'x`" in caught.value.remedy
 
 
+def test_one_json_object_is_refused_and_its_list_is_read() -> None:
+    messages = [{"who": "Ada", "what it says": "hi"}]
+    with pytest.raises(UserError, match=r"`data\.bin` is one JSON object") as caught:
+        read(json.dumps({"title": "us", "messages": messages}, indent=2).encode())
+    assert "jq .messages" in caught.value.remedy
+    assert lines(read(json.dumps(messages, indent=2).encode())) == ["Ada: hi"]
+
+
 def test_a_table_whose_columns_are_not_named_is_a_text() -> None:
     text = written(",", lineterminator="\n")
     assert read_text(("data.csv", text.encode())) == text
