@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 from galvanic.read.chat import DAMAGED
 from galvanic.read.files import HEAD
 from galvanic.read.lines import text_file
+from galvanic.read.refusals import ASSIGNED
 
 _CHUNK = 2**18  # characters that are read at once
 _LARGEST = 2**21  # characters of an entry; one that is longer is damaged
 _HEX_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*+)\\x")  # Telegram Desktop writes control characters so, which is no JSON
+ARRAY = re.compile(rf"\A\s*+{ASSIGNED}\[")  # at the beginning of a file
 _ENTRY = re.compile(r"[^\s,]")
 
 
@@ -25,7 +27,7 @@ def entries(file: BinaryIO, left_out: Counter[str], key: str = "") -> Iterator[t
     `key`: empty: the file is one array. Entries that are no objects count as damaged. The first mistake ends the file,
     and counts as damaged, as does a file without such an array.
     """
-    array = re.compile(rf'"{key}"\s*+:\s*+\[' if key else r"\A\s*+\[")
+    array = re.compile(rf'"{key}"\s*+:\s*+\[') if key else ARRAY
     decoder = json.JSONDecoder(strict=False)
     source = text_file(file)
     text, position = "", 0

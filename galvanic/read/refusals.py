@@ -46,9 +46,11 @@ def codes(names: Iterable[str]) -> str:
 
 
 HEAD = 60_000  # characters at the beginning of a text that `refuse_formats` reads
+ASSIGNED = r"(?:window\.[\w.]++ = )?+"  # before each array in an archive of X, formerly Twitter
 # All of the text must be tokens of JSON. So "[Illustration]" and "{The lamp burns.}" are no JSON; JSON lines are.
 _JSON = re.compile(
-    r'\s*+(?=[\[{]\s*+["\[{\]}\d])(?:[\s\[\]{},:]++|"(?:[^"\\\n]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[a-z]{1,5}\Z'
+    rf"\s*+{ASSIGNED}"
+    r'(?=[\[{]\s*+["\[{\]}\d])(?:[\s\[\]{},:]++|"(?:[^"\\\n]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[a-z]{1,5}\Z'
     r"|true\b|false\b|null\b)++\Z"
 )
 # With atomic groups: a page of comments could be split into comments in countless ways.

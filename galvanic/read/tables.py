@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from galvanic.errors import UserError
 from galvanic.read.chat import DAMAGED, ChatOptions, Message
-from galvanic.read.entries import entries
+from galvanic.read.entries import ARRAY, entries
 from galvanic.read.fields import field, field_names, text_of
 from galvanic.read.lines import beginning, lines
 from galvanic.read.refusals import code, codes
@@ -49,10 +49,10 @@ def table(name: str, options: ChatOptions, file: BinaryIO, left_out: Counter[str
 
 def rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table, or the objects of JSON; what can't be read counts as damaged."""
-    start = beginning(file).lstrip()[:1]
-    if start == "[":
+    start = beginning(file)
+    if ARRAY.match(start):
         return (entry for _, entry in entries(file, left_out))
-    return _json_lines(file, left_out) if start == "{" else _csv_rows(file, left_out)
+    return _json_lines(file, left_out) if start.lstrip().startswith("{") else _csv_rows(file, left_out)
 
 
 def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:

@@ -45,10 +45,13 @@ def test_any_delimiter_and_encoding_gives_the_same_lines(delimiter: str, encodin
     "data",
     [
         "\n".join(json.dumps({"a": {"who": who}, "what it says": what, "n": n}) for who, what, n in ROWS),
-        json.dumps([{"a": {"who": who}, "what it says": what} for who, what, n in ROWS], indent=2),
+        *[
+            before + json.dumps([{"a": {"who": who}, "what it says": what} for who, what, n in ROWS], indent=2)
+            for before in ("", "window.YTD.tweets.part0 = ")
+        ],
         "\n\n ".join(json.dumps({"a.who": who, "what it says": what}, ensure_ascii=False) for who, what, n in ROWS),
     ],
-    ids=["lines", "array", "a name with a dot"],
+    ids=["lines", "array", "array of X", "a name with a dot"],
 )
 def test_json_gives_the_same_lines(data: str) -> None:
     assert lines(read(data.encode(), speaker="a.who")) == LINES
@@ -106,7 +109,7 @@ def test_a_table_without_rows_is_refused(data: bytes) -> None:
 
 def test_json_whose_fields_are_not_named_is_refused_and_a_wrong_name_lists_them() -> None:
     row = '{"author": {"name": "Ada"}, "text": "hi", "`x": 1}'
-    for data in (f"{row}\n{row}\n", f"\n[ {row},\n{row}]"):
+    for data in (f"{row}\n{row}\n", f"\n[ {row},\n{row}]", f"window.YTD.tweets.part0 = [ {row} ]"):
         files = Files([("data.txt", data.encode())])
         with pytest.raises(UserError, match=r"data \(JSON\)") as caught:
             read_files(files, ChatOptions())
