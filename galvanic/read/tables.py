@@ -70,7 +70,8 @@ def _json_lines(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, An
 def _csv_rows(file: BinaryIO, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV file under the names in its first line; rows of another length count as damaged."""
     text_lines = lines(file)
-    first_line = next(filter(str.strip, text_lines), "")
+    # Excel may write its delimiter into a line above the names: `sep=;`.
+    first_line = next((line for line in text_lines if line.strip() and not line.startswith("sep=")), "")
     delimiter = max(_DELIMITERS, key=first_line.count)
     header = delimiter.join(map(str.rstrip, first_line.split(delimiter))) + "\n"  # a name ends with no space
     reader = csv.DictReader(itertools.chain([header], text_lines), delimiter=delimiter, skipinitialspace=True)

@@ -61,6 +61,10 @@ def test_spaces_around_the_names_of_columns_do_not_matter() -> None:
     assert lines(read(b"who , what it says \nAda , Hi\n")) == ["Ada: Hi"]
 
 
+def test_excels_line_about_the_delimiter_is_skipped() -> None:
+    assert lines(read(b"sep=;\r\nwho;what it says\r\nAda;Hi\r\n")) == ["Ada: Hi"]
+
+
 def test_a_table_without_a_column_of_speakers_has_one_speaker() -> None:
     chat = read(written(",").encode(), speaker="")
     assert [speaker.messages for speaker in chat.speakers] == [3]
