@@ -26,6 +26,7 @@ _FEW = 10  # messages that may all have different names
 
 _NO_WORDS = r"""
 (?:image|video(?: note)?|audio|gif|sticker|document|contact card|media) omitted|null
+waiting for this message\. this may take a while|missed (?:group )?(?:voice|video) call|live location shared
 this message was deleted(?: by [^\n]+)?|you deleted this message(?: as admin)?
 diese nachricht wurde gelöscht|du hast diese nachricht gelöscht
 se eliminó este mensaje|eliminaste este mensaje

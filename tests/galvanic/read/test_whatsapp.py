@@ -79,6 +79,10 @@ Se eliminó este mensaje.
 Данное сообщение удалено
 Mensagem apagada
 You deleted this message as admin
+Waiting for this message. This may take a while.
+Missed voice call
+Missed group video call
+Live location shared
 {L}このメッセージは削除されました。
 """
 MARKUP = str.maketrans("", "", "*~")
