@@ -61,7 +61,9 @@ def wrapping(parts: Iterable[str]) -> tuple[int, bool]:
             break
     lengths = sorted(len(line.rstrip()) for lines in paragraphs for line in lines)
     width = lengths[int(0.98 * (len(lengths) - 1))] if lengths else 0
-    if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
+    # In a script that has hardly any spaces, a line break does not stand for one.
+    spaces = sum(line.strip().count(" ") for lines in paragraphs for line in lines)
+    if not _LEAST_WIDTH <= width <= _MOST_WIDTH or spaces * _LONGEST_WORD < sum(lengths):
         return width, False
     breaks, full = sum(len(lines) - 1 for lines in paragraphs), sum(_full(lines, width) for lines in paragraphs)
     capitals = sum(line.lstrip()[0].isupper() for lines in paragraphs for line in lines[1:])

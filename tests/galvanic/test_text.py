@@ -26,6 +26,7 @@ def looks_hard_wrapped(text: str) -> bool:
 def test_lines_without_spaces_are_not_taken_for_wrapped_ones() -> None:
     lines = ("海" * (36 + 7 * number % 35) + "。" for number in range(120))
     assert not looks_hard_wrapped("\n".join(lines))
+    assert not looks_hard_wrapped(f"{'海' * 60}\n" * 99)
 
 
 def test_stop_words_are_nltks() -> None:
