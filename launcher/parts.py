@@ -27,7 +27,7 @@ class Part:
     trouble: Callable[[], str | None] = lambda: None  # what keeps it from its work, for people
     stop_wait_s: int = 10  # from SIGTERM to SIGKILL
     nice: int = 0
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Plan:
     """The parts of a run, and the environment that they share."""
 
     parts: tuple[Part, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     announce: Callable[[], str]  # how to reach the system, once all but the workers are ready
 
 

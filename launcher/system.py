@@ -20,7 +20,7 @@ from shared.connect import connect_once, explain
 from shared.hardware import usable_gpus
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.presence import BOT, TROUBLE, alive
-from shared.settings import Settings
+from shared.settings import Settings, for_children
 
 _PROBE_S = 1.0
 
@@ -42,7 +42,7 @@ def find_since(client: redis.Redis, moment: float, service: str) -> list[str]:
 
 def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -> Plan:
     """Plan which processes to run. `say` prints a line. Raises UserError: the page's port or Redis can't be used."""
-    environment = {"DATA_DIR": str(folders.data)}
+    environment = {**for_children(), "DATA_DIR": str(folders.data)}
     parts: list[Part] = []
     if settings.redis_url is None:
         settings, server = own_redis(settings, folders, sockets)
@@ -59,13 +59,13 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
 
     find = functools.partial(find_since, client, time.time())
     announce = lambda: f"Galvanic is on Discord as {next(iter(find(BOT)), '')}"  # noqa: E731
-    bots_own: dict[str, str] = {}
-    if not (settings.discord_token and settings.discord_token.get_secret_value().strip()):
+    token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
+    # By its environment, which only this account can read; other parts need no token.
+    bots_own = {"DISCORD_TOKEN": token or secrets.token_urlsafe(24)}
+    if not token:
         if find_spec("simcord") is None:
             remedy = "Put DISCORD_TOKEN into .env, or install it: `make clean install`."
             raise UserError("There is no token for Discord, and the playground isn't installed.", remedy)
-        # By its environment, which only this account can read; other parts need no token.
-        bots_own = {"DISCORD_TOKEN": secrets.token_urlsafe(24)}
         playground, address = _playground(settings, environment, bots_own, folders, say)
         parts.append(playground)
         announce = lambda: f"playground: {address}"  # noqa: E731

@@ -17,6 +17,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
     SettingsConfigDict,
     SettingsError as SourceError,
 )
@@ -27,6 +28,8 @@ from galvanic.options import TrainLimits
 ANSWER_WITHIN_S = 840  # an interaction's token lives for 15 minutes; one is left for posting the answer
 _MONTH_MINUTES = 43_200  # a job is kept for a month
 _DAY_S = 86_400
+_ENV_FILE = "GALVANIC_ENV_FILE"
+"""The variable that names another file than `.env`; empty: none is read."""
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
@@ -40,7 +43,7 @@ class Settings(BaseSettings):
     """All settings. `.env.example` says what each is for, and what it means where it is empty."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=os.environ.get(_ENV_FILE, ".env"),
         env_file_encoding="utf-8",
         extra="ignore",
         env_ignore_empty=True,
@@ -301,3 +304,16 @@ def _in_words(error: ErrorDetails) -> str:
 def get_settings() -> Settings:
     """Return the settings, read once; raises as `read_settings`."""
     return read_settings()
+
+
+def for_children() -> dict[str, str]:
+    """Return the environment that hands the settings of `.env` down as they are now: an edit waits for a restart.
+
+    Without the token for Discord, which the bot alone needs.
+    """
+    names = Settings.model_fields.keys() - {"discord_token"}
+    return {
+        name.upper(): value
+        for name, value in DotEnvSettingsSource(Settings).env_vars.items()
+        if value and name in names and not os.environ.get(name.upper())
+    } | {_ENV_FILE: ""}

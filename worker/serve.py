@@ -34,7 +34,7 @@ from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, is_id
 from shared.logging import configure_logging
 from shared.metrics import JOBS, serve
-from shared.settings import Settings, get_settings
+from shared.settings import Settings, for_children, get_settings
 from shared.version import OtherVersion, require_version
 
 _LEFTOVERS_EVERY_S = 600.0
@@ -64,6 +64,7 @@ def set_up(worker: Any) -> None:
 
     stop_file = folder / "stop"
     configure_logging(queue, settings)
+    os.environ.update(for_children())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # GPUs have the numbers that nvidia-smi shows
     if queue != TRAIN_QUEUE:

@@ -78,6 +78,24 @@ def test_with_a_token_there_is_no_playground(folders: Folders, sockets: Path, mo
     assert not any(name.startswith("DISCORD") for name in plan.environment)
 
 
+@pytest.mark.process
+def test_parts_keep_the_settings_of_the_start_and_the_bot_alone_the_token(
+    folders: Folders, sockets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("LOG_LEVEL=DEBUG\nDISCORD_TOKEN=secret\nREDIS_PASSWORD=hidden\n", "utf-8")
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    plan = system_plan(Settings(), folders, sockets, print)
+    assert not any(word in str(plan) for word in ("secret", "hidden"))
+    file.write_text("LOG_LEVEL=loud\n", "utf-8")
+    for part in plan.parts:
+        environment = {**os.environ, **plan.environment, **part.environment}
+        program = "from shared.settings import read_settings; print(read_settings().log_level)"
+        done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True)
+        assert done.stdout == b"DEBUG\n"
+        assert ("secret" in environment.values()) == (part.name == "bot")
+
+
 def test_without_a_token_the_playground_is_missed(
     folders: Folders, sockets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,7 @@ class Started(NamedTuple):
 
 def environment(server: Server, user: str, data: Path) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-    return own | server.settings(user) | {"DATA_DIR": str(data)}
+    return own | server.settings(user) | {"DATA_DIR": str(data), "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def asked(server: Server, user: str, data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +63,7 @@ def workers(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         command = [*CELERY, "worker", *options]
         with (data / "log").open("wb") as log:
             own = environment(server, "worker", data)
-            started[queue] = Started(subprocess.Popen(command, cwd=ROOT, env=own, stdout=log, stderr=log), data)
+            started[queue] = Started(subprocess.Popen(command, cwd=data, env=own, stdout=log, stderr=log), data)
     with server.client("admin") as client:
         wait_until(lambda: all(presence.alive(client, queue) for queue in OPTIONS), 60)
         yield started
@@ -104,18 +104,21 @@ def test_celery_shows_the_name_of_a_job_and_nothing_that_people_wrote(
     workers: dict[str, Started], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = factories.generate_job(seed=SECRET, blocked=(SECRET,))
-    training = factories.train_job(corpus=factories.corpus(title=SECRET, name=SECRET, source="upload"))
+    corpus = factories.corpus(title=SECRET, name=SECRET, source="upload")
+    training, another = (factories.train_job(job_id=job_id, corpus=corpus) for job_id in ("t-1", "t-2"))
+    # Another's process comes later, with the settings that its worker has.
+    (workers[TRAIN_QUEUE].data / ".env").write_text("LOG_LEVEL=loud\n", "utf-8")
     for name, value in server.settings("bot").items():
         monkeypatch.setenv(name, value)
     sender = Celery(broker=read_settings().broker_url, set_as_current=False, task_serializer="json")
     sender.conf.broker_transport_options = TRANSPORT
     with server.client("admin") as client, client.pubsub() as pubsub:
         pubsub.psubscribe("*")
-        for job in (text, training):
+        for job in (text, training, another):
             lives.enter(client, job)
             _, attempt, nonce = lives.message(client, job.job_id)
             send(sender, job, attempt, nonce)
-        wait_until(lambda: all(client.hget(keys.job(one), "state") == b"over" for one in ("t-1", "g-1")), 60)
+        wait_until(lambda: all(client.hget(keys.job(one), "state") == b"over" for one in ("t-1", "t-2", "g-1")), 60)
         told = heard(pubsub)
     for what in ("active", "reserved", "scheduled", "stats"):
         told += asked(server, "admin", tmp_path, "inspect", what).stdout
