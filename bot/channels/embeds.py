@@ -267,7 +267,7 @@ def _page(title: str, description: str | None, fields: Mapping[str, str]) -> dis
 
 def _retention(terms: Terms) -> str:
     return (
-        "The text that I read is deleted when its training ends. A model is made again, or deleted, when what it "
+        "The text that I read is deleted when its training ends. A model is made again, or deleted, before what it "
         f"learned is {_number(terms.settings.channel_model_days, 'day')} old."
     )
 

@@ -298,8 +298,9 @@ class Registry:
 
     @property
     def lifetime_s(self) -> float:
-        """Return the age at which the reading of a channel is too old."""
-        return _DAY_S * self._settings.channel_model_days
+        """Return the age at which a channel's model is made again: early enough for the old one to go in time."""
+        days_s = _DAY_S * self._settings.channel_model_days
+        return max(days_s - self.forget_within_s, days_s / 2)
 
     # ------------------------------------------------------------------ records in Redis
 

@@ -209,8 +209,8 @@ async def test_it_is_deleted_at_the_deadline_in_a_server_that_the_bot_does_not_s
     """As in one of another application, whose data lie in the same Redis."""
     theirs, registry = 7, live.models.registry
     note = await noted(registry.notes, ADA, guild_id=theirs, channel_id=8)
-    old = await noted(registry.notes, ADA, guild_id=theirs, channel_id=8, read_at=time.time() - 30.5 * DAY_S)
-    older = await noted(registry.notes, ADA, guild_id=theirs, channel_id=8, read_at=time.time() - 31.5 * DAY_S)
+    old = await noted(registry.notes, ADA, guild_id=theirs, channel_id=8, read_at=time.time() - 29.5 * DAY_S)
+    older = await noted(registry.notes, ADA, guild_id=theirs, channel_id=8, read_at=time.time() - 30.5 * DAY_S)
     for name, reading in (("sea", note), ("shore", old), ("cliff", older)):
         model_of(live, name, reading, guild_id=theirs)
     await live.remaking.delete_unseen()
@@ -238,8 +238,8 @@ async def test_what_cannot_be_made_again_is_deleted_at_once(live: Live, learned:
 async def test_what_is_too_old_is_made_again(live: Live) -> None:
     await live.remaking.stop()
     await talked(live, 300, "ada", "ben")
-    young = await read(live, ADA, read_at=time.time() - 30 * DAY_S + 600, channel_id=TAVERN)
-    old = await read(live, ADA, read_at=time.time() - 30 * DAY_S - 1)
+    young = await read(live, ADA, read_at=time.time() - 29 * DAY_S + 600, channel_id=TAVERN)
+    old = await read(live, ADA, read_at=time.time() - 29 * DAY_S - 1)
     model_of(live, "book")
     models = {name: model_of(live, name, note) for name, note in (("young", young), ("old", old))}
     assert await live.models.registry.renewed_by(models["young"]) == pytest.approx(time.time() + 600, abs=60)
