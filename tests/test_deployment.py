@@ -387,6 +387,12 @@ def test_env_example_names_every_setting_and_no_other() -> None:
     assert variables(ENV_EXAMPLE) == SETTINGS | compose_alone()
 
 
+def test_pages_put_no_comment_behind_a_setting() -> None:
+    """For systemd it is part of the value."""
+    pages = {path: path.read_text("utf-8") for path in (ROOT / "docs").rglob("*.md")}
+    assert not [path for path, page in pages.items() if re.search(r"^[A-Z_]+=\S*[ \t]+#", page, re.MULTILINE)]
+
+
 def test_env_example_as_it_is_changes_nothing() -> None:
     # DATA_DIR is set for every test.
     assert Settings(_env_file=ROOT / ".env.example") == Settings(_env_file=None)
