@@ -18,8 +18,8 @@ fail() {
     exit 1
 }
 
-setting() { # a setting's value in .env, without quotes
-    sed -n "s/^$1=//p" .env | tail -n 1 | tr -d "\"'\r"
+setting() { # a setting's value in .env, without quotes and a comment behind it
+    sed -n "s/^$1=//p" .env | tail -n 1 | sed 's/[[:space:]]#.*//; s/[[:space:]]*$//' | tr -d "\"'\r"
 }
 
 random() { # 48 hexadecimal digits

@@ -308,7 +308,7 @@ def test_a_file_in_deploy_is_chosen_in_env_and_finds_the_checkouts_folders(check
 
 @pytest.mark.process
 def test_a_token_in_env_is_taken_over(checkout: Path) -> None:
-    (checkout / ".env").write_text("COMPOSE_PROFILES=cpu\nDISCORD_TOKEN='of make run'\n", "utf-8")
+    (checkout / ".env").write_text("COMPOSE_PROFILES=cpu\nDISCORD_TOKEN='of make run' \t# mine\n", "utf-8")
     said = make_secrets(checkout)
     assert (checkout / "secrets" / "discord_token").read_text("utf-8") == "of make run"
     assert "of make run" not in said
