@@ -1,5 +1,6 @@
 """The panel of `settings` and its forms. Its controls work after a restart, and check again who presses them."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -216,7 +217,7 @@ class SettingsPanel(commands.Cog):
 
         def field(name: str, label: str) -> Field:
             current, upto = getattr(own, name), f"Up to {as_limit(most[name])}; leave empty for the maximum"
-            return Field(name, label, upto, default=None if current is None else f"{current:.12g}", most=20)
+            return Field(name, label, upto, default=None if current is None else f"{current:.0f}", most=20)
 
         return settings_form("Limits", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
 
@@ -265,19 +266,19 @@ def _menu(kind: Callable[..., Any], field: str, chosen: Sequence[Any], title: st
     )
 
 
-def _number(name: str, typed: str, most: float) -> float | None:
-    """A quota as typed; None: the operator's limit. Raises UserError: no number from 1 to `most`."""
+def _number(name: str, typed: str, most: float) -> int | None:
+    """A quota as typed; None: the operator's limit. Raises UserError: no whole number from 1 to `most`."""
     if not (typed := typed.strip()):
         return None
     wrong = UserError(
         f"The number of {_QUOTAS[name][1]} can't be {code(typed)}.",
-        f"Choose a value from 1 to {as_limit(most)}: the bot's operator allows no more.",
+        f"Choose a whole number from 1 to {as_limit(most)}: the bot's operator allows no more.",
     )
     try:
-        number = float(typed.replace(",", "")) if name == "disk_mb" else int(typed)
+        number = int(re.sub(r"[.,](?=\d{3}\b)", "", typed))  # without separators of thousands
     except ValueError:
         raise wrong from None
-    if not 1 <= number <= most:  # also false for NaN
+    if not 1 <= number <= most:
         raise wrong
     return number
 

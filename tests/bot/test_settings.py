@@ -169,6 +169,7 @@ async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
         ("quotas", {"jobs_per_server": "1.5"}, "can't be `1.5`"),
         ("quotas", {"disk_mb": "2001"}, "from 1 to 2,000"),
         ("quotas", {"disk_mb": "nan"}, "can't be `nan`"),
+        ("quotas", {"disk_mb": "1,5"}, "can't be `1,5`"),
         ("blocklist", {"blocklist": "a****b"}, "too many `*`"),
         ("blocklist", {"blocklist": "!!!"}, "has no letter"),
     ],
@@ -182,16 +183,17 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(
     assert await live.core.servers.get(GUILD_ID) == GuildSettings()
 
 
-async def test_quotas_and_words_are_kept_and_shown_in_the_form_again(live: Live) -> None:
+@pytest.mark.parametrize("typed", ["1500", "1,500", "1.500"])
+async def test_quotas_and_words_are_kept_and_shown_in_the_form_again(live: Live, typed: str) -> None:
     shown = await panel(live)
-    await fill(live, shown, "quotas", jobs_per_user="1", jobs_per_server="3", disk_mb="1,500.5")
+    await fill(live, shown, "quotas", jobs_per_user="1", jobs_per_server="3", disk_mb=typed)
     await live.until(lambda: "1 per person, 3 in the whole server (at most 2 and 4" in text_of(shown), "the quotas")
-    assert "1,500.5 MB (at most 2,000 MB" in text_of(shown)
+    assert "1,500 MB (at most 2,000 MB" in text_of(shown)
     await fill(live, shown, "blocklist", blocklist="Foo, bar\nfoo\nbaz*")
     await live.until(lambda: "3 entries" in text_of(shown), "the blocklist")
     own = await live.core.servers.get(GUILD_ID)
-    assert own == GuildSettings(jobs_per_user=1, jobs_per_server=3, disk_mb=1500.5, blocklist=("foo", "bar", "baz*"))
-    for what, words in (("quotas", "1500.5"), ("blocklist", "foo\\nbar\\nbaz*")):
+    assert own == GuildSettings(jobs_per_user=1, jobs_per_server=3, disk_mb=1500, blocklist=("foo", "bar", "baz*"))
+    for what, words in (("quotas", "1500"), ("blocklist", "foo\\nbar\\nbaz*")):
         assert words in repr((await form_of(live, shown, what)).modal)
 
 
