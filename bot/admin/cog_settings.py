@@ -201,9 +201,9 @@ class SettingsPanel(commands.Cog):
         current = (await self.core.servers.get(administered(press).id)).prefix or usual
 
         async def keep(press: Press) -> None:
-            prefix = checked_prefix(press.typed["prefix"])
+            typed = press.typed["prefix"].strip()
             # The default is stored as None, so that it follows the operator's setting.
-            await self._change(press, prefix=prefix if prefix != usual else None)
+            await self._change(press, prefix=None if typed == usual else checked_prefix(typed))
 
         return settings_form(
             "Command prefix", keep, Field("prefix", "Prefix", explained, default=current, most=20, required=True)

@@ -159,6 +159,15 @@ async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
     assert await live.core.servers.get(GUILD_ID) == GuildSettings()
 
 
+async def test_the_operators_prefix_may_be_one_that_admins_cannot_choose(live: Live) -> None:
+    shown = await panel(live)
+    await fill(live, shown, "prefix", prefix="?")
+    await live.until(lambda: live.showing("My commands begin with `?` now"), "the new prefix")
+    live.bot.settings.command_prefix = "hey"
+    await fill(live, shown, "prefix", prefix="hey")
+    await live.until(lambda: live.showing("My commands begin with `hey` now"), "the operator's prefix")
+
+
 @pytest.mark.parametrize(
     ("what", "values", "problem"),
     [
