@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import secrets
 import shutil
 import tempfile
@@ -221,6 +222,8 @@ def _open_filesystem(settings: Settings) -> tuple[Any, str]:
     url = settings.model_store_url
     options: dict[str, Any] = {}
     if url.startswith(("s3://", "s3a://")):
+        for name in [name for name, value in os.environ.items() if name.startswith("AWS_") and not value]:
+            del os.environ[name]  # Amazon's library would take it for a value
         secret, token = settings.aws_secret_access_key, settings.aws_session_token
         options = {
             "key": settings.aws_access_key_id,

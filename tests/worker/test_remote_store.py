@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import boto3
 import pytest
 import redis
 
@@ -51,6 +52,12 @@ def test_what_one_host_saves_another_fetches(
     assert ids(there) == ["abcd"]
     with pytest.raises(UserError, match="gone"):
         content(there, "abc")
+
+
+def test_an_empty_region_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker Compose and systemd pass it on."""
+    ModelStore(changed_settings(monkeypatch, AWS_DEFAULT_REGION="", AWS_ENDPOINT_URL=""))
+    assert ".." not in boto3.client("s3").meta.endpoint_url
 
 
 def test_each_host_forgets_what_was_deleted(
