@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     )
     playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    metrics_port: int | None = Field(None, ge=1, le=65535)
+    metrics_port: int | None = Field(None, ge=1, le=65_000)  # `make run` also takes the next ones
     metrics_host: str = Field("127.0.0.1", min_length=1)
 
     @field_validator(

@@ -21,6 +21,7 @@ from shared.settings import ANSWER_WITHIN_S, Settings, SettingsError, read_setti
         ("CORPUS_MAX_MB", "inf", "it should be a finite number"),
         ("TRAIN_MAX_MINUTES", "1e9", "it should be less than or equal to 43200"),
         ("TRAIN_MINUTES", "eight", "it should be a valid number"),
+        ("METRICS_PORT", "65535", "it should be less than or equal to 65000"),
         ("TRAIN_WORKERS", "1.5", "it should be a valid integer"),
         ("MEMBERS_INTENT", "perhaps", "it should be a valid boolean"),
         ("LOG_LEVEL", "LOUD", "it should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
