@@ -13,7 +13,7 @@ from launcher.parts import Folders, Plan, Stage
 from launcher.preflight import close_env_file, locked, prepare_folders, sockets_folder, write_note
 from launcher.service import ChildProcess
 from launcher.system import system_plan
-from shared.settings import read_settings
+from shared.settings import misspelt, read_settings
 
 _TICK_S = 0.2
 _VITAL_TRIES = 3
@@ -22,6 +22,8 @@ _VITAL_TRIES = 3
 def run_system() -> int:
     """Run everything until stopped; return the exit code. Raises UserError."""
     settings = read_settings()
+    for remark in misspelt():
+        say(remark)
     if close_env_file(Path(".env")):
         say("others on this machine could read .env, which may hold secrets: now only you can")
     return run_plan(settings.data_dir, lambda folders, sockets: system_plan(settings, folders, sockets, say))

@@ -5,6 +5,7 @@ file is called as its setting (`discord_token`); Docker and systemd put them whe
 """
 
 import contextlib
+import difflib
 import functools
 import os
 import re
@@ -304,6 +305,15 @@ def _in_words(error: ErrorDetails) -> str:
 def get_settings() -> Settings:
     """Return the settings, read once; raises as `read_settings`."""
     return read_settings()
+
+
+def misspelt() -> list[str]:
+    """Return a remark on each name in `.env` that is no setting but resembles one. None without `.env.example`."""
+    example = Path(__file__).parents[1] / ".env.example"
+    names = re.findall(r"^#?([A-Z]\w*)=", example.read_text("utf-8") if example.exists() else "", re.MULTILINE)
+    others = {name.upper() for name in DotEnvSettingsSource(Settings).env_vars} - set(names)
+    nearest = {name: difflib.get_close_matches(name, names, 1, 0.75) for name in sorted(others)}
+    return [f".env: {name} is no setting. Do you mean {near[0]}?" for name, near in nearest.items() if near]
 
 
 def for_children() -> dict[str, str]:

@@ -10,7 +10,7 @@ from kombu import Connection
 from kombu.transport.redis import Channel
 from pydantic import ValidationError
 
-from shared.settings import ANSWER_WITHIN_S, Settings, SettingsError, read_settings
+from shared.settings import ANSWER_WITHIN_S, Settings, SettingsError, misspelt, read_settings
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,13 @@ def test_the_bounds_themselves_can_be_set(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("COMMAND_PREFIX", "g!")
     assert read_settings().generate_timeout_s == ANSWER_WITHIN_S
     assert Settings().command_prefix == "g!"
+
+
+def test_a_misspelt_name_is_told_with_the_right_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / ".env"
+    file.write_text("DISCORD_TOCKEN=secret\nTRAIN_MINUTES=3\nGPUS=1\nAWS_PROFILE=mine\nHTTPS_PROXY=http://h\n", "utf-8")
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    assert misspelt() == [".env: DISCORD_TOCKEN is no setting. Do you mean DISCORD_TOKEN?"]
 
 
 @pytest.mark.parametrize("folder", ["SECRETS_DIR", "CREDENTIALS_DIRECTORY"])

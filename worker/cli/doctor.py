@@ -22,7 +22,7 @@ from galvanic.units import MEGABYTE, count
 from shared import hardware, presence
 from shared.connect import connect_once, explain, where
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.settings import Settings, get_settings
+from shared.settings import Settings, get_settings, misspelt
 from worker.store import ModelStore
 
 _GIGABYTE = 1_000 * MEGABYTE
@@ -40,6 +40,7 @@ def doctor(options: argparse.Namespace, checks: Iterable[Callable[[], Iterable[F
     """Return 1 when something needed is broken. `checks`: those of other plugins."""
     settings = get_settings()
     findings = [
+        *(Finding(Level.MEND, remark) for remark in misspelt()),
         *check_tensorflow(),
         *check_memory(),
         check_disk(settings.data_dir),
