@@ -66,6 +66,8 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
         if find_spec("simcord") is None:
             remedy = "Put DISCORD_TOKEN into .env, or install it: `make clean install`."
             raise UserError("There is no token for Discord, and the playground isn't installed.", remedy)
+        if Path(".env").exists():
+            say("No DISCORD_TOKEN in .env, so this is the playground.")
         playground, address = _playground(settings, environment, bots_own, folders, say)
         parts.append(playground)
         announce = lambda: f"playground: {address}"  # noqa: E731

@@ -39,10 +39,13 @@ def names(plan: Plan) -> list[str]:
 
 
 def test_without_token_and_redis_url_everything_is_started(
-    folders: Folders, sockets: Path, monkeypatch: pytest.MonkeyPatch
+    folders: Folders, sockets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remarks: list[str]
 ) -> None:
     monkeypatch.setenv("PORT", "0")
-    plan = system_plan(Settings(), folders, sockets, print)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").touch()
+    plan = system_plan(Settings(), folders, sockets, remarks.append)
+    assert remarks == ["No DISCORD_TOKEN in .env, so this is the playground."]
     assert names(plan) == ["redis", "playground", "bot", "generate", "train"]
     assert [part.stage for part in plan.parts] == [*Stage, Stage.WORKERS], "workers are stopped first, and Redis last"
     port = plan.environment["PORT"]
