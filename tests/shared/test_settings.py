@@ -99,6 +99,7 @@ AWKWARD = "p/@:%'\"#& ä"
         ("redis://bot@h:1/0", "redis://bot:{}@h:1/0"),
         ("redis://bot:@h:1/0", "redis://bot:{}@h:1/0"),
         ("rediss://:own@h:1/0", "rediss://:own@h:1/0"),
+        ("rediss://worker@[fd00::1]:6380/0", "rediss://worker:{}@[fd00::1]:6380/0"),
         ("unix:///run/redis.sock", "unix:///run/redis.sock"),
         ("unix://bot@/run/redis.sock", "unix://bot:{}@/run/redis.sock"),
     ],
