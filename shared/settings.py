@@ -11,7 +11,7 @@ import os
 import re
 import ssl
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -79,10 +79,13 @@ class Settings(BaseSettings):
     corpora_dir: Path | None = None
 
     # Texts
-    gutenberg_mirrors: tuple[str, ...] = (
-        "https://www.gutenberg.org/cache/epub/{number}/pg{number}.txt",
-        "https://aleph.pglaf.org/cache/epub/{number}/pg{number}.txt",
-        "https://gutenberg.pglaf.org/cache/epub/{number}/pg{number}.txt",
+    gutenberg_mirrors: tuple[Annotated[str, Field(pattern=r"^https?://[^\s\[\]]+\{number\}")], ...] = Field(
+        (
+            "https://www.gutenberg.org/cache/epub/{number}/pg{number}.txt",
+            "https://aleph.pglaf.org/cache/epub/{number}/pg{number}.txt",
+            "https://gutenberg.pglaf.org/cache/epub/{number}/pg{number}.txt",
+        ),
+        description="addresses that begin with https:// or http:// and have {number} in place of the book's number",
     )
     corpus_max_mb: float = Field(20.0, gt=0, le=2_000)
 
@@ -188,16 +191,6 @@ class Settings(BaseSettings):
             "it is written redis://USER:PASSWORD@HOST:6379/0 (or rediss://, unix:///PATH); in a password / is %2F, "
             "@ is %40, : is %3A and # is %23"
         )
-
-    @field_validator("gutenberg_mirrors")
-    @classmethod
-    def _have_a_place_for_the_number(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
-            with contextlib.suppress(ValueError):
-                if urlsplit(address).scheme in ("http", "https") and "{number}" in address:
-                    continue
-            raise ValueError("each begins with https:// or http:// and has {number} in place of the book's number")
-        return value
 
     @property
     def redis_address(self) -> str:
