@@ -27,7 +27,7 @@ from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_priv
 from bot.servers import access
 from bot.servers.access import CooldownName, member_in
 from bot.types import Context, User, hybrid_command
-from bot.words import GREEN, GREY, as_typed, code
+from bot.words import GREEN, GREY, as_typed
 from galvanic.errors import UserError
 from galvanic.units import count
 
@@ -327,14 +327,8 @@ def _asked_at(press: Press, remedy: str) -> float:
 
 
 def _room(member: discord.Member, typed: str) -> Room:
-    """Return a channel by mention, name or id. Raises UserError: none that both see, no messages, or a thread."""
-    channel = access.named_channel(member.guild, member, typed)
-    if isinstance(channel, Room):
-        return channel
-    if channel is not None:
+    """Return the channel that was named. Raises UserError: none that both see, no messages, or a thread."""
+    channel = access.require_channel(member.guild, member, typed)
+    if not isinstance(channel, Room):
         raise UserError(f"I don't learn from {channel.mention}.", "I learn from text channels and forums.")
-    if member.guild.get_thread(access.channel_number(typed) or 0) is not None:
-        raise UserError("A thread goes with its channel.", "Name the channel that the thread is in.")
-    raise UserError(
-        f"I can't find a channel {code(typed, 60)} that both of us can see.", "Name one, such as `#general`."
-    )
+    return channel

@@ -3,13 +3,12 @@
 import discord
 
 from bot.models.registry import Registry
-from bot.servers.access import Actor, channel_number, is_admin, named_channel
+from bot.servers.access import Actor, Readable, is_admin, require_channel
 from galvanic.errors import UserError
 from shared.models import ModelRecord
 
 SERVER = "server"  # instead of a channel's name: all of them
 MOST_CHANNELS = 50
-Target = discord.abc.GuildChannel
 
 
 def require_owner(model: ModelRecord, actor: Actor, action: str) -> None:
@@ -23,13 +22,14 @@ def require_owner(model: ModelRecord, actor: Actor, action: str) -> None:
 
 async def share(
     registry: Registry, guild: discord.Guild, actor: Actor, model: ModelRecord, where: str
-) -> tuple[ModelRecord, Target | None]:
+) -> tuple[ModelRecord, Readable | None]:
     """Let a channel (`where`: mention, name or id) or the server use a model; return the record and that channel.
 
     Raises UserError: this person may not (a model of messages nobody may, not even an admin, but of one's own alone),
     it may be used there anyway, or there is no such channel.
     """
-    to = _target(guild, actor, where)
+    whole = where.strip().lower() == SERVER
+    to = None if whole else require_channel(guild, actor.user, where, f", or `{SERVER}` for the whole server")
     if model.readings and model.authors != {actor.user.id}:  # those who wrote them chose their readers
         raise UserError(
             f"`{model.name}` learned from channels' messages, so nobody can share it.",
@@ -77,21 +77,3 @@ async def unshare(registry: Registry, actor: Actor, model: ModelRecord) -> Model
         return record.model_copy(update={"shared_with": (), "for_server": False})
 
     return await registry.amend(model, unshared, numbered=True)
-
-
-def _target(guild: discord.Guild, actor: Actor, typed: str) -> Target | None:
-    """Return the channel that was named; None: the whole server.
-
-    Raises UserError: there is none that both the person and the bot see; a hidden one gets the same answer.
-    """
-    word = typed.strip()
-    if word.lower() != SERVER and (channel := named_channel(guild, actor.user, word)) is not None:
-        return channel
-    if word.lower() in (SERVER, "everyone", "all"):
-        return None
-    if guild.get_thread(channel_number(word) or 0) is not None:
-        raise UserError("A thread uses the models of its channel.", "Share it with the channel that the thread is in.")
-    raise UserError(
-        f"I can't find a channel `{word[:60].replace('`', '')}` that both of us can see.",
-        f"Name one, such as `#general`, or `{SERVER}` for the whole server.",
-    )

@@ -17,7 +17,7 @@ from bot.background import is_transient
 from bot.errors import UNKNOWN_CHANNEL, WrongPlace, code_of, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
-from bot.words import plain, some
+from bot.words import code, plain, some
 from galvanic.errors import UserError
 from galvanic.units import duration
 from shared.jobs import Job, Place
@@ -303,11 +303,20 @@ def channel_number(typed: str) -> int | None:
     return int(number) if number.isdecimal() and len(number) <= 20 else None
 
 
-def named_channel(guild: discord.Guild, user: User, typed: str) -> Readable | None:
-    """Find a channel by mention, name or id; None: there is none that the person and the bot both see."""
+def require_channel(guild: discord.Guild, user: User, typed: str, or_else: str = "") -> Readable:
+    """Return a channel by mention, name or id. `or_else`: what else may be named.
+
+    Raises UserError: there is none that the person and the bot both see; a hidden one gets the same answer.
+    """
     number, name = channel_number(typed), typed.strip().lower().removeprefix("#")
-    seen = visible_channels(guild, user)
-    return next((channel for channel in seen if channel.id == number or channel.name.lower() == name), None)
+    for channel in visible_channels(guild, user):
+        if channel.id == number or channel.name.lower() == name:
+            return channel
+    if guild.get_thread(number or 0) is not None:
+        raise UserError("A thread goes with its channel.", "Name the channel that the thread is in.")
+    raise UserError(
+        f"I can't find a channel {code(typed, 60)} that both of us can see.", f"Name one, such as `#general`{or_else}."
+    )
 
 
 def _sending(channel: AnyChannel) -> str:
