@@ -134,13 +134,6 @@ def test_a_trainings_process_stays(workers: dict[str, Started]) -> None:
     assert len(children) == 1
 
 
-def test_their_lines_name_their_service(workers: dict[str, Started]) -> None:
-    for queue, one in workers.items():
-        records = [json.loads(line) for line in one.log.splitlines() if line.startswith("{")]
-        assert {record["service"] for record in records} == {queue}
-        assert "worker_ready" in {record["event"] for record in records}
-
-
 @pytest.mark.parametrize("queue", OPTIONS)
 def test_data_of_another_version_is_refused(queue: str, server: Server, tmp_path: Path) -> None:
     with server.client("admin") as client:
