@@ -103,7 +103,8 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], 
     (
         Exception,
         "Redis at {at} cannot be reached ({name}).",
-        "Start it, or correct REDIS_URL; is the firewall open for this machine?",
+        "Start it, or correct REDIS_URL; is the firewall open for this machine? TLS has its own port, with rediss://, "
+        "and may ask for REDIS_CERT_FILE and REDIS_KEY_FILE (docs/security.md).",
     ),
 )
 """(classes, problem, remedy). The first row that fits an error counts."""
@@ -111,11 +112,6 @@ _CERTIFICATE = (
     "The certificate of Redis at {at} is refused: {why}.",
     "The host in REDIS_URL must be the one that it names, REDIS_CA_FILE the certificate of the authority that signed "
     "it, and both clocks right (docs/security.md). If all this is so, somebody else answers at this address.",
-)
-_ABOUT_TLS = (
-    "Redis at {at} and this program do not agree on TLS.",
-    "rediss:// needs the port for TLS, redis:// the one without; a Redis that asks for certificates needs "
-    "REDIS_CERT_FILE and REDIS_KEY_FILE.",
 )
 
 
@@ -125,8 +121,6 @@ def explain(error: BaseException, settings: Settings) -> UserError:
     refused = next((cause for cause in _causes_of(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
     if refused is not None:
         (problem, remedy), why = _CERTIFICATE, refused.verify_message.rstrip(".")
-    elif _is_about_tls(error, settings):
-        problem, remedy = _ABOUT_TLS
     else:
         problem, remedy = next((problem, remedy) for kind, problem, remedy in _BY_TYPE if isinstance(error, kind))
     return UserError(problem.format(at=where(settings), name=type(error).__name__, why=why), remedy)
@@ -152,11 +146,3 @@ def where(settings: Settings) -> str:
         return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
     except ValueError:
         return "the address in REDIS_URL"
-
-
-def _is_about_tls(error: BaseException, settings: Settings) -> bool:
-    """Return whether both sides disagree on TLS."""
-    message = str(error)
-    # With TLS 1.3 a server that wants another client certificate hangs up only once data is sent.
-    hung_up = any(words in message for words in ("closed by server", "reset by peer", "Broken pipe"))
-    return "SSL" in message or "EOF" in message or (settings.redis_tls is not None and hung_up)
