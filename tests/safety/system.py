@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import redis
+import trustme
 
 from shared import presence
 from tests.e2e.system import START_S, System
 from tests.playground.processes import printed_address
-from tests.safety.certificates import Authority
 from tests.safety.server import Server, candidates, speaks_tls
 
 # Built like a token, and belonging to nobody.
@@ -34,10 +34,10 @@ class GuardedSystem(System):
         self._ca = folder / "ca"
         certificates = None
         if program is not None:
-            authority = Authority("Galvanic's own")
-            self._ca.write_bytes(authority.certificate)
-            cert, key = authority.issue("localhost")
-            certificates = {"cert": cert, "key": key}
+            authority = trustme.CA()
+            authority.cert_pem.write_to_path(self._ca)
+            own = authority.issue_cert("localhost")
+            certificates = {"cert": own.cert_chain_pems[0].bytes(), "key": own.private_key_pem.bytes()}
         self.server = Server(program=program, certificates=certificates, DATA_DIR=str(self.data))
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
 

@@ -1,15 +1,16 @@
 """Redis over TLS: each of our ways to it goes through, and none takes a certificate that it should not."""
 
 import asyncio
-import datetime
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import redis
+import trustme
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -18,42 +19,50 @@ from bot.jobs.client import JobClient
 from shared.connect import connect, connect_async, connect_once, explain
 from shared.settings import Settings, SettingsError, get_settings, read_settings
 from tests import factories
-from tests.safety.certificates import Authority
 from tests.safety.server import ONCE, Server
 
 pytestmark = pytest.mark.process
 
-HOUR = datetime.timedelta(hours=1)
 ROOT = Path(__file__).resolve().parents[2]
 EXPIRED, OTHER_HOST = "has expired", "not valid for '127.0.0.1'"
 STRANGER = "self-signed certificate in certificate chain"
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority("Galvanic's own")
+def authority() -> trustme.CA:
+    return trustme.CA()
 
 
 @pytest.fixture(scope="module")
-def secure(tls_program: str, authority: Authority) -> Iterator[Server]:
+def secure(tls_program: str, authority: trustme.CA) -> Iterator[Server]:
     """A server that is to be called localhost, and nothing else."""
-    yield from _serving(tls_program, authority, *authority.issue("localhost"))
+    yield from _serving(tls_program, authority)
 
 
 @pytest.fixture(scope="module")
-def expired(tls_program: str, authority: Authority) -> Iterator[Server]:
-    yield from _serving(tls_program, authority, *authority.issue("localhost", left=-HOUR))
+def expired(tls_program: str, authority: trustme.CA) -> Iterator[Server]:
+    yield from _serving(tls_program, authority, not_after=datetime(2001, 1, 1, tzinfo=UTC))
 
 
-def _serving(program: str, authority: Authority, cert: bytes, key: bytes, **env: str) -> Iterator[Server]:
-    certificates = {"cert": cert, "key": key, "ca": authority.certificate}
+def _serving(program: str, authority: trustme.CA, *, not_after: datetime | None = None, **env: str) -> Iterator[Server]:
+    own = authority.issue_cert("localhost", not_after=not_after)
+    (cert,) = own.cert_chain_pems
+    certificates = {"cert": cert.bytes(), "key": own.private_key_pem.bytes(), "ca": authority.cert_pem.bytes()}
     with Server(program=program, certificates=certificates, **env) as server:
         yield server
 
 
 @pytest.fixture
-def ca(tmp_path: Path, authority: Authority) -> Path:
-    return authority.files(tmp_path / "ours")[0]
+def ca(tmp_path: Path, authority: trustme.CA) -> Path:
+    authority.cert_pem.write_to_path(tmp_path / "ours")
+    return tmp_path / "ours"
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Path:
+    """Somebody else's certificate."""
+    trustme.CA().cert_pem.write_to_path(tmp_path / "theirs")
+    return tmp_path / "theirs"
 
 
 def as_user(
@@ -110,10 +119,9 @@ async def _refused(settings: Settings) -> redis.RedisError:
 
 @pytest.mark.parametrize("case", [EXPIRED, OTHER_HOST, STRANGER, f"{STRANGER}, by the system's list"])
 def test_no_client_takes_another_certificate(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ca: Path, case: str
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, ca: Path, stranger: Path, case: str
 ) -> None:
     server: Server = request.getfixturevalue("expired" if case == EXPIRED else "secure")
-    stranger = Authority("Somebody else").files(tmp_path / "theirs")[0]
     trusted = {EXPIRED: ca, OTHER_HOST: ca, STRANGER: stranger}.get(case)
     settings = as_user(monkeypatch, server, "bot", trusted, "127.0.0.1" if case == OTHER_HOST else "localhost")
     with pytest.raises(redis.ConnectionError) as caught:
@@ -128,8 +136,7 @@ def test_no_client_takes_another_certificate(
         assert server.passwords["bot"] not in str(said)
 
 
-def test_the_programs_say_so(secure: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stranger = Authority("Somebody else").files(tmp_path / "theirs")[0]
+def test_the_programs_say_so(secure: Server, monkeypatch: pytest.MonkeyPatch, stranger: Path) -> None:
     as_user(monkeypatch, secure, "worker", stranger)
     command = [sys.executable, "-m", "worker", "health", "generate"]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=60)
@@ -139,10 +146,9 @@ def test_the_programs_say_so(secure: Server, monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_the_port_without_tls_can_be_closed(
-    tls_program: str, authority: Authority, ca: Path, monkeypatch: pytest.MonkeyPatch
+    tls_program: str, authority: trustme.CA, ca: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cert, key = authority.issue("localhost")
-    for server in _serving(tls_program, authority, cert, key, REDIS_PORT="0"):
+    for server in _serving(tls_program, authority, REDIS_PORT="0"):
         assert connect_once(as_user(monkeypatch, server, "bot", ca)).ping()
         with pytest.raises(redis.ConnectionError):
             redis.Redis(port=server.port, retry=ONCE).ping()
@@ -158,9 +164,8 @@ def test_the_port_without_tls_can_be_closed(
     ],
 )
 def test_files_that_cannot_be_used_are_refused_at_once(
-    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], said: str
 ) -> None:
-    authority.files(tmp_path)
     (tmp_path / "text").write_text("Call me Ishmael.")
     monkeypatch.setenv("REDIS_URL", "redis://h:1")
     for name, value in values.items():
