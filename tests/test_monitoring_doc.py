@@ -103,17 +103,3 @@ def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> 
     file = tmp_path / "queries.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}), "utf-8")
     assert f"{len(recorded)} rules found" in promtool("check", "rules", str(file))
-
-
-def test_panels_have_places_of_their_own() -> None:
-    dashboard = json.loads(DASHBOARD.read_text("utf-8"))
-    cells: set[tuple[int, int]] = set()
-    for panel in dashboard["panels"]:
-        at = panel["gridPos"]
-        own = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
-        assert not own & cells
-        assert at["x"] + at["w"] <= 24, "Grafana's columns"
-        cells |= own
-    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
-    (variable,) = dashboard["templating"]["list"]
-    assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {f"${{{variable['name']}}}"}

@@ -67,18 +67,6 @@ def test_the_tests_workflow_runs_all_that_ci_runs_with_each_python() -> None:
     assert jobs("test")["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
 
 
-def test_nothing_is_published_before_the_tests_and_the_package_index_comes_after_the_images() -> None:
-    needs = {name: job.get("needs", []) for name, job in jobs("release").items()}
-    assert jobs("release")["test"]["uses"] == "./.github/workflows/test.yml"
-    assert needs == {
-        "build": [],
-        "test": "build",
-        "images": ["build", "test"],
-        "pypi": ["build", "images"],
-        "release": "pypi",
-    }
-
-
 def test_the_images_have_dockerfiles_and_the_names_and_version_that_are_asked_for() -> None:
     published = set()
     for image in jobs("release")["images"]["strategy"]["matrix"]["include"]:
