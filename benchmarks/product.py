@@ -16,18 +16,18 @@ from typing import Any
 
 import redis
 
-from galvanic.options import CorpusInfo, TrainOptions
-from galvanic.verdict import Verdict
+from galvanic.options import CorpusInfo
 from launcher.parts import Part
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.system import system_plan
 from shared import keys
 from shared.connect import connect
-from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.version import DATA_VERSION
+from tests import factories
 from tests.driver import ENVIRONMENT
 from tests.driver.client import WorldInfo
+from tests.registered import register
 
 _START_S = 60.0
 _LOOK_EVERY_S = 0.02
@@ -182,28 +182,21 @@ class Product:
         place = self.folders.data / "models" / f"{model_id}.safetensors"
         place.parent.mkdir(exist_ok=True)
         shutil.copyfile(folder, place)
-        record = ModelRecord(
+        record = factories.record(
             model_id=model_id,
             name=name,
             guild_id=int(world.guilds[guild]),
             channel_id=int(channels[0]),
             owner_id=int(world.users["ada"]),
-            scope="guild",
-            recipe="char",
             corpus=corpus,
             corpus_title=corpus.title,
             corpus_chars=corpus.chars,
             file_bytes=place.stat().st_size,
-            options=TrainOptions(),
             parameters=sum(math.prod(shape) for shape in shapes.values()),
-            epochs=1,
-            verdict=Verdict(train_loss=2.0),
         )
         with self.redis() as client:
             client.set(keys.VERSION, DATA_VERSION, nx=True)
-            client.set(keys.model(model_id), record.facts.model_dump_json())
-            client.set(keys.ownership(model_id), record.ownership.model_dump_json())
-            client.hset(keys.guild_models(record.guild_id), name, model_id)
+            register(client, record)
             for channel_id in channels:
                 client.hset(keys.channel(int(channel_id)), "model", model_id)
 

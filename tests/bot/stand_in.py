@@ -17,7 +17,7 @@ from tests import lives
 from tests.bot.ids import ADA, LAB
 from tests.bot.live import Live
 from tests.factories import examples, generated, record
-from tests.registered import put, register
+from tests.registered import register
 from worker.events import JobEvents
 
 TEXT = "and the gulls went home"
@@ -34,11 +34,7 @@ class StandIn:
 
     def add_model(self, **fields: Any) -> None:
         """A model that may be used in #lab, as its current one."""
-        guild, channel = GUILD_ID, LAB
-        model = record(guild_id=guild, channel_id=channel, owner_id=ADA, **fields)
-        put(self.redis, model)
-        self.redis.hset(keys.guild_models(guild), model.name, model.model_id)
-        self.redis.hset(keys.channel(channel), "model", model.model_id)
+        register(self.redis, record(guild_id=GUILD_ID, channel_id=LAB, owner_id=ADA, **fields))
 
     def waiting(self) -> set[str]:
         """Jobs whose end has not been shown."""

@@ -18,14 +18,13 @@ import psutil
 import redis
 
 from galvanic.options import TrainOptions
-from shared import keys
 from shared.models import ModelRecord
 from tests import factories
 from tests.driver import ENVIRONMENT
 from tests.driver.client import Message, PlaygroundClient, text_of
 from tests.e2e.texts import harbour
 from tests.processes import living
-from tests.registered import put
+from tests.registered import register
 from tests.s3 import free_port
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "models"
@@ -193,13 +192,8 @@ class System:
             "options": TrainOptions(recipe=fixture),
             "copy_share": 0.03,
         }
-        record = factories.record(**{**fields, **changes})
         with self.redis as client:
-            put(client, record)
-            client.hset(keys.guild_models(record.guild_id), record.name, record.model_id)
-            if current:
-                client.hset(keys.channel(record.channel_id), "model", record.model_id)
-        return record
+            return register(client, factories.record(**{**fields, **changes}), current=current)
 
     # ------------------------------------------------------------------ what a person does
 
