@@ -140,6 +140,11 @@ class Live:
         last = next((message for message in reversed(found) if message.is_ephemeral), None)
         return last if last is not None and words in text_of(last) else None
 
+    async def answered_privately(self, person: str, message: Message, label: str, words: str) -> Message:
+        """Press a button, and wait for an answer with these words that only this person sees."""
+        self.press(person, message, label)
+        return await self.until(lambda: self.whispered(person, words), words)
+
     async def directly(self, person: str, words: str) -> Message:
         """A direct message of the bot's with these words, once it is there."""
         return await self.until(lambda: self.showing(words, channel=self.dm(person)), f"{words!r} as a direct message")

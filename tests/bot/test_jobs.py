@@ -185,8 +185,7 @@ async def test_those_who_may_end_a_training_that_waits(live: Live) -> None:
         ("cleo", "Samples", "no samples yet"),
         ("dora", "Cancel", "Cancelled"),
     ):
-        live.press(person, card, label)
-        await live.until(lambda person=person, words=words: live.whispered(person, words), words)  # type: ignore[misc]
+        await live.answered_privately(person, card, label, words)
     await live.until(lambda: "Nothing was kept" in text_of(card), "the end on the card")
     assert "already ended" in await live.ask("!cancel t-1", person="ben")
     live.slash("ben", "cancel", "cellar", training="t-2")

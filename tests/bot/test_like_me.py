@@ -215,8 +215,7 @@ async def test_its_end_is_told_to_its_author_alone(live: Live, channel_id: int, 
     assert where in message
     assert not [word for word in ("bens-own", "bens-first", "as Ben writes") if live.shown(word)]
     assert not card.attachments
-    live.press("ada", card, "Samples")
-    await live.until(lambda: live.whispered("ada", "not for you"), "the refusal")
+    await live.answered_privately("ada", card, "Samples", "not for you")
     assert not await live.bot.redis.hget(keys.channel(LAB), "model"), "it is not for all there"
 
 

@@ -81,8 +81,7 @@ async def test_a_form_asks_again_when_it_is_sent(live: Live) -> None:
 async def test_rights_are_asked_for_at_each_press(live: Live, worker: StandIn) -> None:
     text = await bens_text(live, worker)
     await live.core.servers.change(GUILD_ID, generate_roles=(5,))
-    live.press("ben", text, "Again")
-    await live.until(lambda: live.whispered("ben", "You can't generate texts"), "a refusal")
+    await live.answered_privately("ben", text, "Again", "You can't generate texts")
     live.press("ada", text, "Again")
     await worker.answer(live)
     await live.until(lambda: live.showing(f"for <@{ADA}>"), "a text for the server's owner")
@@ -93,8 +92,7 @@ async def test_a_double_click_is_one_press(live: Live, worker: StandIn) -> None:
     text = await bens_text(live, worker)
     live.press("ada", text, "Again")
     await worker.asked(live)
-    live.press("ada", text, "Again")
-    await live.until(lambda: live.whispered("ada", "a bit fast"), "a refusal")
+    await live.answered_privately("ada", text, "Again", "a bit fast")
 
 
 async def test_a_text_too_long_for_an_embed_is_a_file_with_buttons(live: Live, worker: StandIn) -> None:

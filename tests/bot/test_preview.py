@@ -126,8 +126,7 @@ async def test_names_are_switched_on_and_off(live: Live) -> None:
 
 async def test_nobody_else_can_press(live: Live) -> None:
     preview = await shown(live)
-    live.press("ben", preview, "Train")
-    await live.until(lambda: live.whispered("ben", "is for somebody else"), "a refusal")
+    await live.answered_privately("ben", preview, "Train", "is for somebody else")
     choose(live, preview, "0", person="ben")
     await live.handled()
     assert await jobs(live) == []
@@ -137,8 +136,7 @@ async def test_nobody_else_can_press(live: Live) -> None:
 async def test_forget_me_takes_a_preview(live: Live) -> None:
     preview = await shown(live)
     await live.channels.member_data.forget_requests(ADA, [GUILD_ID])
-    live.press("ada", preview, "Train")
-    await live.until(lambda: live.whispered("ada", "This preview is over"), "a refusal")
+    await live.answered_privately("ada", preview, "Train", "This preview is over")
 
 
 async def test_pressed_twice_it_is_one_training(live: Live) -> None:
@@ -162,8 +160,7 @@ async def test_what_is_being_begun_is_not_cancelled_in_the_preview(live: Live) -
     live.patch.setattr(live.core.jobs, "submit_train", slow)
     live.press("ada", preview, "Train")
     await begun.wait()
-    live.press("ada", preview, "Cancel")
-    await live.until(lambda: live.whispered("ada", "Its training is starting"), "a refusal")
+    await live.answered_privately("ada", preview, "Cancel", "Its training is starting")
     may_go_on.set()
     await live.until(lambda: "card of its own" in text_of(preview), "the end of the preview")
     assert len(await jobs(live)) == 1
@@ -174,8 +171,7 @@ async def test_pressed_twice_and_refused_nothing_is_lost(live: Live) -> None:
     preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
     live.patch.setattr(start, "MOST_OWN", 0)
     live.press("ben", preview, "Train")
-    live.press("ben", preview, "Train")
-    await live.until(lambda: live.whispered("ben", "of your own words"), "a refusal")
+    await live.answered_privately("ben", preview, "Train", "of your own words")
     await live.handled()
     live.patch.setattr(start, "MOST_OWN", 1)
     assert "I said" in await text(live, (await entered(live, preview, "ben")).job_id)
@@ -193,8 +189,7 @@ async def test_what_redis_did_not_take_can_be_begun_again(live: Live) -> None:
         raise redis.ConnectionError
 
     live.patch.setattr(live.core.jobs, "submit_train", unsure)
-    live.press("ada", preview, "Train")
-    await live.until(lambda: live.whispered("ada", "can't reach my memory"), "a refusal")
+    await live.answered_privately("ada", preview, "Train", "can't reach my memory")
     assert await trained(live, preview)
 
 
@@ -208,8 +203,7 @@ async def test_what_was_cancelled_or_has_expired_is_not_learned(live: Live) -> N
     assert 0 < await live.bot.redis.ttl(key) <= keys.PREVIEW_TTL_S
     await live.bot.redis.delete(key)
     for press in ("Train", "With invented names"):
-        live.press("ada", preview, press)
-        await live.until(lambda: live.whispered("ada", "This preview is over"), "a refusal")
+        await live.answered_privately("ada", preview, press, "This preview is over")
     choose(live, preview, "0")
     await live.handled()
     assert await jobs(live) == []
@@ -229,16 +223,14 @@ async def test_a_server_s_newest_chats_are_kept(live: Live) -> None:
     live.patch.setattr(jobs_client, "_MOST_KEPT", 1)
     theirs = await live.answered(live.send("!train", person="ben", files={"chat.json": telegram(*PEOPLE)}))
     newest = await shown(live)
-    live.press("ben", theirs, "Train")
-    await live.until(lambda: live.whispered("ben", "This preview is over"), "a refusal")
+    await live.answered_privately("ben", theirs, "Train", "This preview is over")
     assert await trained(live, newest)
 
 
 async def test_a_refused_training_can_be_begun_later(live: Live) -> None:
     preview = await shown(live)
     live.bot.settings.train_jobs_per_user = 0
-    live.press("ada", preview, "Train")
-    await live.until(lambda: live.whispered("ada", "the most one person may have"), "a refusal")
+    await live.answered_privately("ada", preview, "Train", "the most one person may have")
     live.bot.settings.train_jobs_per_user = 2
     assert await trained(live, preview)
 
@@ -385,8 +377,7 @@ async def test_a_data_package_is_one_s_own_words(live: Live) -> None:
 async def test_a_package_that_is_refused_leaves_nothing(live: Live) -> None:
     preview = await live.answered(live.send("!train", person="ben", files={"package.zip": package(BEN)}))
     live.patch.setattr(start, "MOST_OWN", 0)
-    live.press("ben", preview, "Train")
-    await live.until(lambda: live.whispered("ben", "of your own words"), "a refusal")
+    await live.answered_privately("ben", preview, "Train", "of your own words")
     assert await live.bot.redis.hlen(keys.READINGS) == 0
     assert not [key async for key in live.bot.redis.scan_iter(keys.reading_pages("*"))]
 

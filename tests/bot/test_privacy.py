@@ -55,8 +55,7 @@ async def test_a_slash_command_asks_the_person_alone(live: Live) -> None:
     live.slash("ben", "optin")
     question = await live.until(lambda: live.whispered("ben", "May models learn"), "the question")
     assert live.whispered("ada", "May models learn") is None
-    live.press("ben", question, "No, leave it")
-    await live.until(lambda: live.whispered("ben", "Nothing was changed"), "the answer")
+    await live.answered_privately("ben", question, "No, leave it", "Nothing was changed")
     assert await answer_of(live, BEN) is None
 
 
@@ -64,8 +63,7 @@ async def test_what_was_withdrawn_stays_out_and_the_question_says_so(live: Live)
     await live.channels.withdrawals.withdraw(GUILD_ID, BEN, why="test")
     live.slash("ben", "optin")
     question = await live.until(lambda: live.whispered("ben", "You withdrew before"), "the question")
-    live.press("ben", question, "I agree")
-    await live.until(lambda: live.whispered("ben", "to what you write after"), "the answer")
+    await live.answered_privately("ben", question, "I agree", "to what you write after")
     live.slash("ben", "privacy")
     await live.until(lambda: live.whispered("ben", "**Yes**, to what you wrote after"), "what he said")
     assert not (await live.consents.of(GUILD_ID)).includes(BEN, LAB)
@@ -76,16 +74,16 @@ async def test_nobody_answers_for_somebody_else(live: Live, label: str) -> None:
     # Even if somebody else's question comes to stand where others see it.
     view = forget_buttons(GUILD_ID, BEN) if label == "Forget me" else consent_buttons(GUILD_ID, BEN)
     await live.bot.get_partial_messageable(LAB).send("A question", view=view)
-    live.press("dora", await live.until(lambda: live.showing("A question"), "the question"), label)
-    await live.until(lambda: live.whispered("dora", "for somebody else"), "a refusal")
+    question = await live.until(lambda: live.showing("A question"), "the question")
+    await live.answered_privately("dora", question, label, "for somebody else")
     assert await answer_of(live, BEN) is None
     assert await answer_of(live, DORA) is None
 
 
 async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None:
     await live.bot.get_partial_messageable(LAB).send("A question", view=consent_buttons(ANNEX_ID, DORA))
-    live.press("dora", await live.until(lambda: live.showing("A question"), "the question"), "I agree")
-    await live.until(lambda: live.whispered("dora", "aren't a member of that server"), "a refusal")
+    question = await live.until(lambda: live.showing("A question"), "the question")
+    await live.answered_privately("dora", question, "I agree", "aren't a member of that server")
     assert await answer_of(live, DORA, ANNEX_ID) is None
 
 
@@ -96,8 +94,7 @@ async def test_a_question_of_another_day_changes_nothing(live: Live) -> None:
         question = await live.until(lambda: live.whispered("ben", "?"), "the question")
         with live.patch.context() as later:
             later.setattr(discord.utils, "utcnow", lambda: tomorrow)
-            live.press("ben", question, label)
-            await live.until(lambda again=again: live.whispered("ben", again), "a refusal")  # type: ignore[misc]
+            await live.answered_privately("ben", question, label, again)
     assert await answer_of(live, BEN) is None
 
 
@@ -148,8 +145,7 @@ async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
     live.slash("ben", "forget-me")
     question = await live.until(lambda: live.whispered("ben", "Shall I forget you?"), "the question")
     assert not await has_withdrawn(live, note), "not before the button"
-    live.press("ben", question, "Forget me")
-    confirmed = text_of(await live.until(lambda: live.whispered("ben", "I forgot you"), "the confirmation"))
+    confirmed = text_of(await live.answered_privately("ben", question, "Forget me", "I forgot you"))
     for words in ("`chatter` learned from you", "1 request of yours"):
         assert words in confirmed
     assert await has_withdrawn(live, note)
@@ -175,8 +171,7 @@ async def test_an_old_question_does_not_outlive_a_no(live: Live) -> None:
     question = await live.until(lambda: live.whispered("ben", "May models learn"), "the question")
     await asyncio.sleep(0.01)
     await live.ask("!optout", person="ben")
-    live.press("ben", question, "I agree")
-    await live.until(lambda: live.whispered("ben", "said no after this question"), "a refusal")
+    await live.answered_privately("ben", question, "I agree", "said no after this question")
     assert (await live.consents.of(GUILD_ID)).agreed == frozenset()
 
 
