@@ -15,9 +15,10 @@ from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-FETCH_WITHIN_S = 20.0  # for one book from one mirror
+FETCH_WITHIN_S = 60.0  # for one book from one mirror: a long one over a slow line
+_STALLED_S = 10.0  # without a byte
 _CHUNK = 64 * 1024
-_HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain", "Accept-Encoding": "identity"}
+_HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain"}
 
 
 class FetchError(Exception):
@@ -26,7 +27,7 @@ class FetchError(Exception):
 
 async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
     """Return a book from the first mirror that has it within `FETCH_WITHIN_S`. Raises FetchError."""
-    timeout = aiohttp.ClientTimeout(total=FETCH_WITHIN_S)
+    timeout = aiohttp.ClientTimeout(total=FETCH_WITHIN_S, sock_connect=_STALLED_S, sock_read=_STALLED_S)
     # trust_env: somebody behind a proxy has it in HTTPS_PROXY.
     async with aiohttp.ClientSession(timeout=timeout, headers=_HEADERS, trust_env=True) as session:
         for mirror in settings.gutenberg_mirrors:
@@ -59,8 +60,8 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
                     raise FetchError(f"has a file over the limit of {settings.corpus_max_mb:g} MB")
             return bytes(data)
     except TimeoutError as error:
-        raise FetchError(f"took longer than {FETCH_WITHIN_S:g} s") from error
-    except aiohttp.ClientError as error:
+        raise FetchError(f"took longer than {FETCH_WITHIN_S:g} s, or stalled") from error
+    except (aiohttp.ClientError, ValueError) as error:  # ValueError: of an address that can't be
         raise FetchError(f"cannot be reached ({type(error).__name__})") from error
 
 
