@@ -1,6 +1,7 @@
 """Read EPUB books: the chapters in the order of their spine."""
 
 import posixpath
+import re
 import urllib.parse
 from collections.abc import Iterable
 
@@ -13,6 +14,7 @@ from galvanic.read.pages import page_source, page_text
 
 _CONTAINER = "META-INF/container.xml"
 _LOCKED = ("META-INF/rights.xml", "META-INF/license.lcpl", "META-INF/sinf.xml")  # Adobe's, Readium's, Apple's
+_PAGE = re.compile("html|oeb1|/xml$")  # types of chapters, in old books, too
 _NO_CHAPTERS = ("cover", "toc", "title-page", "copyright-page", "index")  # types of pages, in EPUB 2
 
 
@@ -38,7 +40,7 @@ def _chapters(package: etree._Element, folder: str) -> Iterable[str]:
     skipped = {_path(page, folder) for page in others if page.get("type") in _NO_CHAPTERS}
     items = {item.get("id"): item for item in package.iterfind(".//{*}item")}
     spine = [items.get(ref.get("idref")) for ref in package.iterfind(".//{*}itemref") if ref.get("linear") != "no"]
-    pages = [item for item in spine if item is not None and "html" in item.get("media-type", "html")]
+    pages = [item for item in spine if item is not None and _PAGE.search(item.get("media-type", "html"))]
     chapters = [_path(page, folder) for page in pages if "nav" not in page.get("properties", "").split()]
     return dict.fromkeys(chapter for chapter in chapters if chapter not in skipped)
 

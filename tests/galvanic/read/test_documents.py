@@ -39,7 +39,7 @@ PACKAGE = """<?xml version="1.0" encoding="utf-8"?>{doctype}
 <manifest><item id="nav" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/>
 <item id="cover" href="cover.xhtml" media-type="application/xhtml+xml"/>
 <item id="two" href="text/chapter%202.xhtml" media-type="application/xhtml+xml"/>
-<item id="one" href="text/chapter1.xhtml" media-type="application/xhtml+xml"/>
+<item id="one" href="text/chapter1.xhtml" media-type="text/x-oeb1-document"/>
 <item id="list" href="list.xhtml" media-type="application/xhtml+xml"/>
 <item id="plate" href="plate.xhtml" media-type="application/xhtml+xml"/>
 <item id="notes" href="notes.xhtml" media-type="application/xhtml+xml"/>
