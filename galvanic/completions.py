@@ -60,7 +60,7 @@ class CompletionRequest(BaseModel):
     n: int = Field(1, ge=1, le=8)
     stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], _listed] = Field([], max_length=4)
     stream: bool = False
-    stream_options: dict[str, bool] = {}
+    stream_options: dict[str, bool | None] = {}
     logprobs: int | None = Field(None, ge=0, le=5)
     user: str = ""
 
