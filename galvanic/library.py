@@ -101,6 +101,8 @@ class Model:
     def evaluate(self, text: str) -> Score:
         """Measure the loss on a text: `bits_per_char`, `nats_per_char`, and the `nats` of each character.
 
+        `text`: the words themselves, not the name of a file.
+
         What came before in the text predicts as well, which the loss on the model's card is without. The end of a line
         is one character, also where it is written as two.
         Raises UserError if the text can't be read.
