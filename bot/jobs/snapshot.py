@@ -25,6 +25,7 @@ from shared.settings import Settings
 
 GOOD_FOR_S = 1.5  # many cards ask at the same time, and share what was read once
 _LAST_EVENTS = 8
+_AROUND_S = 60.0  # a training reads, judges and writes for about so long besides learning
 
 log = structlog.get_logger()
 
@@ -150,20 +151,21 @@ class Snapshots:
         if not isinstance(last, Progress):
             return replace(training, ends=limit)
         age_s = max(0.0, time.time() - last.at)
-        ends = limit if last.eta_s is None else Estimate(max(0.0, last.eta_s - age_s), sure=True)
+        by_epochs = training.job.options.by_epochs  # else it may end before its time
+        ends = limit if last.eta_s is None else Estimate(max(0.0, last.eta_s - age_s), sure=by_epochs)
         return replace(training, progress=last, ends=ends)
 
     def _timed(
         self, begun: Sequence[QueuedTraining], line: Sequence[QueuedTraining], workers: int
     ) -> list[QueuedTraining]:
         """Add when each training that waits begins at the latest, if all before it take as long as they may."""
-        free_in_s = [training.ends.seconds for training in begun if training.ends is not None]
+        free_in_s = [training.ends.seconds + _AROUND_S for training in begun if training.ends is not None]
         free_in_s += [0.0] * (workers - len(free_in_s))
         heapq.heapify(free_in_s)
         timed = []
         for training in line:
             begins_s = heapq.heappop(free_in_s)
-            heapq.heappush(free_in_s, begins_s + limit_s(training.job.options, self._settings))
+            heapq.heappush(free_in_s, begins_s + limit_s(training.job.options, self._settings) + _AROUND_S)
             timed.append(replace(training, begins=Estimate(begins_s, sure=False)))
         return timed
 

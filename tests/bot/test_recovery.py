@@ -235,7 +235,7 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
     assert [one.card for one in snapshot.trainings] == [(CHANNEL, number) for number in (1, 4, 2, 3)]
     begins = [one.begins.seconds if one.begins else None for one in snapshot.trainings]
     assert begins[0] is None
-    assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
+    assert begins[1:] == pytest.approx([160, 460, 760], abs=5)
     assert [one.begins.sure for one in snapshot.trainings if one.begins] == [False, False, False]
     assert snapshot.waiting == 3
 
