@@ -45,8 +45,7 @@ eight models."""
 _BEGINNING = 100  # symbols of the beginning of a text
 _LEAST_ENTRY = 3  # bytes of an entry in a file: its symbol, its share and its number of children
 _MOST_FITTED = 4_000_000  # probabilities that the weights are fitted to; losses are computed for so many at a time
-_MOST_KEPT = 16_000_000  # probabilities of a network that are kept, 64 MB: of more it predicts again, which takes time
-_MOST_JUDGED = 50_000_000  # probabilities that the loss after an epoch is computed from: they take two seconds
+_MOST_KEPT = 16_000_000  # probabilities of a network that are kept, 64 MB: to predict them again takes longest
 _MOST_STEPS = 12  # of Newton's method
 
 
@@ -147,16 +146,16 @@ class Companion:
         each weight to `_NEUTRAL`'s: half the square of the distance is added to the sum of all losses in nats.
 
         Args:
-            predictions: gives a network's predictions for places of the text; called twice if these are many.
+            predictions: gives a network's predictions for places of the text; called twice for all of many places.
             number: of these places, at least one.
             ids: the text, [symbols of the text].
             alone: the table whose own loss is returned; None: this one.
-            some_places: compute the losses at evenly spread places, if there are more than `_MOST_JUDGED` allows. The
+            some_places: compute the losses at evenly spread places, if there are more than `_MOST_KEPT` allows. The
                 weights are fitted to such places in any case (`_MOST_FITTED`).
             to_read: fit the weights for texts that are read, too. The losses are those of a text that is written.
         """
         stride = 1 + number * self.symbols // _MOST_FITTED
-        kept = 1 if number * self.symbols <= _MOST_KEPT else stride
+        kept = 1 + number * self.symbols // _MOST_KEPT
         # Copies: a view would keep all of its part in memory.
         parts = [(log_probs[::kept].copy(), places[::kept].copy()) for log_probs, places in predictions()]
         fitted_to = [(log_probs[:: stride // kept], places[:: stride // kept]) for log_probs, places in parts]
@@ -167,11 +166,10 @@ class Companion:
             recent_log_probs = _predict_by_recent(ids, places, self.symbols)
             reading = _fit_weights((log_probs, table, recent_log_probs), targets, _READING_WEIGHTS)
             fitted = fitted._with_weights(fitted.tables.weights[0], reading)
-        spread = 1 + number * self.symbols // _MOST_JUDGED if some_places else 1
         judged, totals, at_once = 0, np.zeros(3), 1 + _MOST_FITTED // self.symbols
-        for all_log_probs, all_places in predictions() if kept > 1 else parts:
-            for start in range(0, len(all_places), at_once * spread):
-                chosen = slice(start, start + at_once * spread, spread)
+        for all_log_probs, all_places in parts if some_places or kept == 1 else predictions():
+            for start in range(0, len(all_places), at_once):
+                chosen = slice(start, start + at_once)
                 part = all_places[chosen]
                 own, network = fitted.log_probs(ids, part), all_log_probs[chosen]
                 table_alone = own if alone is None else alone.log_probs(ids, part)

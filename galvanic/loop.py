@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
 MIDWAY_SAMPLE_S = 120.0  # in a long epoch, after so many seconds without a sample
+_MIDWAY_PAUSE = 10  # or after so many times as long as its losses take: a slow machine needs its time to learn
 _ENDS_SOON_S = 30.0  # before the end, when the last sample comes anyway
 CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # at most one checkpoint in so many seconds, however short the epochs
 _GAIN_NATS = 0.001  # an epoch that lowers the loss by less counts as without gain
@@ -94,6 +95,7 @@ class Loop:
         self._finish: Stopped | None = None
         self._told = -math.inf
         self._sampled = time.monotonic() - SAMPLE_EVERY_S  # the first epoch's sample is due
+        self._measuring_s = 0.0  # how long the losses took last
         self._latest = self.record.curve[-1] if self.record.curve else None  # losses, perhaps of a part of an epoch
         self._saved = time.monotonic()  # or tried to save
         self._unsaved = False  # a checkpoint could not be written, because the disk is full
@@ -159,7 +161,8 @@ class Loop:
                 self._save()
 
     def _is_midway_sample_due(self) -> bool:
-        if time.monotonic() - self._sampled < MIDWAY_SAMPLE_S or self.record.at.step == self.learner.steps:
+        pause_s = max(MIDWAY_SAMPLE_S, _MIDWAY_PAUSE * self._measuring_s)
+        if time.monotonic() - self._sampled < pause_s or self.record.at.step == self.learner.steps:
             return False
         remaining_s = self.pace.remaining()
         return remaining_s is None or remaining_s > _ENDS_SOON_S
@@ -176,7 +179,9 @@ class Loop:
     def _measure(self) -> tuple[Weights, CurvePoint]:
         """Return copies of the weights, and their losses; at least one step of the epoch is done."""
         self.tell("measuring")
+        begun = time.monotonic()
         point = CurvePoint(self.record.at.epoch, self._train_loss(), self._heldout())
+        self._measuring_s = time.monotonic() - begun
         weights = self.learner.weights()
         if not math.isfinite(point.watched) or not _finite(weights):
             raise _Astray

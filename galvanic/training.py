@@ -196,7 +196,7 @@ class _Training:
             predictions = functools.partial(learner.heldout_predictions, poll)
             return table.fitted(predictions, len(prepared.heldout), prepared.ids, **how)
 
-        def heldout_loss(poll: Callable[[], object] = hooks.control) -> float | None:
+        def heldout_loss(poll: Callable[[], object] = hooks.go_on) -> float | None:
             """Return the held-out loss of network and table together, the table's weights fitted anew."""
             if not (writer.companion and len(prepared.heldout)):
                 return learner.heldout(poll)
@@ -213,9 +213,11 @@ class _Training:
                 raise _other_checkpoint(folder) from error
         elif initial:
             learner.set_weights(initial)
-            if self.parent and self.parent.is_starter and (loss := learner.heldout(hooks.control)) is not None:
+            if self.parent and self.parent.is_starter:
+                loop.tell("measuring")
                 # `judge` measures some pieces. Cards compare this loss with those on all that is held out.
-                record.starter_loss = per_char(loss, prepared.heldout_density)
+                if (loss := learner.heldout(hooks.go_on)) is not None:
+                    record.starter_loss = per_char(loss, prepared.heldout_density)
         # On the text that it learned from, the parent itself is epoch 0 of the curve, and may be the best of it.
         parent = self.parent if self.parent and self.parent.learned(self.corpus) else None
         stopped = loop.run(start=parent.description.training.train_loss if parent else None)
@@ -237,11 +239,11 @@ class _Training:
             # The loss of "the table alone" is what a Markov bot would reach, which counts everybody's passages.
             unrestricted = self._companion(None) if self.lines else None
             how = {"alone": unrestricted, "to_read": True}
-            fit = fit_mixture(writer.companion, hooks.control, **how)
+            fit = fit_mixture(writer.companion, hooks.go_on, **how)
             writer.companion = fit.companion.recounted(prepared.ids, prepared.recipe, self.lines)
             losses = {"heldout_loss": fit.loss, "ngrams_loss": fit.table_loss, "network_loss": fit.network_loss}
         else:
-            losses["heldout_loss"] = losses["network_loss"] = learner.heldout(hooks.control)
+            losses["heldout_loss"] = losses["network_loss"] = learner.heldout(hooks.go_on)
         model_file.check_weights(loop.best)
         measured = {name: per_char(loss, density) for name, loss in losses.items() if loss is not None}
         result = self._result(loop, stopped, writer, random_seed, measured)

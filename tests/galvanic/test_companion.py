@@ -142,7 +142,7 @@ def network(rows: int, seed: int = 5) -> npt.NDArray[np.float32]:
     return np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)), np.float32)
 
 
-@pytest.mark.parametrize("most", [100, 10_000_000])
+@pytest.mark.parametrize("most", [3_000 * SYMBOLS // 2, 10_000_000])
 def test_a_mixture_is_fitted_to_what_came(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("galvanic.companion._MOST_KEPT", most)  # more are predicted again
     monkeypatch.setattr("galvanic.companion._MOST_FITTED", 3_000 * SYMBOLS // 2)

@@ -108,6 +108,7 @@ def test_a_long_epoch_is_shown_midway_and_learned_as_without(monkeypatch: pytest
     plain, hooks = made(Numbers()), Recorder()
     plain.run()
     monkeypatch.setattr("galvanic.loop.MIDWAY_SAMPLE_S", 0.0)
+    monkeypatch.setattr("galvanic.loop._MIDWAY_PAUSE", 0)
     one = made(Numbers(), hooks)
     one.run()
     assert one.record.curve == plain.record.curve

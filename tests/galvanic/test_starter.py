@@ -124,7 +124,7 @@ def test_a_resumed_training_goes_on_with_what_it_began_with(starter: Path, tmp_p
         ("of-no-use", starter, UNLIKE, {}, None, 1),
     ):
         place = tmp_path / name
-        hooks, further = Recorder(lambda asked: "interrupt" if asked > 6 else None), Recorder()
+        hooks, further = Recorder(lambda asked: "interrupt" if asked > 12 else None), Recorder()
         with pytest.raises(TrainingInterrupted):
             begin(tmp_path / "no", first, text, hooks, checkpoint=place, **options)
         assert [(sample.epoch, sample.by) for sample in hooks.samples] == [(0, "both" if parent else "table")]

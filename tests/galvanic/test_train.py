@@ -12,7 +12,7 @@ from galvanic.learners import make_learner
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.plan import Plan, make_plan
-from galvanic.results import Hooks, TrainResult, best_point
+from galvanic.results import Hooks, TrainingCancelled, TrainResult, best_point
 from galvanic.text import prepare
 from galvanic.training import train
 from tests.worker.texts import EPOCHS, SENTENCE, Memorised, Recorder, babble, corpus
@@ -70,6 +70,13 @@ def test_finish_before_the_first_step_still_gives_a_model(tmp_path: Path) -> Non
     result = run("char", tmp_path / "model", Recorder(lambda _: "finish"))
     assert result.epochs == 0
     assert load(tmp_path / "model")[1]
+
+
+def test_it_can_be_cancelled_while_it_is_judged_at_the_end(tmp_path: Path) -> None:
+    hooks = Recorder(lambda _: "cancel" if hooks.progressed and hooks.progressed[-1].doing == "finishing" else None)
+    with pytest.raises(TrainingCancelled):
+        run("char", tmp_path / "model", hooks)
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(
