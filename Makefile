@@ -205,7 +205,7 @@ $(INSTALLED): pyproject.toml constraints.txt | $(PY)
 	@$(PIP) install -c constraints.txt $(GROUPS) && $(PIP) install --quiet --no-deps -e . || { echo "error: the installation failed. Check the connection to the \
 	internet and the space on the disk (3 GB are needed, 8 GB with a GPU; as much in /tmp, or TMPDIR=/var/tmp), then run make again." >&2; exit 1; }
 	@echo "compiling what writes texts (half a minute)"
-	@$(PY) -c "from galvanic.streams import compile_loop; compile_loop()"
+	@-$(PY) -c "from galvanic.streams import compile_loop; compile_loop()"
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)

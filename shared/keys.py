@@ -182,8 +182,7 @@ shown = _Key("bot:shown:{message_id}")
 # Hash: guild_id -> id of the Discord application that is in it. One that it left goes a month later.
 APPLICATIONS = "bot:applications"
 
-# Hash: guild_id that the bot left -> when it first heard so, seconds since the epoch. A month later, all of the server
-# is forgotten.
+# Hash: guild_id that the bot left -> when it first heard so, seconds since the epoch. A month later, its models go.
 LEFT = "bot:left"
 
 # String: hash of the slash commands that were last sent to Discord.

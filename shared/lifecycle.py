@@ -114,6 +114,11 @@ def renew(job_id: str, holder: str) -> Script:
     return _script("renew", job_id, (holder, LEASE_S * 1_000))
 
 
+def forget_deaths(job_id: str, attempt: int, nonce: str) -> Script:
+    """Begin a new row of a training's attempts that end in trouble; not for an attempt that isn't the newest."""
+    return _script("forget_deaths", job_id, (attempt, nonce))
+
+
 def requeue(
     job_id: str, attempt: int, nonce: str, how: Literal["stopped", "died", "lapsed", "lost"], next_nonce: str
 ) -> Script:

@@ -305,7 +305,8 @@ def misspelt() -> list[str]:
     example = Path(__file__).parents[1] / ".env.example"
     names = re.findall(r"^#?([A-Z]\w*)=", example.read_text("utf-8") if example.exists() else "", re.MULTILINE)
     others = {name.upper() for name in DotEnvSettingsSource(Settings).env_vars} - set(names)
-    nearest = {name: difflib.get_close_matches(name, names, 1, 0.75) for name in sorted(others)}
+    typed = filter(re.compile(r"\w+").fullmatch, sorted(others))  # else a secret after a colon is a part of the name
+    nearest = {name: difflib.get_close_matches(name, names, 1, 0.75) for name in typed}
     return [f".env: {name} is no setting. Do you mean {near[0]}?" for name, near in nearest.items() if near]
 
 

@@ -85,7 +85,7 @@ class JobEvents:
 
     def forget_deaths(self) -> None:
         """Begin a new row of attempts that end in trouble. Raises redis.RedisError at once."""
-        self._client.hset(keys.job(self.job_id), "deaths", "1")  # the running one is counted
+        run_script(self._client, lifecycle.forget_deaths(self.job_id, self.attempt, self.nonce))
 
     def durable(self) -> None:
         """Wait until what was told would survive a power cut: for what is deleted because Redis has it now.

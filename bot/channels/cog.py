@@ -12,7 +12,6 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.background import DISCORD_ERRORS
 from bot.channels import embeds
 from bot.channels.consent import ConsentStore
 from bot.channels.embeds import Terms
@@ -263,7 +262,8 @@ class Privacy(commands.Cog):
     async def _allow(self, channel: Room, by: int, terms: Terms) -> str:
         """Allow a channel, and tell its members there. Return what to tell the admin.
 
-        Raises UserError: the operator has turned it off, or the bot may not read the channel or not write there.
+        Raises UserError: the operator has turned it off, or the bot may not read the channel or not write there; or
+        DISCORD_ERRORS.
         """
         self.sources.require_on()
         require_readable(channel)
@@ -272,12 +272,8 @@ class Privacy(commands.Cog):
             off = as_typed(terms.prefix, "allow-training", "channel", "#CHANNEL", "state", "off")
             return f"{channel.mention} is already allowed. `{off}` takes it back."
         if not isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
-            try:
-                await channel.send(embed=embeds.notice(channel.guild.name, terms))
-            except DISCORD_ERRORS as error:
-                raise UserError(
-                    f"I can't tell the members of {channel.mention}, so I don't learn from it.", "Let me write there."
-                ) from error
+            access.require_all(channel.permissions_for(channel.guild.me), channel)
+            await channel.send(embed=embeds.notice(channel.guild.name, terms))
         await self.consents.allow(channel.guild.id, channel.id, by)  # after the notice: it may come twice, never not
         members = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
         answer = f"I may now learn from {channel.mention} and its public threads, from {members}"

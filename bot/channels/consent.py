@@ -212,7 +212,8 @@ class ConsentStore:
             pipe.delete(keys.consent(guild_id), keys.allowed_channels(guild_id))
             for user_id, answer in answers.items():
                 if answer.state == "out" or answer.since:
-                    no = answer.model_copy(update={"state": "out"})
+                    at = answer.at if answer.state == "out" else time.time()
+                    no = answer.model_copy(update={"state": "out", "at": at})
                     pipe.hset(keys.consent(guild_id), str(user_id), no.model_dump_json())
 
         await redis_call(self._redis.transaction(drop))

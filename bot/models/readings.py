@@ -39,10 +39,13 @@ class ReadingNote(ChannelReading, frozen=True, extra="ignore"):
     withdrawn_at: float | None = None  # when the bot first heard that words in it were withdrawn
     outdated_at: float | None = None  # when the bot found that it is too old
 
-    def gone_by(self, within_s: float) -> float | None:
-        """Return when the models that learned it expire; None: that is not known yet."""
-        since = [at for at in (self.withdrawn_at, self.outdated_at) if at is not None]
-        return min(since) + within_s if since else None
+    def gone_by(self, forget_s: float, renew_s: float) -> float | None:
+        """Return when the models that learned it expire; None: that is not known yet.
+
+        `forget_s`, `renew_s`: for how long they may be used after words were withdrawn, and after it was too old.
+        """
+        ends = ((self.withdrawn_at, forget_s), (self.outdated_at, renew_s))
+        return min((at + within_s for at, within_s in ends if at is not None), default=None)
 
 
 class ReadingNotes:

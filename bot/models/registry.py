@@ -81,8 +81,9 @@ class Registry:
             and may_use(record.source_channels)
         ]
         notes = await self.notes.of(ref for record in usable for ref in record.readings)
-        now, within_s = time.time(), self.forget_within_s
-        standing = {note_id for note_id, note in notes.items() if (note.gone_by(within_s) or math.inf) > now}
+        within_s = self.forget_within_s, self.renew_within_s
+        ends = {note_id: note.gone_by(*within_s) or math.inf for note_id, note in notes.items()}
+        standing = {note_id for note_id, end in ends.items() if end > time.time()}
         return [record for record in usable if all(ref.reading_id in standing for ref in record.readings)]
 
     async def usable(self, viewer: Viewer) -> list[ModelRecord]:
@@ -283,7 +284,7 @@ class Registry:
     async def gone_by(self, model: ModelRecord) -> float | None:
         """Return when a model is made again or deleted at the latest, in Unix time; None: that is not known yet."""
         notes = await self.notes.of(model.readings)
-        ends = [note.gone_by(self.forget_within_s) for note in notes.values()]
+        ends = [note.gone_by(self.forget_within_s, self.renew_within_s) for note in notes.values()]
         return min((end for end in ends if end is not None), default=None)
 
     async def renewed_by(self, model: ModelRecord) -> float | None:
@@ -299,8 +300,12 @@ class Registry:
     @property
     def lifetime_s(self) -> float:
         """Return the age at which a channel's model is made again: early enough for the old one to go in time."""
-        days_s = _DAY_S * self._settings.channel_model_days
-        return max(days_s - self.forget_within_s, days_s / 2)
+        return _DAY_S * self._settings.channel_model_days - self.renew_within_s
+
+    @property
+    def renew_within_s(self) -> float:
+        """Return for how long a channel's model may be used after that age."""
+        return min(self.forget_within_s, _DAY_S * self._settings.channel_model_days / 2)
 
     # ------------------------------------------------------------------ records in Redis
 

@@ -96,7 +96,7 @@ class Previews:
     def register(self, components: Components) -> None:
         add = functools.partial(components.add, arguments=f"{PREVIEW}:{USER}", how="update", owner=True)
         add("preview-train", self._train)
-        add("preview-cancel", functools.partial(self._close, text="Cancelled. Nothing of it was learned or kept."))
+        add("preview-cancel", self._cancel)
         add("preview-names", self._switch_names)
         add("preview-people", self._choose_people)
 
@@ -169,7 +169,7 @@ class Previews:
                 self._refused.add(press["preview"])
                 raise
             self._refused.discard(press["preview"])
-        await self._close(press, "Its training has a card of its own.")
+            await self._close(press, "Its training has a card of its own.")
 
     async def _was_taken_back(self, preview: str, job_id: str) -> bool:
         """Return whether Redis knows a preview's training although it could not be begun, by this run or another."""
@@ -216,11 +216,16 @@ class Previews:
         await self._change(press, chosen)
 
     async def _change(self, press: Press, change: Callable[[Preview], dict[str, Any]]) -> None:
+        self._require_unbegun(press)
         async with self._turn(press):
             about, pages = await self._stored(press)
             about = about.model_copy(update=change(about))
             await self._set(press, about.model_dump_json())
             await press.update(**await self._drawn(press.actor, about, pages))
+
+    async def _cancel(self, press: Press) -> None:
+        self._require_unbegun(press)
+        await self._close(press, "Cancelled. Nothing of it was learned or kept.")
 
     async def _close(self, press: Press, text: str) -> None:
         async with self._turn(press):
@@ -228,13 +233,12 @@ class Previews:
             await press.update(embed=discord.Embed(description=text, colour=GREY), view=None)
 
     def _turn(self, press: Press) -> asyncio.Lock:
-        """Return the lock of a preview: what is shown last must be what was done last.
+        """Return the lock of a preview: what is shown last must be what was done last."""
+        return self._turns.setdefault(press["preview"], asyncio.Lock())
 
-        Raises UserError: its training is being begun.
-        """
+    def _require_unbegun(self, press: Press) -> None:
         if press["preview"] in self._beginning:
             raise UserError("Its training is starting.", "The training's card has **Cancel**.")
-        return self._turns.setdefault(press["preview"], asyncio.Lock())
 
     async def _set(self, press: Press, about: str) -> None:
         key = keys.preview(press.actor.guild_id, press.actor.user.id)

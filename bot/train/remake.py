@@ -95,7 +95,7 @@ class Remaking(BackgroundService, commands.Cog):
                 known = all(ref.reading_id in notes for ref in model.readings)
                 withdrawn_own = bool(model.authors) and is_withdrawn(model.readings, notes)
                 old_at = await self.registry.renewed_by(model) or math.inf
-                gone_by = await self.registry.gone_by(model) or old_at + self.registry.forget_within_s
+                gone_by = await self.registry.gone_by(model) or old_at + self.registry.renew_within_s
                 if not known or withdrawn_own or time.time() >= gone_by:
                     await self.registry.remove(model)
 

@@ -337,7 +337,7 @@ class Trainings:
                 if limited:
                     await self.require_quota(job.place.guild_id, job.place.user_id, replaces=job.replaces is not None)
                 if job.replaces is not None:
-                    await self._require_replaceable(job.replaces)
+                    await self._require_replaceable(job.place.guild_id, job.replaces)
                 entered = await self.core.jobs.submit_train(job, text)
             if entered:
                 if job.is_unread:
@@ -345,11 +345,15 @@ class Trainings:
                 self.core.delivery.follow(job, None)
             return entered
 
-    async def _require_replaceable(self, model_id: str) -> None:
+    async def _require_replaceable(self, guild_id: int, model_id: str) -> None:
         """Refuse to make a model again that was deleted, or is being made again. Raises UserError."""
-        if await self.registry.record(model_id) is None:
+        models = await self.registry.all(guild_id)
+        if model_id not in {model.model_id for model in models}:
             raise UserError("That model was deleted.", "Train a new one.")
-        if any(job.replaces == model_id for job in await self.core.snapshots.trainings()):
+        # A new model waits beside the old one for trainings that start from that.
+        heirs = [model for model in models if model.replaces == model_id]
+        made = [model for model in heirs if not await self.registry.is_withdrawn(model.readings)]
+        if made or any(job.replaces == model_id for job in await self.core.snapshots.trainings()):
             raise UserError("That model is being made again.", "The card of that training shows how far it is.")
 
     async def require_quota(self, guild_id: int, user_id: int, name: str = "You", *, replaces: bool = False) -> None:

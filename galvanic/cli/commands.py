@@ -60,7 +60,7 @@ def _load(name: str) -> "TextModel":
 
     model = load_model(path_of(name))
     if not (KEPT_IN and any(Path(KEPT_IN).iterdir())):
-        print("Compiling, the first time only: half a minute.", file=sys.stderr)
+        print(f"Compiling{', the first time only' if KEPT_IN else ''}: half a minute.", file=sys.stderr)
     compile_loop()
     return model
 

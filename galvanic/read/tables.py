@@ -30,8 +30,8 @@ def table(name: str, options: ChatOptions, file: BinaryIO, left_out: Counter[str
     first_rows = list(itertools.islice(all_rows, _FIRST_ROWS))
     if is_json and not first_rows:
         raise UserError(
-            f"`{name}` is one JSON object; I read arrays of objects and JSON lines.",
-            "Take its list out, for example with `jq .messages`, and give that.",
+            f"`{name}` holds no array of JSON objects, and no line that is one.",
+            "If it is one object, take its list out, for example with `jq .messages`, and give that.",
         )
     columns = [column for column in (text_column, speaker_column) if column]
     lacking = [column for column in columns if all(field(row, column) is None for row in first_rows)]

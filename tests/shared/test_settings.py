@@ -57,6 +57,8 @@ def test_the_bounds_themselves_can_be_set(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_misspelt_name_is_told_with_the_right_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / ".env"
     file.write_text("DISCORD_TOCKEN=secret\nTRAIN_MINUTES=3\nGPUS=1\nAWS_PROFILE=mine\nHTTPS_PROXY=http://h\n", "utf-8")
+    with file.open("a", encoding="utf-8") as text:
+        text.write("REDIS_PASSWORD:hunter2\n")
     monkeypatch.setitem(Settings.model_config, "env_file", file)
     assert misspelt() == [".env: DISCORD_TOCKEN is no setting. Do you mean DISCORD_TOKEN?"]
 

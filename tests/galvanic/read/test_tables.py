@@ -125,7 +125,7 @@ def test_json_whose_fields_are_not_named_is_refused_and_a_wrong_name_lists_them(
 
 def test_one_json_object_is_refused_and_its_list_is_read() -> None:
     messages = [{"who": "Ada", "what it says": "hi"}]
-    with pytest.raises(UserError, match=r"`data\.bin` is one JSON object") as caught:
+    with pytest.raises(UserError, match=r"`data\.bin` holds no array of JSON objects") as caught:
         read(json.dumps({"title": "us", "messages": messages}, indent=2).encode())
     assert "jq .messages" in caught.value.remedy
     assert lines(read(json.dumps(messages, indent=2).encode())) == ["Ada: hi"]
