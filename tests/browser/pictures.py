@@ -214,7 +214,7 @@ def take_channel(photos: Photographer, minutes: float) -> None:
 
 def learn_the_book(photos: Photographer, minutes: float) -> None:
     """Unless an earlier tour had it learned."""
-    if "There is no model" in text_of(photos.system.ask("!models")):
+    if "No model called" in text_of(photos.system.ask("!model info frankenstein")):
         photos.say(
             f"!train frankenstein --minutes {minutes:g}", "is now this channel's model", seconds=60 * minutes + 120
         )
