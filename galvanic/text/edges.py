@@ -56,17 +56,17 @@ _NAMES, _NEXT_NAME = regex.compile(rf"\s*(?:{_NAME})+"), regex.compile(rf"\n[^\S
 def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = True) -> str:
     """Cut a text to at most `most` characters.
 
-    It ends with its last sentence (closing quotes included) or line if `stop` asks for that. Else, if `at_words`, it
-    ends with the last sentence or line that ends after the first quarter, or with the last word. If nothing would be
-    left, it has `most` characters. It ends within no custom emoji, for which it may be shorter or empty. `text` should
-    have `LOOK` characters more, which show whether a word ends there.
+    It ends with its last sentence (closing quotes included) or line if `stop` asks for that. Without one, and if
+    `at_words`, it ends with the last sentence or line that ends after the first quarter, or with the last word. If
+    nothing would be left, it has `most` characters. It ends within no custom emoji, for which it may be shorter or
+    empty. `text` should have `LOOK` characters more, which show whether a word ends there.
     """
     seen = text[: most + LOOK]
     sentences = [match.end() for match in _SENTENCE_END.finditer(seen) if match.end() <= most]
     lines = [match.start() for match in re.finditer("\n", seen[:most])]
     early = most // 4
     asked = {"sentence": sentences[-1:], "line": lines[-1:]}.get(stop or "")
-    if asked is None and at_words:
+    if not asked and at_words:
         asked = [end for end in (max([*sentences, *lines], default=0),) if end > early]
     ends = [*(asked or ()), *(_word_ends(seen, most) if at_words else ())]
     pieces = (_closed(text[: before_emoji(text, end)]) for end in ends)

@@ -31,6 +31,7 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ('He said "no." She', 15, "sentence", 'He said "no."'),
         ("她来了。「真的吗？」然后", 12, "sentence", "她来了。「真的吗？」"),
         ("no end here at all", 13, "sentence", "no end here"),
+        ("a verse\nwithout full stops", 20, "sentence", "a verse"),
         ("one\ntwo\nthree", 11, "line", "one\ntwo"),
         ("\nthree", 4, "line", "\nthr"),  # nothing else is left to read
         ("The sea was calm. And the", 22, None, "The sea was calm."),

@@ -204,20 +204,20 @@ def test_many_jobs_at_once_are_all_answered(client: redis.Redis) -> None:
 
 
 def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
-    plain = expect(Generated, run(client, generate_job(1, length=180)))
+    plain = expect(Generated, run(client, generate_job(1, length=180, random_seed=17)))
     all_options: list[dict[str, Any]] = [
         {"temperature": 0.1},
         {"top_k": 1},
         {"top_p": 0.1},
         {"min_p": 0.9},
         {"temperature": 0, "guard": False},
-        {"stop": "sentence"},  # the last one ends before the last line
+        {"stop": "sentence"},  # with this random seed, the last one ends before the last line
         {"from_corpus": True, "seed": ""},
         {"random_seed": 77},
         {"mix": tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))},
     ]
     for number, options in enumerate(all_options, 2):
-        answer = expect(Generated, run(client, generate_job(number, **{"length": 180, "random_seed": 1, **options})))
+        answer = expect(Generated, run(client, generate_job(number, **{"length": 180, "random_seed": 17, **options})))
         assert answer.text != plain.text, options
 
 
