@@ -15,7 +15,7 @@ from galvanic.facts import facts_of
 from galvanic.model_file import describe
 from galvanic.request import WriteRequest
 from galvanic.results import Generation
-from galvanic.text.edges import speech
+from galvanic.text.edges import is_whole, speech
 from shared.blocklist import Blocklist
 from shared.events import Compared, ComparedText, Generated, Pictured, Quizzed, Surprised
 from shared.jobs import LOSS_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, QuizJob, SurpriseJob, Variant
@@ -65,8 +65,8 @@ def _chosen(
 ) -> Generation:
     """Return the candidate that the seed tells most of, or the first if there is no time to compare.
 
-    One that is empty, or a line of the seed again, comes last, and before it one with a hit of the blocklist. Raises
-    UserError: there is none.
+    One without a letter or digit, or a line of the seed again, comes last; before it one with a hit of the blocklist,
+    and before that one that breaks off. Raises UserError: there is none.
     """
     texts = [text for text in written if not isinstance(text, UserError)]
     if not texts:
@@ -82,11 +82,13 @@ def _chosen(
         relations = context.models.use(
             job.place.guild_id, job.model_id, lambda model: related(model, job.seed, plain, context.until)
         )
-    lines_of_seed = {"", *(part.strip() for line in job.seed.split("\n") for part in (line, line.partition(": ")[2]))}
+    lines_of_seed = {part.strip() for line in job.seed.split("\n") for part in (line, line.partition(": ")[2])}
 
-    def worth(number: int) -> tuple[bool, bool, float]:
+    def worth(number: int) -> tuple[bool, bool, bool, float]:
         text = texts[number].text.strip()
-        return text not in lines_of_seed, not _covered(blocklist, texts[number], job.shown), relations[number]
+        says_something = text not in lines_of_seed and any(map(str.isalnum, text))
+        is_clean = not _covered(blocklist, texts[number], job.shown)
+        return says_something, is_clean, is_whole(text, job.length), relations[number]
 
     return texts[max(range(len(texts)), key=worth)]
 

@@ -15,6 +15,8 @@ _SHORT = 30  # characters of a line in a script without spaces
 _TRIES = 8  # windows in which `pick_line` looks for a line
 _LONGEST_WORD = 200  # characters; a longer word is cut
 _LEFT_OPEN_MOST = 60  # characters at the end in which openings, names and headings are looked for
+_FULL = 0.9  # of the most characters: a text with fewer was not cut at a word
+_DOUBLE_QUOTES = '"„“”«»'
 # German and Danish also close with “ ‘ «; French puts a space before ».
 _CLOSERS = r"""(?:["'”’“‘«)\]*_]|[ \u00a0\u202f]?»)*"""
 _TITLES = "Mr|Mrs|Ms|Dr|St"  # the point of "Mr." ends no sentence
@@ -79,6 +81,15 @@ def _closed(text: str) -> str:
     while end != before:
         before, end = end, _ANNOUNCED.sub("", _LEFT_OPEN.sub("", end))
     return text[:-_LEFT_OPEN_MOST] + end
+
+
+def is_whole(text: str, most: int) -> bool:
+    """Return whether a text that was cut to `most` characters breaks off in no sentence, quotation or square bracket.
+
+    A clearly shorter text ended by itself. Round brackets may also be a smiley.
+    """
+    ended = len(text) < _FULL * most or any(match.end() == len(text) for match in _SENTENCE_END.finditer(text))
+    return ended and text.count("[") == text.count("]") and sum(map(text.count, _DOUBLE_QUOTES)) % 2 == 0
 
 
 def speech(text: str) -> str:

@@ -13,7 +13,7 @@ import galvanic
 from galvanic.generate import Mixture, TextModel, load_model
 from galvanic.request import WriteRequest
 from galvanic.results import Generation
-from galvanic.text.edges import LONGEST, cut, drop_partial_word, joins, pick_line, speech, whole_words
+from galvanic.text.edges import LONGEST, cut, drop_partial_word, is_whole, joins, pick_line, speech, whole_words
 from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.small import LETTERS, biased, model, network
 
@@ -73,6 +73,21 @@ def test_a_cut_text_is_a_beginning_and_never_empty(text: str, most: int, stop: A
     assert shorter
     if stop is None and not at_words:
         assert shorter == text[:most]
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("short as a chat :)", True),
+        ("The sea was calm, the ship", False),
+        ("The sea was calm, he said.", True),
+        ("„Die See war ruhig“, rief er.", True),
+        ("“The sea was calm, he said.", False),
+        ("[to the sea. It was calm.", False),
+    ],
+)
+def test_a_whole_text_breaks_off_in_nothing(text: str, whole: bool) -> None:
+    assert is_whole(text, 28) == whole
 
 
 def test_a_text_begins_with_its_first_whole_word() -> None:

@@ -162,6 +162,21 @@ def test_one_with_a_hit_of_the_blocklist_loses(breaks: redis.Redis) -> None:
     assert not any(one.masked for one in several)
 
 
+@pytest.mark.parametrize(("length", "dot", "sign"), [(2, 0, "a"), (100, -1.5, ".")])
+def test_one_that_is_only_a_sign_or_breaks_off_loses(
+    settings: Settings, client: redis.Redis, length: int, dot: float, sign: str
+) -> None:
+    config = network(3)
+    save(stored(settings, "stops"), description_of(" .a", config), biased(config, [0, dot, 1]), windows(3))
+    asked = {"model_id": "stops", "seed": "a a", "temperature": 1.0, "guard": False, "length": length}
+    alone, several = (
+        [written(client, **asked, random_seed=9 * number, candidates=most).text.strip() for number in range(30)]
+        for most in (1, 8)
+    )
+    assert not all(sign in text[-2:] for text in alone)
+    assert all(sign in text[-2:] for text in several)
+
+
 def test_models_that_are_too_large_together_are_not_mixed(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm, "MOST_MIXED_MB", 0)
     parts = tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))
