@@ -245,8 +245,8 @@ class Model {
   inKnownLetters(text) {
     const cases = (form) => [form, form.toLowerCase(), form.toUpperCase()];
     return this.has(text) ? text : [...text.normalize("NFC")].map((letter) => {
-      const plain = letter.normalize("NFKD").replace(/\p{Mn}/gu, "");
-      return [letter, letter.normalize("NFD"), ...cases(letter), ...cases(plain)].find((form) => form && this.has(form)) ?? letter;
+      const plain = letter.normalize("NFKD").replace(/\p{Mn}/gu, ""), blank = letter.replace(/\s/, " ");
+      return [letter, letter.normalize("NFD"), ...cases(letter), ...cases(plain), blank].find((form) => form && this.has(form)) ?? letter;
     }).join("");
   }
 

@@ -15,10 +15,10 @@ def other_forms(symbol: str) -> Iterator[str]:
 
 
 def in_known_letters(text: str, vocabulary: Vocabulary) -> str:
-    """Write each character that the vocabulary lacks in another form, if the vocabulary has one."""
+    """Write each character that the vocabulary lacks in another form, and a tab or line break as a space, if it can."""
 
     def known(char: str) -> str:
-        forms = (char, normalize("NFD", char), *other_forms(char))
+        forms = (char, normalize("NFD", char), *other_forms(char), " " if char.isspace() else char)
         return next((form for form in forms if form and vocabulary.ids.keys() >= set(form)), char)
 
     parts = EMOJI.split(text)  # a custom emoji is a symbol, whose letters the vocabulary may lack

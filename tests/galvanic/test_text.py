@@ -56,9 +56,9 @@ def test_seeds_go_through_the_pipeline() -> None:
     assert vocabulary.decode(seed.ids).strip() == "monster"
     assert any("monster" in note for note in seed.notes)
     seed = RECIPES["char"].seed("a\r\n!b", vocabulary)
-    assert vocabulary.decode(seed.ids) == "ab"
-    assert "!" in seed.notes[0]
+    assert vocabulary.decode(seed.ids) == "a b"
     assert "U+000A" in seed.notes[0]
+    assert "!" in seed.notes[1]
 
 
 @pytest.mark.parametrize("recipe", ["char", "word"])
