@@ -7,7 +7,7 @@ const STEPS = 4096, NEVER = -1e9; // integer steps of a hidden unit from 0 to 1;
 const GUARD_LAGS = 256, GUARD_LEAST = 12, RARE_SIGN = 0.02; // as in galvanic.sampling
 const WHOLE_WORD = 0.008, NEW_WORD = 0.005, JUDGED = 64; // as in galvanic.generate
 const TOLD_MS = 60, LONGEST_WORD = 30; // between two messages to the page; characters in which a last word should end
-const SIGNS = [["'", "’", "‘"], ['"', "”", "“"], ["--", "—", "–"], ["...", "…"]]; // ways to write each, as in galvanic.text
+const SIGNS = [["'", "’", "‘"], ['"', "”", "“", "„"], ["--", "—", "–"], ["...", "…"]]; // ways to write each (galvanic.text)
 const round = Math.fround; // to 32 bits; a product and a sum together are rounded once, as processors do it
 
 /** Return the model: facts as JSON, and arrays whose numbers have 4 bytes, first the lowest ones of all numbers. */
@@ -234,7 +234,7 @@ class Model {
 
   /** Return a text with signs that the model has in place of those that it lacks. */
   inKnownSigns(text) {
-    return text.replace(/["'“”‘’—–…]|--|\.\.\./g, (form, at) => {
+    return text.replace(/["'“”„‘’—–…]|--|\.\.\./g, (form, at) => {
       const [plain, ...printed] = SIGNS.find((forms) => forms.includes(form));
       if (at === 0 || "([{‘“—–- \n\t".includes(text[at - 1])) printed.reverse();
       return [form, plain, ...printed].find((each) => this.has(each)) ?? form;

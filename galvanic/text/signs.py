@@ -10,8 +10,8 @@ import numpy.typing as npt
 from galvanic.text.recipe import adaptive_nats
 from galvanic.text.vocabulary import Vocabulary
 
-_FORMS = (("'", "’", "‘"), ('"', "”", "“"), ("--", "—", "–"), ("...", "…"))
-"""The ways to write each sign: plainly, and as books print it; of two quotes, the closing one first."""
+_FORMS = (("'", "’", "‘"), ('"', "”", "“", "„"), ("--", "—", "–"), ("...", "…"))
+"""The ways to write each sign: plainly, and as books print it, closing quotes first. Where „ opens, “ closes."""
 _WAYS = {form: forms for forms in _FORMS for form in forms}
 _SIGN = re.compile("|".join(map(re.escape, _WAYS)))
 _BEFORE_OPENING = frozenset("([{‘“—–- \n\t")

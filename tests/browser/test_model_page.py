@@ -77,13 +77,13 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_it_writes_what_python_writes(page: ModelPage, model: Path, tmp_path: Path) -> None:
     page.open(tmp_path, model)
     author = load_model(model)
-    # With a typographic quote, with letters and a tab that some models lack, and with a whole word, a part of one and
+    # With typographic quotes, with letters and a tab that some models lack, and with a whole word, a part of one and
     # an unknown character at the end.
     cases = (
         ("the sea", 1, None),
         ("the sea 🐶", 1, None),
         ("THÉ Séa", 1, None),
-        ("“It’s a boa", 2**32 - 1, 0.8),
+        ("„It’s“ a boa", 2**32 - 1, 0.8),
         ("the\tboat", 7, 1.3),
         ("a", 0, 0),
     )

@@ -119,6 +119,8 @@ def test_a_recipe_pays_for_what_it_drops() -> None:
     ("text", "known", "read", "stands_for"),
     [
         ('"I don\'t"', "Idont \u201c\u201d\u2019", "\u201cI don\u2019t\u201d", list('"I don\'t"')),
+        ('"a"', "a„“", "„a“", list('"a"')),
+        ("„a“", "a“”", "“a“", list("„a“")),
         ("\u2018a\u2019", "a'", "'a'", list("\u2018a\u2019")),
         ("a--b...", "ab\u2014\u2026", "a\u2014b\u2026", ["a", "--", "b", "..."]),
         ("a\u2013\nb\u2026", "ab-.\n", "a--\nb...", ["a", "\u2013", "\u2013", "\n", "b", *3 * "\u2026"]),
