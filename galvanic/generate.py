@@ -6,6 +6,7 @@ word at the seed's end, that text is written again after a space or another sign
 """
 
 import functools
+import itertools
 import math
 import secrets
 import time
@@ -274,7 +275,7 @@ class TextModel(TextGenerator):
     ) -> None:
         self.description = description
         self.recipe = description.recipe
-        self.vocabulary = make_vocabulary(description.recipe, description.symbols)
+        self.vocabulary = _vocabulary(description, companion)
         self.predictor = predictor(description.network, weights, companion)
         self.loss = description.training.known_loss
         self.windows = windows
@@ -335,7 +336,7 @@ def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float,
 def predict_next(loaded: model_file.Loaded, text: str) -> Prediction:
     """Predict the symbol after a text. Raises UserError if nothing of the text can be read."""
     description, weights, _, companion = loaded
-    vocabulary = make_vocabulary(description.recipe, description.symbols)
+    vocabulary = _vocabulary(description, companion)
     ids = RECIPES[description.recipe].seed(text, vocabulary).ids
     network = np.empty((1, len(vocabulary)), np.float32)  # log probabilities
     reading, step = predictor(description.network, weights).begin_with(ids), np.zeros((1, 1), np.float32)
@@ -349,6 +350,15 @@ def predict_next(loaded: model_file.Loaded, text: str) -> Prediction:
         return Prediction(probabilities(network), probabilities(network), None)
     table = companion.log_probs(ids, np.array([len(ids)]))
     return Prediction(probabilities(companion.mixed(network, table)), probabilities(network), probabilities(table))
+
+
+def _vocabulary(description: Description, companion: Companion | None) -> Vocabulary:
+    """Make a model's vocabulary. Its table tells which symbols the model's own text has."""
+    vocabulary = make_vocabulary(description.recipe, description.symbols)
+    if companion is not None and description.recipe == "char":  # the signs of `word` come with the space before them
+        shares = companion.tables.share[1 : 1 + len(vocabulary)]
+        vocabulary.learned = frozenset(itertools.compress(vocabulary.symbols, shares))
+    return vocabulary
 
 
 def load_model(path: Path) -> TextModel:
@@ -389,6 +399,7 @@ class Mixture(TextGenerator):
         self._parts = parts
         self.loss = sum(weight * model.loss for model, weight in parts) / sum(weight for _, weight in parts)
         self.vocabulary = CharVocabulary(sorted({symbol for model, _ in parts for symbol in model.vocabulary.symbols}))
+        self.vocabulary.learned = frozenset[str]().union(*(model.vocabulary.learned for model, _ in parts))
         symbols = self.vocabulary.symbols
         self.predictor = Streams.mixed(
             [

@@ -232,12 +232,16 @@ class Model {
 
   has(text) { return [...text].every((symbol) => this.ids.has(symbol)); }
 
-  /** Return a text with signs that the model has in place of those that it lacks. */
+  /** Return whether the model's own text has these characters; others are its parent's. */
+  learned(text) { return this.has(text) && [...text].every((symbol) => !this.table || this.table.share[1 + this.ids.get(symbol)]); }
+
+  /** Return a text with signs that the model learned, or else has, in place of the others. */
   inKnownSigns(text) {
     return text.replace(/["'“”„‘’—–…]|--|\.\.\./g, (form, at) => {
       const [plain, ...printed] = SIGNS.find((forms) => forms.includes(form));
       if (at === 0 || "([{‘“—–- \n\t".includes(text[at - 1])) printed.reverse();
-      return [form, plain, ...printed].find((each) => this.has(each)) ?? form;
+      const ways = [form, plain, ...printed];
+      return ways.find((way) => this.learned(way)) ?? ways.find((way) => this.has(way)) ?? form;
     });
   }
 

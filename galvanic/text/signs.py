@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,17 +34,18 @@ class InSigns:
 
 
 def in_known_signs(text: str, vocabulary: Vocabulary) -> InSigns:
-    """Write each sign that the vocabulary lacks in another way, if the vocabulary has one."""
+    """Write each sign that the model did not learn in another way: one that it learned, or else one that it has."""
     parts: list[str] = []
     starts: list[npt.NDArray[np.int64]] = []
     ends: list[npt.NDArray[np.int64]] = []
     written: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by the sign read: counts of the signs written
     replaced = np.zeros(len(text), bool)
     at = 0
-    knows = {form for form in _WAYS if min(vocabulary.encode(form)) >= 0}
+    has = {form for form in _WAYS if min(vocabulary.encode(form)) >= 0}
+    learned = {form for form in has if vocabulary.learned >= set(form)}
     for match in _SIGN.finditer(text):
         start, end = match.span()
-        read = _known(match[0], start == 0 or text[start - 1] in _BEFORE_OPENING, knows)
+        read = _known(match[0], start == 0 or text[start - 1] in _BEFORE_OPENING, (learned, has))
         written[read][match[0]] += 1
         if read != match[0]:
             replaced[start:end] = True
@@ -62,7 +64,8 @@ def in_known_signs(text: str, vocabulary: Vocabulary) -> InSigns:
     )
 
 
-def _known(form: str, opening: bool, knows: set[str]) -> str:
+def _known(form: str, opening: bool, choices: Iterable[set[str]]) -> str:
+    """Return the way to write a sign that the first possible one of `choices` has."""
     plain, *printed = _WAYS[form]
     ways = (form, plain, *(reversed(printed) if opening else printed))
-    return next((way for way in ways if way in knows), form)
+    return next((way for choice in choices for way in ways if way in choice), form)

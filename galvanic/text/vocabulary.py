@@ -55,8 +55,9 @@ class Vocabulary(ABC):
     """The symbols of a model, each a piece of text, by id.
 
     `ids`: the id of each symbol. `widths`: characters of each symbol as it is written, [symbols]. `lengths`: the same,
-    but a custom emoji counts as one. `signs`: ids of punctuation and blank space. Raises ValueError if a symbol occurs
-    twice or is empty, or there is none; UserError if there are too many, or too long ones.
+    but a custom emoji counts as one. `signs`: ids of punctuation and blank space. `learned`: the symbols that the
+    model's own text has; the others are its parent's. If that is not known, it has all. Raises ValueError if a symbol
+    occurs twice or is empty, or there is none; UserError if there are too many, or too long ones.
     """
 
     signs: tuple[int, ...] = ()
@@ -64,6 +65,7 @@ class Vocabulary(ABC):
     def __init__(self, symbols: Sequence[str]) -> None:
         self.symbols = tuple(symbols)
         self.ids = {symbol: number for number, symbol in enumerate(self.symbols)}
+        self.learned = frozenset(self.ids)
         if not self.symbols or "" in self.ids or len(self.ids) != len(self.symbols):
             raise ValueError("a vocabulary needs symbols, each of them once")
         self.widths = np.fromiter(map(len, self.symbols), np.int64, len(self.symbols))

@@ -12,7 +12,7 @@ from galvanic.exports.page import make_page
 from galvanic.generate import load_model
 from galvanic.model_file import save
 from tests.factories import corpus
-from tests.worker.small import biased, description_of, network, save_model, windows
+from tests.worker.small import LETTERS, biased, description_of, network, save_model, windows
 
 ROOT = Path(__file__).parents[2]
 TRAINED = ROOT / "tests" / "fixtures" / "models"
@@ -68,7 +68,8 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "starter":
         return ROOT / "galvanic" / "starter.safetensors"
     if request.param == "layers":
-        save_model(tmp_path / "layers.safetensors", units=(40, 24))
+        symbols, text = f"{LETTERS}'\"’“", 'it\'s "a boat". ' * 9  # the text has half of the quotes
+        save_model(tmp_path / "layers.safetensors", symbols, text=text, units=(40, 24))
     if request.param == "members":
         save_model(tmp_path / "members.safetensors", units=(20,), members=3)
     return next(path for folder in (TRAINED, tmp_path) if (path := folder / f"{request.param}.safetensors").exists())

@@ -27,6 +27,15 @@ def small() -> TextModel:
     return model()
 
 
+def test_a_sign_that_only_the_parent_learned_is_read_as_the_texts_own(tmp_path: Path) -> None:
+    save_model(tmp_path / "tuned.safetensors", ' "“”abc', text='"a" b "cab" ' * 9)
+    tuned = load_model(tmp_path / "tuned.safetensors")
+    for author in (tuned, Mixture([(tuned, 1.0), (tuned, 1.0)])):
+        plain, curly = (author.generate(seed, 40, random_seed=1).text for seed in ('"a" ', "“a” "))
+        assert curly == plain
+    assert tuned.score("“a”").nats_per_char > tuned.score('"a"').nats_per_char, "how they are written costs"
+
+
 def test_continues_what_it_memorised(memorised: Memorised) -> None:
     model = load_model(memorised[0])
     written = model.generate("A small red", length=200, temperature=0, random_seed=1, guard=False)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.companion import Companion
 from galvanic.generate import TextModel
 from galvanic.model_file import SUFFIX, Description, save
 from galvanic.options import CorpusInfo, RecipeName
@@ -14,7 +15,7 @@ from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Predictor, Row
 from galvanic.results import TrainingRecord
 from galvanic.sampling import Sampling
-from galvanic.text import Ids
+from galvanic.text import CharVocabulary, Ids
 from shared.settings import Settings
 from worker.store import ModelStore
 
@@ -80,10 +81,12 @@ def stored(settings: Settings, model_id: str) -> Path:
     return settings.data_dir / "models" / f"{model_id}.safetensors"
 
 
-def save_model(path: Any, symbols: Sequence[str] = LETTERS, seed: int = 0, **of: Any) -> None:
-    """The same as a file."""
+def save_model(path: Any, symbols: Sequence[str] = LETTERS, seed: int = 0, text: str = "", **of: Any) -> None:
+    """The same as a file, with the table of a text if there is one."""
     config = network(len(symbols), **of)
-    save(path, description_of(symbols, config), random_weights(config, seed), windows(len(symbols)))
+    ids = CharVocabulary(symbols).encode(text)
+    companion = Companion.counted(ids, len(symbols), "char") if text else None
+    save(path, description_of(symbols, config), random_weights(config, seed), windows(len(symbols)), companion)
 
 
 def keras_logits(config: NetworkConfig, weights: Weights, ids: Ids) -> npt.NDArray[np.float32]:
