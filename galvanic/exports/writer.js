@@ -248,10 +248,14 @@ class Model {
   /** Return a text with other forms of the letters that the model lacks: for É, é before E and e. */
   inKnownLetters(text) {
     const cases = (form) => [form, form.toLowerCase(), form.toUpperCase()];
-    return this.has(text) ? text : [...text.normalize("NFC")].map((letter) => {
+    const written = (form) => [...form].map((letter) => {
       const plain = letter.normalize("NFKD").replace(/\p{Mn}/gu, ""), blank = letter.replace(/\s/, " ");
       return [letter, letter.normalize("NFD"), ...cases(letter), ...cases(plain), blank].find((form) => form && this.has(form)) ?? letter;
     }).join("");
+    const lacking = (form) => [...form].filter((letter) => !this.ids.has(letter)).length;
+    if (this.has(text)) return text;
+    // Composed or as it is: some letters, as of Hindi or Hebrew, have no composed form.
+    return [text, text.normalize("NFC")].map(written).reduce((best, form) => lacking(form) < lacking(best) ? form : best);
   }
 
   /** Return the sign that belongs between a seed and a text, or nothing: galvanic.generate's `_needs_opening`. */

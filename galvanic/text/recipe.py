@@ -231,8 +231,9 @@ def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
     ids = vocabulary.encode(seed)
     if (ids >= 0).all():
         return Seed(ids)
-    composed = normalize("NFC", seed)
-    written = in_known_letters(composed, vocabulary)
+    # Composed or as it is: some letters, as of Hindi or Hebrew, have no composed form.
+    forms = [(form, in_known_letters(form, vocabulary)) for form in (seed, normalize("NFC", seed))]
+    composed, written = min(forms, key=lambda form: int((vocabulary.encode(form[1]) < 0).sum()))
     ids = vocabulary.encode(written)
     # Every character and custom emoji of a vocabulary's text is a symbol of it.
     unknown = _shown(set(EMOJI.sub("", written)) - set(vocabulary.symbols))

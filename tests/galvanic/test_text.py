@@ -79,6 +79,7 @@ def test_a_text_is_not_glued_to_an_unknown_character(recipe: str, seed: str, rea
         ("cafe\u0301 ", "caf\u00e9!", "cafe\u0301", ""),
         ("어제", normalize("NFD", "어제"), "어제", ""),
         ("a b", "a\u00a0\u202fb", "a  b", ""),
+        ("\u0932\u095c ", "\u0932\u095c 🐶", "\u0932\u095c", ""),  # Hindi's ṛa, which has no composed form
     ],
 )
 def test_letters_that_a_model_lacks_take_another_form(known: str, seed: str, read: str, noted: str) -> None:
