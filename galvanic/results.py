@@ -86,7 +86,10 @@ class Hooks:
         return None
 
     def go_on(self) -> None:
-        """Ask `control`, before there is anything to save. Raises TrainingCancelled or TrainingInterrupted."""
+        """Ask `control`, where nothing is saved: before the learning, and after it.
+
+        Raises TrainingCancelled or TrainingInterrupted.
+        """
         match self.control():
             case "cancel":
                 raise TrainingCancelled

@@ -102,7 +102,7 @@ def train(
         UserError: the text, the options or the parent cannot be used, or the loss diverged.
         OtherCheckpoint: the checkpoint belongs to another training.
         TrainingCancelled: the hooks asked for it.
-        TrainingInterrupted: the hooks asked for it; the checkpoint is saved.
+        TrainingInterrupted: the hooks asked for it; the checkpoint, if there is one, is seconds old at most.
     """
     hooks = hooks or Hooks()
     limits = limits or TrainLimits()

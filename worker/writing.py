@@ -88,7 +88,7 @@ def _chosen(
         text = texts[number].text.strip()
         says_something = text not in lines_of_seed and any(map(str.isalnum, text))
         is_clean = not _covered(blocklist, texts[number], job.shown)
-        return says_something, is_clean, is_whole(text, job.length), relations[number]
+        return is_clean, says_something, is_whole(text, job.length), relations[number]
 
     return texts[max(range(len(texts)), key=worth)]
 

@@ -151,8 +151,7 @@ class Snapshots:
         if not isinstance(last, Progress):
             return replace(training, ends=limit)
         age_s = max(0.0, time.time() - last.at)
-        by_epochs = training.job.options.by_epochs  # else it may end before its time
-        ends = limit if last.eta_s is None else Estimate(max(0.0, last.eta_s - age_s), sure=by_epochs)
+        ends = limit if last.eta_s is None else Estimate(max(0.0, last.eta_s - age_s), sure=True)
         return replace(training, progress=last, ends=ends)
 
     def _timed(

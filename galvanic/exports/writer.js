@@ -241,7 +241,9 @@ class Model {
       const [plain, ...printed] = SIGNS.find((forms) => forms.includes(form));
       if (at === 0 || "([{‘“—–- \n\t".includes(text[at - 1])) printed.reverse();
       const ways = [form, plain, ...printed];
-      return ways.find((way) => this.learned(way)) ?? ways.find((way) => this.has(way)) ?? form;
+      // As in galvanic.text.signs: of several characters only what is given, and „ not where “ and ” are.
+      const fits = (has) => (way) => has(way) && (way === form || (way.length === 1 && (way !== "„" || !has("“”"))));
+      return ways.find(fits((way) => this.learned(way))) ?? ways.find(fits((way) => this.has(way))) ?? ways.find((way) => this.has(way)) ?? form;
     });
   }
 

@@ -232,7 +232,7 @@ def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
     if (ids >= 0).all():
         return Seed(ids)
     # Composed or as it is: some letters, as of Hindi or Hebrew, have no composed form.
-    forms = [(form, in_known_letters(form, vocabulary)) for form in (seed, normalize("NFC", seed))]
+    forms = [(form, in_known_letters(form, vocabulary)) for form in dict.fromkeys((seed, normalize("NFC", seed)))]
     composed, written = min(forms, key=lambda form: int((vocabulary.encode(form[1]) < 0).sum()))
     ids = vocabulary.encode(written)
     # Every character and custom emoji of a vocabulary's text is a symbol of it.

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,8 +64,14 @@ def in_known_signs(text: str, vocabulary: Vocabulary) -> InSigns:
     )
 
 
-def _known(form: str, opening: bool, choices: Iterable[set[str]]) -> str:
+def _known(form: str, opening: bool, choices: Sequence[set[str]]) -> str:
     """Return the way to write a sign that the first possible one of `choices` has."""
     plain, *printed = _WAYS[form]
-    ways = (form, plain, *(reversed(printed) if opening else printed))
-    return next((way for choice in choices for way in ways if way in choice), form)
+    ways: tuple[str, ...] = (form, plain, *(reversed(printed) if opening else printed))
+    for choice in choices:
+        # Nobody knows of a sign of several characters that it was learned, and where “ and ” are, „ is a quotation.
+        german = not choice.issuperset("“”")
+        for way in ways:
+            if way in choice and (way == form or (len(way) == 1 and (german or way != "„"))):
+                return way
+    return next((way for way in ways if any(way in choice for choice in choices)), form)

@@ -16,7 +16,7 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 FETCH_WITHIN_S = 60.0  # for one book from one mirror: a long one over a slow line
-_STALLED_S = 10.0  # without a byte
+_STALLED_S = 20.0  # without a byte
 _CHUNK = 64 * 1024
 _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain"}
 
