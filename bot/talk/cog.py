@@ -13,7 +13,7 @@ from bot.admin.cog_settings import Section, SettingsPanel, administered, setting
 from bot.components import Field, Form, Press
 from bot.core import Core
 from bot.options.autocomplete import choices, in_time
-from bot.responder import replying, tell_privately
+from bot.responder import NOT_SENT, answer_privately, replying
 from bot.servers.access import (
     Actor,
     Viewer,
@@ -130,7 +130,8 @@ class SpeakCommands(commands.Cog):
             if elsewhere := {call: persona for call, persona in visible.items() if call not in speaking}:
                 embed = await self._list(actor, elsewhere)
                 embed.title = "Personas of other channels"
-                await tell_privately(ctx, embed=embed)
+                if not await answer_privately(ctx, embed=embed):
+                    raise UserError(NOT_SENT, "Use `/persona`: only you see those of other channels.")
             return
         require_admin(ctx.author)
         if not call:
